@@ -1,5 +1,13 @@
 //! pydebug: the fast, trustworthy code graph for Python.
-pub mod cli { 
+
+pub mod extract;
+pub mod model;
+pub mod parse;
+
+pub mod cli {
     //! cli
     /// Runs.
-    pub fn main() -> std::process::ExitCode { std::process::ExitCode::SUCCESS } }
+    pub fn main() -> std::process::ExitCode {
+        std::process::ExitCode::SUCCESS
+    }
+}

@@ -1,0 +1,589 @@
+//! The extractor's state, what opens and closes scopes, and the last steps once all statements are seen.
+
+use super::lines::Lines;
+use super::measures::{Frame, Seen};
+use crate::model::facts::{
+    BINDING_CONDITIONAL, BindingKind, FactsBuilder, RefKind, ScopeKind, SymbolKind, col, file_flag, ref_flag, symbol_flag,
+};
+use crate::model::name::{Names, PairMap};
+use ruff_python_ast::token::TokenKind;
+use ruff_python_ast::{ModModule, Stmt};
+use ruff_python_parser::Parsed;
+use ruff_text_size::Ranged;
+
+/// Links of a chain or levels of nesting in one expression above which a file is not visited: CPython
+/// compiles no more than 6,000 of the first and 199 of the second.
+pub const MAX_DEPTH: u32 = 10_000;
+
+/// A file whose nesting exceeds [`MAX_DEPTH`]. Its AST must not be dropped on an ordinary stack.
+#[derive(Debug)]
+pub struct TooDeep;
+
+/// What is known of a text besides its AST.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TextInfo<'a> {
+    /// Name of the encoding.
+    pub encoding: &'a str,
+    /// [`file_flag`] bits that come from decoding.
+    pub flags: u32,
+    /// A message for bytes that could not be decoded, with the offset of the first one.
+    pub decode_error: Option<(u32, &'a str)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Event {
+    scope: u32,
+    name: u32,
+    kind: u32,
+    target: u32,
+    line: u32,
+    start: u32,
+    len: u32,
+    /// Next event of the same scope and name, in source order.
+    next: u32,
+    variable: bool,
+}
+
+const END: u32 = u32::MAX;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scope {
+    pub(super) kind: ScopeKind,
+    /// +1
+    pub(super) parent: u32,
+    pub(super) sym: u32,
+    /// For a class: its instance scope +1.
+    pub(super) instance: u32,
+}
+
+/// The value of an expression as far as an access path says it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Value {
+    None,
+    Ref(u32),
+    /// Result of a call of this ref.
+    Call(u32),
+    Literal(&'static str),
+    /// `super()`; its first argument +1.
+    Super(u32),
+    Subscript(u32),
+    Await(u32),
+}
+
+/// Turns parsed files into facts. One a worker, its memory reused from file to file.
+#[derive(Debug, Default)]
+pub struct Extractor {
+    pub(super) out: FactsBuilder,
+    pub(super) names: Names,
+    pub(super) lines: Lines,
+    refs: PairMap,
+    bound: PairMap,
+    /// Last event of each (scope, name), parallel to the heads in `bound`.
+    tails: PairMap,
+    events: Vec<Event>,
+    pub(super) scopes: Vec<Scope>,
+    pub(super) frames: Vec<Frame>,
+    pub(super) seen: Seen,
+    pub(super) scope: u32,
+    pub(super) symbol: u32,
+    /// Depth of branches, loops and tries within the scope.
+    pub(super) conditional: u32,
+    pub(super) type_checking: u32,
+    pub(super) optional: u32,
+    /// Above 0 where decisions do not count (decorators, defaults, `assert`).
+    pub(super) uncounted: u32,
+    pub(super) file_flags: u32,
+    ordinals: PairMap,
+}
+
+/// One pass over one file.
+pub(super) struct Pass<'a> {
+    pub(super) x: &'a mut Extractor,
+    pub(super) text: &'a str,
+}
+
+impl Extractor {
+    /// Facts of a parsed file, as a block.
+    ///
+    /// # Errors
+    /// [`TooDeep`] where visiting (or dropping) the AST could overflow the stack: the caller must
+    /// forget it.
+    pub fn extract(&mut self, text: &str, parsed: &Parsed<ModModule>, info: TextInfo<'_>) -> Result<Vec<u8>, TooDeep> {
+        self.clear();
+        self.lines.index(text);
+        self.mark_tokens(parsed)?;
+        self.file_flags = info.flags;
+        let mut pass = Pass { x: self, text };
+        pass.module(&parsed.syntax().body);
+        self.errors(text, parsed, info);
+        self.resolve_names();
+        self.finish_bindings();
+        self.finish_ordinals();
+        let encoding = self.names.add(info.encoding);
+        let doc = self.out.column(col::BODY_DOC).last().copied().unwrap_or(0);
+        for (column, value) in
+            [(col::FILE_FLAGS, self.file_flags), (col::FILE_ENCODING, encoding), (col::FILE_BYTES, text.len() as u32), (col::FILE_DOC, doc)]
+        {
+            self.out.push(column, value);
+        }
+        self.out.column_mut(col::STR_HASH).extend_from_slice(&self.names.hashes);
+        self.out.column_mut(col::STR_END).extend_from_slice(&self.names.ends);
+        self.out.blob_mut().extend_from_slice(&self.names.blob);
+        Ok(self.out.finish())
+    }
+
+    fn clear(&mut self) {
+        self.out.clear();
+        self.names.clear();
+        for map in [&mut self.refs, &mut self.bound, &mut self.tails, &mut self.ordinals] {
+            map.clear();
+        }
+        self.events.clear();
+        self.scopes.clear();
+        self.frames.clear();
+        self.seen.clear();
+        self.scope = 0;
+        self.symbol = 0;
+        self.conditional = 0;
+        self.type_checking = 0;
+        self.optional = 0;
+        self.uncounted = 0;
+    }
+
+    /// One pass over the tokens: what each line holds, and an upper bound of the AST's depth.
+    fn mark_tokens(&mut self, parsed: &Parsed<ModModule>) -> Result<(), TooDeep> {
+        // Per open bracket: links since the last comma; their sum bounds the depth of an expression.
+        let mut levels: smallvec::SmallVec<[u32; 32]> = smallvec::smallvec![0];
+        let (mut depth, mut indent, mut deepest) = (0u32, 0u32, 0u32);
+        for token in parsed.tokens().iter() {
+            let (kind, range) = token.as_tuple();
+            self.lines.mark(kind, range.start().to_u32(), range.end().to_u32());
+            match kind {
+                TokenKind::Name | TokenKind::String | TokenKind::NonLogicalNewline | TokenKind::Comment | TokenKind::Int => {}
+                TokenKind::Lpar | TokenKind::Lsqb | TokenKind::Lbrace | TokenKind::FStringStart | TokenKind::TStringStart => {
+                    levels.push(1);
+                    depth += 1;
+                    deepest = deepest.max(depth);
+                }
+                TokenKind::Rpar | TokenKind::Rsqb | TokenKind::Rbrace | TokenKind::FStringEnd | TokenKind::TStringEnd => {
+                    if levels.len() > 1 {
+                        depth -= levels.pop().unwrap_or(0);
+                    }
+                    depth += 1;
+                    if let Some(level) = levels.last_mut() {
+                        *level += 1;
+                    }
+                    deepest = deepest.max(depth);
+                }
+                TokenKind::Comma => {
+                    if let Some(level) = levels.last_mut() {
+                        depth -= *level;
+                        *level = 0;
+                    }
+                }
+                TokenKind::Newline => {
+                    levels.clear();
+                    levels.push(0);
+                    depth = 0;
+                }
+                TokenKind::Indent => {
+                    indent += 1;
+                    deepest = deepest.max(indent);
+                }
+                TokenKind::Dedent => indent = indent.saturating_sub(1),
+                _ => {
+                    depth += 1;
+                    if let Some(level) = levels.last_mut() {
+                        *level += 1;
+                    }
+                    deepest = deepest.max(depth);
+                }
+            }
+        }
+        self.lines.sum();
+        if deepest > MAX_DEPTH { Err(TooDeep) } else { Ok(()) }
+    }
+
+    /// Opens a scope and makes it the current one; the caller restores the old one.
+    pub(super) fn open_scope(&mut self, kind: ScopeKind, sym: u32) -> u32 {
+        let parent = if self.scopes.is_empty() { 0 } else { self.scope + 1 };
+        self.scopes.push(Scope { kind, parent, sym, instance: 0 });
+        self.scope = self.scopes.len() as u32 - 1;
+        self.scope
+    }
+
+    /// The scope of attributes set on instances of the class whose body is `class_scope`.
+    pub(super) fn instance_scope(&mut self, class_scope: u32) -> u32 {
+        let Scope { sym, instance, .. } = self.scopes[class_scope as usize];
+        if instance != 0 {
+            return instance - 1;
+        }
+        self.scopes.push(Scope { kind: ScopeKind::Instance, parent: class_scope + 1, sym, instance: 0 });
+        let scope = self.scopes.len() as u32;
+        self.scopes[class_scope as usize].instance = scope;
+        scope - 1
+    }
+
+    /// Adds a symbol row.
+    pub(super) fn add_symbol(&mut self, kind: SymbolKind, flags: u32, name: u32, parent: u32, start: u32, end: u32, line: u32) -> u32 {
+        let out = &mut self.out;
+        let row = out.column(col::SYM_KIND).len() as u32;
+        for (column, value) in [
+            (col::SYM_KIND, kind as u32),
+            (col::SYM_FLAGS, flags),
+            (col::SYM_NAME, name),
+            (col::SYM_PARENT, parent),
+            (col::SYM_SCOPE, 0),
+            (col::SYM_START, start),
+            (col::SYM_LEN, end - start),
+            (col::SYM_LINE, line),
+            (col::SYM_ORDINAL, 0),
+        ] {
+            out.push(column, value);
+        }
+        row
+    }
+
+    /// The ref with these fields; makes it where there is none.
+    #[inline]
+    pub(super) fn cons(&mut self, kind: RefKind, base: u32, name: u32, start: u32) -> u32 {
+        // Names and rest per scope: a base ref belongs to one scope already.
+        let key = (kind as u64) << 60 | u64::from(base) << 32 | u64::from(name);
+        let row = self.out.column(col::REF_SCOPE).len() as u32;
+        let (found, new) = self.refs.insert(key, row);
+        if new {
+            let line = self.lines.line(start);
+            let out = &mut self.out;
+            out.push(col::REF_SCOPE, self.scope);
+            out.push(col::REF_KIND, kind as u32);
+            out.push(col::REF_BASE, base);
+            out.push(col::REF_NAME, name);
+            out.push(col::REF_FLAGS, 0);
+            out.push(col::REF_LINE, line);
+        }
+        found
+    }
+
+    /// Sets bits of a ref.
+    #[inline]
+    pub(super) fn flag(&mut self, row: u32, bits: u32) {
+        self.out.column_mut(col::REF_FLAGS)[row as usize] |= bits;
+    }
+
+    /// The ref of a value; one of kind `Other` where it has none.
+    #[inline]
+    pub(super) fn to_ref(&mut self, value: Value, start: u32) -> u32 {
+        match value {
+            Value::Ref(row) => row,
+            Value::Call(callee) => self.cons(RefKind::Call, callee, 0, start),
+            Value::Subscript(base) => self.cons(RefKind::Subscript, base, 0, start),
+            Value::Await(base) => self.cons(RefKind::Await, base, 0, start),
+            Value::Literal(kind) => {
+                let name = self.names.add(kind);
+                self.cons(RefKind::Literal, self.scope, name, start)
+            }
+            Value::Super(argument) => {
+                // A scope of its own for each: keyed by scope through the name column.
+                self.cons(RefKind::Super, argument, self.scope, start)
+            }
+            Value::None => self.cons(RefKind::Other, self.scope, 0, start),
+        }
+    }
+
+    /// The ref of a value +1; 0 where it has none.
+    pub(super) fn value_ref(&mut self, value: Value, start: u32) -> u32 {
+        if matches!(value, Value::None) { 0 } else { self.to_ref(value, start) + 1 }
+    }
+
+    /// Binds `name` in `scope`.
+    pub(super) fn bind(&mut self, scope: u32, name: u32, kind: BindingKind, target: u32, range: ruff_text_size::TextRange, line: u32) {
+        let conditional = if self.conditional > 0 { BINDING_CONDITIONAL } else { 0 };
+        let kind_bits = kind as u32 | conditional;
+        let key = u64::from(scope) << 32 | u64::from(name);
+        let row = self.events.len() as u32;
+        let (head, new) = self.bound.insert(key, row);
+        if !new {
+            // The same value again says nothing new, unless it is the last word.
+            let mut at = head;
+            while at != END {
+                let event = &self.events[at as usize];
+                if event.kind == kind_bits && event.target == target && (event.next == END || kind == BindingKind::Value && target == 0) {
+                    return;
+                }
+                at = event.next;
+            }
+            let tail = self.tails.get(key).unwrap_or(head);
+            self.events[tail as usize].next = row;
+        }
+        self.tails.set(key, row);
+        let variable = matches!(kind, BindingKind::Value | BindingKind::Annotation);
+        self.events.push(Event {
+            scope,
+            name,
+            kind: kind_bits,
+            target,
+            line,
+            start: range.start().to_u32(),
+            len: range.len().to_u32(),
+            next: END,
+            variable,
+        });
+    }
+
+    fn errors(&mut self, text: &str, parsed: &Parsed<ModModule>, info: TextInfo<'_>) {
+        if let Some((start, message)) = info.decode_error {
+            self.error(text, start, 0, message);
+        }
+        for error in parsed.errors() {
+            self.error(text, error.location.start().to_u32(), error.location.len().to_u32(), &error.error.to_string());
+        }
+    }
+
+    fn error(&mut self, text: &str, start: u32, len: u32, message: &str) {
+        let line = self.lines.line(start);
+        let column = text.get(self.lines.start(line) as usize..start as usize).map_or(0, |before| before.chars().count()) as u32 + 1;
+        let message = self.names.add(message);
+        for (column, value) in
+            [(col::ERR_START, start), (col::ERR_LEN, len), (col::ERR_LINE, line), (col::ERR_COLUMN, column), (col::ERR_MESSAGE, message)]
+        {
+            self.out.push(column, value);
+        }
+    }
+
+    /// Finds the scope that binds each name ref: Python's rule, with class bodies seen from themselves alone.
+    fn resolve_names(&mut self) {
+        for row in 0..self.out.column(col::REF_KIND).len() {
+            let kind = self.out.column(col::REF_KIND)[row];
+            let scope = self.out.column(col::REF_SCOPE)[row];
+            if kind == RefKind::Name as u32 {
+                let name = self.out.column(col::REF_NAME)[row];
+                self.out.column_mut(col::REF_BASE)[row] = self.binder(scope, name);
+            } else if kind == RefKind::Literal as u32 || kind == RefKind::Other as u32 {
+                self.out.column_mut(col::REF_BASE)[row] = 0;
+            } else if kind == RefKind::Super as u32 {
+                self.out.column_mut(col::REF_NAME)[row] = 0;
+            }
+        }
+    }
+
+    /// The scope in which `name`, used in `scope`, is bound, +1; 0 where no scope of the file binds it.
+    fn binder(&self, scope: u32, name: u32) -> u32 {
+        let mut at = scope + 1;
+        let mut seen_function = false;
+        while at != 0 {
+            let here = &self.scopes[at as usize - 1];
+            let skip = seen_function && here.kind == ScopeKind::Class || here.kind == ScopeKind::Instance;
+            if !skip && let Some(head) = self.bound.get(u64::from(at - 1) << 32 | u64::from(name)) {
+                let mut event = head;
+                let mut declared = None;
+                while event != END {
+                    let kind = self.events[event as usize].kind & !BINDING_CONDITIONAL;
+                    if kind == BindingKind::Global as u32 || kind == BindingKind::Nonlocal as u32 {
+                        declared = Some(kind);
+                        break;
+                    }
+                    event = self.events[event as usize].next;
+                }
+                match declared {
+                    None => return at,
+                    Some(kind) if kind == BindingKind::Global as u32 => return 1,
+                    Some(_) => {}
+                }
+            }
+            seen_function |= matches!(here.kind, ScopeKind::Function | ScopeKind::Lambda | ScopeKind::Comprehension);
+            at = here.parent;
+        }
+        0
+    }
+
+    /// Writes Scopes and Bindings; makes the variables' symbols.
+    fn finish_bindings(&mut self) {
+        // `global x` in a function: what it binds there belongs to the module.
+        for at in 0..self.events.len() {
+            let Event { scope, name, kind, .. } = self.events[at];
+            let plain = kind & !BINDING_CONDITIONAL;
+            if scope != 0 && plain != BindingKind::Global as u32 && plain != BindingKind::Nonlocal as u32 {
+                let owner = self.declared_in(scope, name);
+                if owner != scope {
+                    self.events[at].scope = owner;
+                    self.events[at].kind = plain | BINDING_CONDITIONAL;
+                }
+            }
+        }
+        let mut order: Vec<u32> = (0..self.events.len() as u32).collect();
+        let key = |at: u32| {
+            let event = &self.events[at as usize];
+            (event.scope, self.names.hashes[event.name as usize], event.name, at)
+        };
+        order.sort_unstable_by_key(|&at| key(at));
+        let mut next = 0;
+        for scope in 0..self.scopes.len() as u32 {
+            let Scope { kind, parent, sym, .. } = self.scopes[scope as usize];
+            self.out.push(col::SCO_KIND, kind as u32);
+            self.out.push(col::SCO_PARENT, parent);
+            self.out.push(col::SCO_SYM, sym);
+            let first = self.out.column(col::BIN_NAME).len() as u32;
+            self.out.push(col::SCO_BIND, first);
+            while next < order.len() && self.events[order[next] as usize].scope == scope {
+                let Event { name, line, start, len, .. } = self.events[order[next] as usize];
+                let mut stop = next;
+                let (mut variable, mut defined) = (false, false);
+                while stop < order.len() {
+                    let event = &self.events[order[stop] as usize];
+                    if event.scope != scope || event.name != name {
+                        break;
+                    }
+                    variable |= event.variable;
+                    defined |= !event.variable;
+                    stop += 1;
+                }
+                if variable && !defined && matches!(kind, ScopeKind::Module | ScopeKind::Class | ScopeKind::Instance) {
+                    let symbol = self.variable(kind, sym, name, line, start, start + len, &order[next..stop]);
+                    self.push_binding(name, BindingKind::Variable as u32, symbol);
+                }
+                for &at in &order[next..stop] {
+                    let Event { kind, target, .. } = self.events[at as usize];
+                    self.push_binding(name, kind, target);
+                }
+                next = stop;
+            }
+        }
+    }
+
+    fn push_binding(&mut self, name: u32, kind: u32, target: u32) {
+        self.out.push(col::BIN_NAME, name);
+        self.out.push(col::BIN_KIND, kind);
+        self.out.push(col::BIN_TARGET, target);
+    }
+
+    /// Where `global` or `nonlocal` in `scope` moves the bindings of `name`; `scope` itself without them.
+    fn declared_in(&self, scope: u32, name: u32) -> u32 {
+        let mut at = self.bound.get(u64::from(scope) << 32 | u64::from(name)).unwrap_or(END);
+        while at != END {
+            let event = &self.events[at as usize];
+            let kind = event.kind & !BINDING_CONDITIONAL;
+            if kind == BindingKind::Global as u32 {
+                return 0;
+            }
+            if kind == BindingKind::Nonlocal as u32 {
+                let parent = self.scopes[scope as usize].parent;
+                return match parent.checked_sub(1).map(|parent| self.binder(parent, name)) {
+                    Some(binder) if binder > 0 => binder - 1,
+                    _ => scope,
+                };
+            }
+            at = event.next;
+        }
+        scope
+    }
+
+    fn variable(&mut self, scope: ScopeKind, owner: u32, name: u32, line: u32, start: u32, end: u32, events: &[u32]) -> u32 {
+        let kind = match scope {
+            ScopeKind::Module => SymbolKind::Variable,
+            ScopeKind::Class => SymbolKind::ClassVariable,
+            _ => SymbolKind::InstanceVariable,
+        };
+        let text = self.names.get(name);
+        let mut flags = 0;
+        if text.iter().any(u8::is_ascii_uppercase) && !text.iter().any(u8::is_ascii_lowercase) {
+            flags |= symbol_flag::CONSTANT;
+        }
+        let annotated = events.iter().any(|&at| self.events[at as usize].kind & !BINDING_CONDITIONAL == BindingKind::Annotation as u32);
+        let class = self.out.column(col::SYM_FLAGS)[owner as usize];
+        if annotated {
+            flags |= symbol_flag::ANNOTATED;
+        }
+        if kind == SymbolKind::ClassVariable {
+            flags |= class & symbol_flag::ENUM;
+            if class & symbol_flag::DATACLASS != 0 && annotated {
+                flags |= symbol_flag::FIELD;
+            }
+        }
+        self.add_symbol(kind, flags, name, owner + 1, start, end, line)
+    }
+
+    /// Ordinals: importers see the last definition of a name; earlier ones count from 1, lambdas too.
+    fn finish_ordinals(&mut self) {
+        let count = self.out.column(col::SYM_KIND).len();
+        let group = |x: &Self, row: usize| {
+            let name = u64::from(x.out.column(col::SYM_NAME)[row]);
+            let accessor = x.out.column(col::SYM_FLAGS)[row] & (symbol_flag::SETTER | symbol_flag::DELETER);
+            u64::from(x.out.column(col::SYM_PARENT)[row]) << 34 | name << 2 | u64::from(accessor >> 5)
+        };
+        let definition = |kind: u32| {
+            kind == SymbolKind::Class as u32
+                || kind == SymbolKind::Function as u32
+                || kind == SymbolKind::Method as u32
+                || kind == SymbolKind::TypeAlias as u32
+        };
+        // First the number of each definition in its group, then 0 for the last one.
+        for row in 1..count {
+            let kind = self.out.column(col::SYM_KIND)[row];
+            if kind == SymbolKind::Lambda as u32 || definition(kind) {
+                let key = group(self, row);
+                let number = self.ordinals.get(key).unwrap_or(0) + 1;
+                self.ordinals.set(key, number);
+                self.out.column_mut(col::SYM_ORDINAL)[row] = number;
+            }
+        }
+        for row in 1..count {
+            if definition(self.out.column(col::SYM_KIND)[row])
+                && self.ordinals.get(group(self, row)) == Some(self.out.column(col::SYM_ORDINAL)[row])
+            {
+                self.out.column_mut(col::SYM_ORDINAL)[row] = 0;
+            }
+        }
+    }
+}
+
+impl Pass<'_> {
+    fn module(&mut self, body: &[Stmt]) {
+        let end = self.text.len() as u32;
+        let sym = self.x.add_symbol(SymbolKind::Module, 0, 0, 0, 0, end, 1);
+        let scope = self.x.open_scope(ScopeKind::Module, sym);
+        self.x.out.column_mut(col::SYM_SCOPE)[sym as usize] = scope + 1;
+        self.x.symbol = sym;
+        self.x.push_frame(Frame::module());
+        self.block(body);
+        let lines = self.x.lines.count();
+        let doc = self.docstring(body);
+        self.x.pop_frame(sym, 1, lines, doc, 0);
+    }
+
+    /// First line of the docstring of `body`, as a string number.
+    pub(super) fn docstring(&mut self, body: &[Stmt]) -> u32 {
+        let Some(Stmt::Expr(statement)) = body.first() else { return 0 };
+        let ruff_python_ast::Expr::StringLiteral(literal) = &*statement.value else { return 0 };
+        let text = literal.value.to_str().trim_start();
+        let line = text.lines().next().unwrap_or("").trim_end();
+        let cut = line.floor_char_boundary(200);
+        self.x.names.add(&line[..cut])
+    }
+
+    /// The source of a node, cut at `limit` bytes, as a string number.
+    pub(super) fn source(&mut self, node: &impl Ranged, limit: usize) -> u32 {
+        let range = node.range();
+        let text = self.text.get(range.start().to_usize()..range.end().to_usize()).unwrap_or("");
+        self.x.names.add(&text[..text.floor_char_boundary(limit)])
+    }
+
+    /// The ref of a name used here.
+    #[inline]
+    pub(super) fn name_ref(&mut self, name: &str, start: u32) -> u32 {
+        let id = self.x.names.add(name);
+        self.x.cons(RefKind::Name, self.x.scope, id, start)
+    }
+
+    /// Marks a value as read.
+    #[inline]
+    pub(super) fn mark_read(&mut self, value: Value) {
+        if let Value::Ref(row) = value {
+            self.x.flag(row, ref_flag::READ);
+        }
+    }
+
+    /// Notes that `__all__` holds what cannot be known here.
+    pub(super) fn dynamic_all(&mut self) {
+        self.x.file_flags |= file_flag::DYNAMIC_ALL;
+    }
+}

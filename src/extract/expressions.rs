@@ -1,0 +1,410 @@
+//! Expressions: access paths, call sites, lambdas, comprehensions.
+
+use super::builder::{Pass, Value};
+use crate::model::facts::{BindingKind, ImportKind, RefKind, ScopeKind, SymbolKind, call_flag, col, ref_flag};
+use ruff_python_ast::{self as ast, Expr, InterpolatedStringElement};
+use ruff_text_size::Ranged;
+
+impl Pass<'_> {
+    /// Visits an expression whose value is read.
+    #[inline]
+    pub(super) fn read(&mut self, expr: &Expr) -> Value {
+        let value = self.expr(expr);
+        self.mark_read(value);
+        value
+    }
+
+    /// Visits an expression whose value is read, where there is one.
+    pub(super) fn read_opt(&mut self, expr: Option<&Expr>) {
+        if let Some(expr) = expr {
+            self.read(expr);
+        }
+    }
+
+    fn read_all(&mut self, exprs: &[Expr]) {
+        for expr in exprs {
+            self.read(expr);
+        }
+    }
+
+    /// Visits an annotation.
+    pub(super) fn annotation(&mut self, expr: &Expr) {
+        if let Value::Ref(row) = self.read(expr) {
+            self.x.flag(row, ref_flag::ANNOTATION);
+        }
+    }
+
+    /// Visits an expression; the caller says how its value is used.
+    pub(super) fn expr(&mut self, expr: &Expr) -> Value {
+        match expr {
+            Expr::Name(name) => Value::Ref(self.name_ref(&name.id, name.range.start().to_u32())),
+            Expr::Attribute(attribute) => self.attribute(attribute),
+            Expr::Call(call) => self.call(call),
+            Expr::StringLiteral(_) => Value::Literal("str"),
+            Expr::NumberLiteral(number) => Value::Literal(match number.value {
+                ast::Number::Int(_) => "int",
+                ast::Number::Float(_) => "float",
+                ast::Number::Complex { .. } => "complex",
+            }),
+            Expr::BytesLiteral(_) => Value::Literal("bytes"),
+            Expr::BooleanLiteral(_) => Value::Literal("bool"),
+            Expr::NoneLiteral(_) => Value::Literal("None"),
+            Expr::EllipsisLiteral(_) | Expr::IpyEscapeCommand(_) => Value::None,
+            Expr::Subscript(subscript) => {
+                let base = self.read(&subscript.value);
+                self.read(&subscript.slice);
+                let base = self.x.to_ref(base, subscript.range.start().to_u32());
+                Value::Subscript(base)
+            }
+            Expr::Tuple(tuple) => {
+                self.read_all(&tuple.elts);
+                Value::Literal("tuple")
+            }
+            Expr::List(list) => {
+                self.read_all(&list.elts);
+                Value::Literal("list")
+            }
+            Expr::Set(set) => {
+                self.read_all(&set.elts);
+                Value::Literal("set")
+            }
+            Expr::Dict(dict) => {
+                for item in &dict.items {
+                    self.read_opt(item.key.as_ref());
+                    self.read(&item.value);
+                }
+                Value::Literal("dict")
+            }
+            Expr::Await(node) => {
+                let value = self.expr(&node.value);
+                self.mark_read(value);
+                match self.x.value_ref(value, node.range.start().to_u32()) {
+                    0 => Value::None,
+                    base => Value::Await(base - 1),
+                }
+            }
+            Expr::Named(named) => {
+                let value = self.read(&named.value);
+                let bound = self.x.value_ref(value, named.value.start().to_u32());
+                self.bind_target(&named.target, bound);
+                value
+            }
+            Expr::Starred(starred) => {
+                self.read(&starred.value);
+                Value::None
+            }
+            Expr::BinOp(_) | Expr::BoolOp(_) | Expr::UnaryOp(_) | Expr::Compare(_) => self.operation(expr),
+            Expr::If(node) => {
+                self.x.decide(1);
+                self.x.think(1, true);
+                self.x.deeper();
+                self.read(&node.body);
+                self.read(&node.test);
+                self.read(&node.orelse);
+                self.x.shallower();
+                Value::None
+            }
+            Expr::Lambda(lambda) => self.lambda(lambda),
+            Expr::ListComp(node) => {
+                self.comprehension(&[&node.elt], &node.generators);
+                Value::Literal("list")
+            }
+            Expr::SetComp(node) => {
+                self.comprehension(&[&node.elt], &node.generators);
+                Value::Literal("set")
+            }
+            Expr::DictComp(node) => {
+                match node.key.as_deref() {
+                    Some(key) => self.comprehension(&[key, &node.value], &node.generators),
+                    None => self.comprehension(&[&node.value], &node.generators),
+                }
+                Value::Literal("dict")
+            }
+            Expr::Generator(node) => {
+                self.comprehension(&[&node.elt], &node.generators);
+                Value::None
+            }
+            Expr::Yield(node) => {
+                self.generator();
+                self.read_opt(node.value.as_deref());
+                Value::None
+            }
+            Expr::YieldFrom(node) => {
+                self.generator();
+                self.read(&node.value);
+                Value::None
+            }
+            Expr::FString(string) => {
+                for part in string.value.iter() {
+                    if let ast::FStringPart::FString(part) = part {
+                        self.interpolated(&part.elements);
+                    }
+                }
+                Value::Literal("str")
+            }
+            Expr::TString(string) => {
+                for part in string.value.iter() {
+                    self.interpolated(&part.elements);
+                }
+                Value::None
+            }
+            Expr::Slice(slice) => {
+                self.read_opt(slice.lower.as_deref());
+                self.read_opt(slice.upper.as_deref());
+                self.read_opt(slice.step.as_deref());
+                Value::None
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn attribute(&mut self, attribute: &ast::ExprAttribute) -> Value {
+        let base = self.expr(&attribute.value);
+        let start = attribute.range.start().to_u32();
+        let base = self.x.to_ref(base, start);
+        let name = self.x.names.add(&attribute.attr.id);
+        Value::Ref(self.x.cons(RefKind::Attribute, base, name, start))
+    }
+
+    #[inline(never)]
+    fn interpolated(&mut self, elements: &ast::InterpolatedStringElements) {
+        for element in elements.iter() {
+            if let InterpolatedStringElement::Interpolation(element) = element {
+                self.read(&element.expression);
+                if let Some(spec) = &element.format_spec {
+                    self.interpolated(&spec.elements);
+                }
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn operation(&mut self, expr: &Expr) -> Value {
+        match expr {
+            Expr::BinOp(node) => {
+                self.x.operator(node.op as u32, 1);
+                self.x.operand(self.text, &node.left);
+                self.x.operand(self.text, &node.right);
+                self.read(&node.left);
+                self.read(&node.right);
+            }
+            Expr::UnaryOp(node) => {
+                self.x.operator(16 + node.op as u32, 1);
+                self.x.operand(self.text, &node.operand);
+                self.read(&node.operand);
+            }
+            Expr::BoolOp(node) => {
+                self.x.operator(24 + node.op as u32, 1);
+                self.x.decide(node.values.len() as u32 - 1);
+                self.x.think(1, false);
+                for value in &node.values {
+                    self.x.operand(self.text, value);
+                    self.read(value);
+                }
+            }
+            Expr::Compare(node) => {
+                for op in &node.ops {
+                    self.x.operator(32 + *op as u32, 1);
+                }
+                self.x.operand(self.text, &node.left);
+                self.read(&node.left);
+                for comparator in &node.comparators {
+                    self.x.operand(self.text, comparator);
+                    self.read(comparator);
+                }
+                return Value::Literal("bool");
+            }
+            _ => {}
+        }
+        Value::None
+    }
+
+    #[inline(never)]
+    fn call(&mut self, call: &ast::ExprCall) -> Value {
+        let start = call.range_start.to_u32();
+        let callee = self.expr(&call.func);
+        let row = self.x.to_ref(callee, start);
+        self.x.flag(row, ref_flag::CALLED);
+        let arguments = &call.arguments;
+        let mut flags = 0;
+        for keyword in &arguments.keywords {
+            let name = keyword.arg.as_ref().map_or(0, |name| self.x.names.add(&name.id));
+            flags |= if name == 0 { call_flag::DOUBLE_STAR } else { 0 };
+            self.x.out.push(col::KW_NAME, name);
+        }
+        if arguments.args.iter().any(Expr::is_starred_expr) {
+            flags |= call_flag::STAR;
+        }
+        let line = self.x.lines.line(start);
+        for (column, value) in [
+            (col::CALL_SCOPE, self.x.scope),
+            (col::CALL_REF, row),
+            (col::CALL_START, start),
+            (col::CALL_LINE, line),
+            (col::CALL_POSITIONAL, arguments.args.len() as u32),
+            (col::CALL_KEYWORDS, arguments.keywords.len() as u32),
+            (col::CALL_FLAGS, flags),
+        ] {
+            self.x.out.push(column, value);
+        }
+        let mut result = Value::Call(row);
+        match &*call.func {
+            Expr::Name(name) => match name.id.as_str() {
+                "super" => result = self.super_call(arguments, start),
+                "__import__" => self.literal_import(arguments, start),
+                _ => {
+                    let id = self.x.out.column(col::REF_NAME)[row as usize];
+                    self.x.called(id);
+                }
+            },
+            Expr::Attribute(attribute) if attribute.attr.id.as_str() == "import_module" => self.literal_import(arguments, start),
+            Expr::Attribute(attribute) => self.all_method(attribute, arguments),
+            _ => {}
+        }
+        self.arguments(arguments);
+        result
+    }
+
+    /// Visits arguments in the order of the text.
+    pub(super) fn arguments(&mut self, arguments: &ast::Arguments) {
+        let mut keywords = arguments.keywords.iter().peekable();
+        for argument in &arguments.args {
+            while let Some(keyword) = keywords.next_if(|keyword| keyword.start() < argument.start()) {
+                self.read(&keyword.value);
+            }
+            self.read(argument);
+        }
+        for keyword in keywords {
+            self.read(&keyword.value);
+        }
+    }
+
+    fn super_call(&mut self, arguments: &ast::Arguments, start: u32) -> Value {
+        match arguments.args.first() {
+            None => Value::Super(0),
+            Some(class) => {
+                let value = self.expr(class);
+                Value::Super(self.x.value_ref(value, start))
+            }
+        }
+    }
+
+    /// `import_module("a.b")` is an import row of its own.
+    fn literal_import(&mut self, arguments: &ast::Arguments, start: u32) {
+        if let Some(Expr::StringLiteral(module)) = arguments.args.first() {
+            let text = module.value.to_str();
+            let level = text.bytes().take_while(|&byte| byte == b'.').count();
+            self.import_row(ImportKind::Literal, &text[level..], "", 0, level as u32, start, false);
+        }
+    }
+
+    /// `__all__.extend([...])`, `__all__.append("x")`.
+    fn all_method(&mut self, attribute: &ast::ExprAttribute, arguments: &ast::Arguments) {
+        let Expr::Name(name) = &*attribute.value else { return };
+        if name.id.as_str() != "__all__" || self.x.scope != 0 {
+            return;
+        }
+        match (attribute.attr.id.as_str(), arguments.args.first()) {
+            ("extend", Some(value)) => self.exports(value),
+            ("append", Some(Expr::StringLiteral(value))) => self.export(value.value.to_str()),
+            _ => self.dynamic_all(),
+        }
+    }
+
+    #[inline(never)]
+    fn lambda(&mut self, lambda: &ast::ExprLambda) -> Value {
+        let (start, end) = (lambda.range.start().to_u32(), lambda.range.end().to_u32());
+        if let Some(parameters) = &lambda.parameters {
+            self.defaults(parameters);
+        }
+        let line = self.x.lines.line(start);
+        let (scope, symbol, conditional) = (self.x.scope, self.x.symbol, self.x.conditional);
+        let sym = self.x.add_symbol(SymbolKind::Lambda, 0, 0, symbol + 1, start, end, line);
+        let inner = self.x.open_scope(ScopeKind::Lambda, sym);
+        self.x.out.column_mut(col::SYM_SCOPE)[sym as usize] = inner + 1;
+        self.x.symbol = sym;
+        self.x.conditional = 0;
+        if let Some(parameters) = &lambda.parameters {
+            self.bind_parameters(sym, parameters);
+        }
+        self.x.deeper();
+        self.read(&lambda.body);
+        self.x.shallower();
+        (self.x.scope, self.x.symbol, self.x.conditional) = (scope, symbol, conditional);
+        // The lambda as a value: a name that nothing else can have.
+        let name = self.x.names.add(&format!("<lambda@{sym}>"));
+        let row = self.x.cons(RefKind::Name, scope, name, start);
+        self.x.bind(scope, name, BindingKind::Definition, sym, lambda.range, line);
+        Value::Ref(row)
+    }
+
+    #[inline(never)]
+    fn comprehension(&mut self, elements: &[&Expr], generators: &[ast::Comprehension]) {
+        let scope = self.x.scope;
+        let inner = self.x.open_scope(ScopeKind::Comprehension, self.x.symbol);
+        for element in elements {
+            self.read(element);
+        }
+        for (index, generator) in generators.iter().enumerate() {
+            self.x.decide(1 + generator.ifs.len() as u32);
+            self.bind_target(&generator.target, 0);
+            // The first iterable is evaluated outside.
+            self.x.scope = if index == 0 { scope } else { inner };
+            self.read(&generator.iter);
+            self.x.scope = inner;
+            for condition in &generator.ifs {
+                self.read(condition);
+            }
+        }
+        self.x.scope = scope;
+    }
+
+    fn generator(&mut self) {
+        if let Some(frame) = self.x.frames.last_mut() {
+            frame.generator = true;
+        }
+    }
+
+    /// Binds what `target` names to the value of ref `value` (+1, 0 unknown).
+    pub(super) fn bind_target(&mut self, target: &Expr, value: u32) {
+        match target {
+            Expr::Name(name) => {
+                let id = self.x.names.add(&name.id);
+                // A walrus in a comprehension binds outside; a comprehension's own target within.
+                let line = self.x.lines.line(name.range.start().to_u32());
+                self.x.bind(self.x.scope, id, BindingKind::Value, value, name.range, line);
+            }
+            Expr::Attribute(attribute) => {
+                let written = self.attribute(attribute);
+                if let Value::Ref(row) = written {
+                    self.x.flag(row, ref_flag::WRITTEN);
+                }
+                self.bind_instance(attribute, value);
+            }
+            Expr::Subscript(_) => {
+                self.expr(target);
+            }
+            Expr::Tuple(tuple) => tuple.elts.iter().for_each(|target| self.bind_target(target, 0)),
+            Expr::List(list) => list.elts.iter().for_each(|target| self.bind_target(target, 0)),
+            Expr::Starred(starred) => self.bind_target(&starred.value, 0),
+            _ => {
+                self.read(target);
+            }
+        }
+    }
+
+    /// `self.x = value` in a method binds an attribute of the class's instances.
+    fn bind_instance(&mut self, attribute: &ast::ExprAttribute, value: u32) {
+        let Expr::Name(base) = &*attribute.value else { return };
+        let id = self.x.names.add(&base.id);
+        let Some(frame) = self.x.frames.last() else { return };
+        if frame.self_name != id || id == 0 {
+            return;
+        }
+        let class_scope = frame.class_scope;
+        let scope = self.x.instance_scope(class_scope);
+        let name = self.x.names.add(&attribute.attr.id);
+        let line = self.x.lines.line(attribute.range.start().to_u32());
+        self.x.bind(scope, name, BindingKind::Value, value, attribute.range, line);
+    }
+}

@@ -1,0 +1,218 @@
+//! Measures of functions, classes and modules: lines, complexity, nesting, maintainability.
+//!
+//! Cyclomatic complexity counts as radon 6.0.1 does (`ComplexityVisitor`): decorators, parameters and the
+//! inside of `assert` do not count, a nested function counts for itself alone, a class is one more than
+//! the sum of its body and of its functions. Cognitive complexity follows G. A. Campbell, "Cognitive
+//! Complexity" (SonarSource, 2018); a nested function starts at nesting 0. The maintainability index is
+//! radon's formula over the lines, the complexity and the Halstead volume of the function.
+
+use super::builder::Extractor;
+use crate::model::facts::col;
+use crate::model::name::{self, PairMap};
+use ruff_python_ast::Expr;
+
+/// Kind of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Body {
+    Module,
+    Class,
+    Function,
+}
+
+/// What is counted for the innermost body.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Frame {
+    pub(super) body: Body,
+    pub(super) complexity: u32,
+    pub(super) cognitive: u32,
+    pub(super) depth: u32,
+    pub(super) deepest: u32,
+    pub(super) generator: bool,
+    /// String of the function's name, for recursion; 0 otherwise.
+    pub(super) own_name: u32,
+    recursive: bool,
+    /// String of the first parameter of a method, and the scope of its class.
+    pub(super) self_name: u32,
+    pub(super) class_scope: u32,
+    number: u32,
+    operators: u32,
+    operands: u32,
+    distinct_operators: u64,
+    distinct_operands: u32,
+}
+
+impl Frame {
+    pub(super) fn new(body: Body) -> Self {
+        Self {
+            body,
+            complexity: 1,
+            cognitive: 0,
+            depth: 0,
+            deepest: 0,
+            generator: false,
+            own_name: 0,
+            recursive: false,
+            self_name: 0,
+            class_scope: 0,
+            number: 0,
+            operators: 0,
+            operands: 0,
+            distinct_operators: 0,
+            distinct_operands: 0,
+        }
+    }
+
+    pub(super) fn module() -> Self {
+        Self::new(Body::Module)
+    }
+}
+
+/// Operands seen, by frame.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    map: PairMap,
+    frames: u32,
+}
+
+impl Seen {
+    pub(super) fn clear(&mut self) {
+        self.map.clear();
+        self.frames = 0;
+    }
+}
+
+impl Extractor {
+    pub(super) fn push_frame(&mut self, mut frame: Frame) {
+        self.seen.frames += 1;
+        frame.number = self.seen.frames;
+        self.frames.push(frame);
+    }
+
+    /// Ends the innermost body and writes its row.
+    pub(super) fn pop_frame(&mut self, sym: u32, first: u32, last: u32, doc: u32, returns: u32) -> Frame {
+        let frame = self.frames.pop().unwrap_or_else(|| Frame::new(Body::Module));
+        if frame.body == Body::Function
+            && let Some(outer) = self.frames.last_mut()
+            && outer.body == Body::Class
+        {
+            outer.complexity += frame.complexity;
+        }
+        let (code, comment, blank) = self.lines.between(first, last);
+        let index = maintainability(&frame, code, comment);
+        for (column, value) in [
+            (col::BODY_SYM, sym),
+            (col::BODY_END_LINE, last),
+            (col::BODY_SLOC, code),
+            (col::BODY_COMMENT, comment),
+            (col::BODY_BLANK, blank),
+            (col::BODY_CC, frame.complexity),
+            (col::BODY_COGNITIVE, frame.cognitive),
+            (col::BODY_NESTING, frame.deepest),
+            (col::BODY_MI, index),
+            (col::BODY_DOC, doc),
+            (col::BODY_RETURNS, returns),
+        ] {
+            self.out.push(column, value);
+        }
+        frame
+    }
+
+    /// Counts `decisions` of cyclomatic complexity.
+    #[inline]
+    pub(super) fn decide(&mut self, decisions: u32) {
+        if self.uncounted == 0
+            && let Some(frame) = self.frames.last_mut()
+        {
+            frame.complexity += decisions;
+        }
+    }
+
+    /// Counts `points` of cognitive complexity, and the current nesting once more where `nested`.
+    #[inline]
+    pub(super) fn think(&mut self, points: u32, nested: bool) {
+        if self.uncounted == 0
+            && let Some(frame) = self.frames.last_mut()
+        {
+            frame.cognitive += points + if nested { frame.depth } else { 0 };
+        }
+    }
+
+    /// Enters a control structure.
+    #[inline]
+    pub(super) fn deeper(&mut self) {
+        if let Some(frame) = self.frames.last_mut() {
+            frame.depth += 1;
+            frame.deepest = frame.deepest.max(frame.depth);
+        }
+    }
+
+    /// Leaves a control structure.
+    #[inline]
+    pub(super) fn shallower(&mut self) {
+        if let Some(frame) = self.frames.last_mut() {
+            frame.depth -= 1;
+        }
+    }
+
+    /// A call of `name`: recursion counts once.
+    #[inline]
+    pub(super) fn called(&mut self, name: u32) {
+        if let Some(frame) = self.frames.last_mut()
+            && frame.own_name == name
+            && name != 0
+            && !frame.recursive
+        {
+            frame.recursive = true;
+            frame.cognitive += 1;
+        }
+    }
+
+    /// Counts `count` Halstead operators of kind `bit`.
+    #[inline]
+    pub(super) fn operator(&mut self, bit: u32, count: u32) {
+        if let Some(frame) = self.frames.last_mut() {
+            frame.operators += count;
+            frame.distinct_operators |= 1 << (bit & 63);
+        }
+    }
+
+    /// Counts a Halstead operand.
+    pub(super) fn operand(&mut self, text: &str, operand: &Expr) {
+        use ruff_text_size::Ranged;
+        let Some(frame) = self.frames.last_mut() else { return };
+        frame.operands += 1;
+        let bytes = match operand {
+            Expr::Name(name) => name.id.as_bytes(),
+            Expr::Attribute(attribute) => attribute.attr.id.as_bytes(),
+            Expr::NumberLiteral(_) | Expr::StringLiteral(_) | Expr::BytesLiteral(_) => {
+                let range = operand.range();
+                text.as_bytes().get(range.start().to_usize()..range.end().to_usize()).unwrap_or_default()
+            }
+            Expr::BooleanLiteral(literal) if literal.value => b"True",
+            Expr::BooleanLiteral(_) => b"False",
+            Expr::NoneLiteral(_) => b"None",
+            _ => {
+                frame.distinct_operands += 1;
+                return;
+            }
+        };
+        let key = u64::from(frame.number) << 32 | u64::from(name::hash(bytes));
+        if self.seen.map.insert(key, 0).1 {
+            frame.distinct_operands += 1;
+        }
+    }
+}
+
+/// Radon's maintainability index, times 100.
+fn maintainability(frame: &Frame, code: u32, comment: u32) -> u32 {
+    let length = f64::from(frame.operators + frame.operands);
+    let vocabulary = f64::from(frame.distinct_operators.count_ones() + frame.distinct_operands);
+    let volume = if vocabulary > 0.0 { length * vocabulary.log2() } else { 0.0 };
+    if volume <= 0.0 || code == 0 {
+        return 10_000;
+    }
+    let comments = 100.0 * f64::from(comment) / f64::from(code + comment);
+    let plain = 171.0 - 5.2 * volume.ln() - 0.23 * f64::from(frame.complexity) - 16.2 * f64::from(code).ln()
+        + 50.0 * (2.46 * comments.to_radians()).sqrt().sin();
+    (plain * 100.0 / 171.0).clamp(0.0, 100.0).mul_add(100.0, 0.5) as u32
+}

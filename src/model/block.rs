@@ -1,0 +1,275 @@
+//! A block: one file's rows, column by column, in one run of bytes that is read in place.
+//!
+//! A block is the form in which facts and link results exist everywhere outside the code that makes
+//! them: on the heap, in a pack (compressed) and in the memory-mapped snapshot. Each column takes 0, 1, 2
+//! or 4 bytes a value, whatever its largest value needs, so that a block costs about half a byte a source
+//! byte and needs no decoding.
+//!
+//! Layout (little-endian): row count of each table (u32), width of each column (u8), the columns in
+//! order, the string blob. Everything is a function of the values alone: equal rows give equal bytes.
+//!
+//! This module knows no schema; see [`crate::model::facts`] and [`crate::link::links`].
+
+/// A schema: which table each column belongs to.
+pub trait Schema {
+    /// Number of tables.
+    const TABLES: usize;
+    /// Table of each column, in order; its length is the number of columns.
+    const TABLE_OF: &'static [u8];
+}
+
+/// Rows of one block while it is being made. Reused from file to file.
+#[derive(Debug)]
+pub struct Builder<S: Schema> {
+    columns: Vec<Vec<u32>>,
+    blob: Vec<u8>,
+    schema: std::marker::PhantomData<S>,
+}
+
+impl<S: Schema> Default for Builder<S> {
+    fn default() -> Self {
+        Self {
+            columns: (0..S::TABLE_OF.len()).map(|_| Vec::new()).collect(),
+            blob: Vec::new(),
+            schema: std::marker::PhantomData,
+        }
+    }
+}
+
+impl<S: Schema> Builder<S> {
+    /// Forgets all rows, keeps the memory.
+    pub fn clear(&mut self) {
+        self.columns.iter_mut().for_each(Vec::clear);
+        self.blob.clear();
+    }
+
+    /// Appends `value` to `column`.
+    #[inline]
+    pub fn push(&mut self, column: usize, value: u32) {
+        self.columns[column].push(value);
+    }
+
+    /// The values of `column` so far.
+    #[inline]
+    pub fn column(&self, column: usize) -> &[u32] {
+        &self.columns[column]
+    }
+
+    /// The values of `column` so far, to be changed.
+    #[inline]
+    pub fn column_mut(&mut self, column: usize) -> &mut Vec<u32> {
+        &mut self.columns[column]
+    }
+
+    /// The string blob.
+    #[inline]
+    pub fn blob_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.blob
+    }
+
+    /// The finished block.
+    ///
+    /// # Panics
+    /// When two columns of one table differ in length: a bug in the code that filled them.
+    pub fn finish(&self) -> Vec<u8> {
+        let mut rows = vec![u32::MAX; S::TABLES];
+        let mut size = 4 * S::TABLES + S::TABLE_OF.len() + self.blob.len();
+        let widths: Vec<u8> = self
+            .columns
+            .iter()
+            .zip(S::TABLE_OF)
+            .enumerate()
+            .map(|(index, (column, &table))| {
+                let count = &mut rows[usize::from(table)];
+                assert!(*count == u32::MAX || *count as usize == column.len(), "column {index} is uneven");
+                *count = column.len() as u32;
+                let width = match column.iter().fold(0, |all, &value| all | value) {
+                    0 => 0,
+                    1..=0xff => 1,
+                    0x100..=0xffff => 2,
+                    _ => 4,
+                };
+                size += usize::from(width) * column.len();
+                width
+            })
+            .collect();
+        let mut bytes = Vec::with_capacity(size);
+        rows.iter().for_each(|count| bytes.extend_from_slice(&count.to_le_bytes()));
+        bytes.extend_from_slice(&widths);
+        for (column, width) in self.columns.iter().zip(&widths) {
+            match width {
+                0 => {}
+                1 => bytes.extend(column.iter().map(|&value| value as u8)),
+                2 => column.iter().for_each(|&value| bytes.extend_from_slice(&(value as u16).to_le_bytes())),
+                _ => column.iter().for_each(|&value| bytes.extend_from_slice(&value.to_le_bytes())),
+            }
+        }
+        bytes.extend_from_slice(&self.blob);
+        bytes
+    }
+}
+
+/// A block in place. `COLUMNS` and `TABLES` are those of the schema.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a, const COLUMNS: usize, const TABLES: usize> {
+    bytes: &'a [u8],
+    starts: [u32; COLUMNS],
+    widths: [u8; COLUMNS],
+    rows: [u32; TABLES],
+    blob: u32,
+}
+
+impl<'a, const COLUMNS: usize, const TABLES: usize> View<'a, COLUMNS, TABLES> {
+    /// Reads the header; `None` where the bytes are no block of this schema.
+    pub fn new(bytes: &'a [u8], table_of: &[u8]) -> Option<Self> {
+        let mut rows = [0; TABLES];
+        for (index, row) in rows.iter_mut().enumerate() {
+            *row = u32::from_le_bytes(bytes.get(4 * index..4 * index + 4)?.try_into().ok()?);
+        }
+        let mut widths = [0; COLUMNS];
+        widths.copy_from_slice(bytes.get(4 * TABLES..4 * TABLES + COLUMNS)?);
+        let mut starts = [0; COLUMNS];
+        let mut at = 4 * TABLES + COLUMNS;
+        for column in 0..COLUMNS {
+            if !matches!(widths[column], 0 | 1 | 2 | 4) {
+                return None;
+            }
+            starts[column] = u32::try_from(at).ok()?;
+            at += usize::from(widths[column]) * rows[usize::from(*table_of.get(column)?)] as usize;
+        }
+        (at <= bytes.len()).then_some(Self { bytes, starts, widths, rows, blob: u32::try_from(at).ok()? })
+    }
+
+    /// Number of rows of `table`.
+    #[inline]
+    pub fn rows(&self, table: usize) -> u32 {
+        self.rows[table]
+    }
+
+    /// Value of `column` in `row`.
+    ///
+    /// # Panics
+    /// When the row lies outside the block.
+    #[inline]
+    pub fn get(&self, column: usize, row: u32) -> u32 {
+        let start = self.starts[column] as usize;
+        let row = row as usize;
+        match self.widths[column] {
+            0 => 0,
+            1 => u32::from(self.bytes[start + row]),
+            2 => {
+                let at = start + 2 * row;
+                let pair: &[u8] = &self.bytes[at..at + 2];
+                u32::from(u16::from_le_bytes([pair[0], pair[1]]))
+            }
+            _ => {
+                let at = start + 4 * row;
+                let four: &[u8] = &self.bytes[at..at + 4];
+                u32::from_le_bytes([four[0], four[1], four[2], four[3]])
+            }
+        }
+    }
+
+    /// The string blob.
+    #[inline]
+    pub fn blob(&self) -> &'a [u8] {
+        &self.bytes[self.blob as usize..]
+    }
+
+    /// The whole block.
+    #[inline]
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+}
+
+/// Declares a schema: a module of column numbers, one of table numbers, and the table of each column.
+macro_rules! schema {
+    ($(#[$meta:meta])* $name:ident { $($(#[$tmeta:meta])* $table:ident { $($(#[$cmeta:meta])* $column:ident),* $(,)? })* }) => {
+        /// Table numbers.
+        pub mod table {
+            #[repr(u8)]
+            enum Number { $($table),* , Count }
+            $($(#[$tmeta])* #[expect(non_upper_case_globals, reason = "named as the table")] pub const $table: usize = Number::$table as usize;)*
+            /// Number of tables.
+            pub const COUNT: usize = Number::Count as usize;
+        }
+        /// Column numbers.
+        pub mod col {
+            #[repr(u8)]
+            #[expect(non_camel_case_types, clippy::upper_case_acronyms, reason = "named as the column")]
+            enum Number { $($($column,)*)* COUNT }
+            $($($(#[$cmeta])* pub const $column: usize = Number::$column as usize;)*)*
+            /// Number of columns.
+            pub const COUNT: usize = Number::COUNT as usize;
+        }
+        $(#[$meta])*
+        #[derive(Debug)]
+        pub enum $name {}
+        impl $crate::model::block::Schema for $name {
+            const TABLES: usize = table::COUNT;
+            const TABLE_OF: &'static [u8] = &[$($({ let _ = col::$column; table::$table as u8 },)*)*];
+        }
+        impl $name {
+            /// Names of tables with the names of their columns, in order.
+            pub const NAMES: &'static [(&'static str, &'static [&'static str])] = &[$((stringify!($table), &[$(stringify!($column)),*])),*];
+        }
+    };
+}
+pub(crate) use schema;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    mod sample {
+        super::schema! {
+            /// Two tables.
+            Sample {
+                /// First.
+                A { /// x
+                    AX, /// y
+                    AY }
+                /// Second.
+                B { /// z
+                    BZ }
+            }
+        }
+    }
+    use sample::{Sample, col, table};
+
+    proptest! {
+        #[test]
+        fn values_come_back(a in prop::collection::vec((any::<u32>(), 0u32..300), 0..50), b in prop::collection::vec(0u32..70_000, 0..50), blob: Vec<u8>) {
+            let mut builder = Builder::<Sample>::default();
+            for &(x, y) in &a {
+                builder.push(col::AX, x);
+                builder.push(col::AY, y);
+            }
+            b.iter().for_each(|&z| builder.push(col::BZ, z));
+            builder.blob_mut().extend_from_slice(&blob);
+            let bytes = builder.finish();
+            let view = View::<{ col::COUNT }, { table::COUNT }>::new(&bytes, Sample::TABLE_OF).unwrap();
+            prop_assert_eq!(view.rows(table::A) as usize, a.len());
+            for (row, &(x, y)) in a.iter().enumerate() {
+                prop_assert_eq!(view.get(col::AX, row as u32), x);
+                prop_assert_eq!(view.get(col::AY, row as u32), y);
+            }
+            for (row, &z) in b.iter().enumerate() {
+                prop_assert_eq!(view.get(col::BZ, row as u32), z);
+            }
+            prop_assert_eq!(view.blob(), &blob[..]);
+        }
+
+        #[test]
+        fn any_bytes_are_refused_or_read(bytes: Vec<u8>) {
+            if let Some(view) = View::<{ col::COUNT }, { table::COUNT }>::new(&bytes, Sample::TABLE_OF) {
+                for row in 0..view.rows(table::A).min(10) {
+                    view.get(col::AX, row);
+                }
+                view.blob();
+            }
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Names as numbers: the hash by which tables inside a block are ordered, and the set that gives each
+//! distinct name of a file its number.
+//!
+//! The hash orders and finds; bytes decide. Two names are equal only where their bytes are.
+
+/// 32-bit hash of a name. Part of the facts' format: changing it asks for a new extractor version.
+///
+/// Multiply-and-fold over 8-byte words, after wyhash (Wang Yi).
+#[inline]
+pub fn hash(bytes: &[u8]) -> u32 {
+    const A: u64 = 0xa076_1d64_78bd_642f;
+    const B: u64 = 0xe703_7ed1_a0b4_28db;
+    #[inline]
+    fn fold(x: u64, y: u64) -> u64 {
+        let wide = u128::from(x) * u128::from(y);
+        (wide as u64) ^ ((wide >> 64) as u64)
+    }
+    #[inline]
+    fn word(bytes: &[u8], at: usize) -> u64 {
+        let mut eight = [0; 8];
+        eight.copy_from_slice(&bytes[at..at + 8]);
+        u64::from_le_bytes(eight)
+    }
+    let len = bytes.len();
+    let mixed = if len >= 8 {
+        let mut state = A ^ len as u64;
+        let mut at = 0;
+        while at + 8 < len {
+            state = fold(state ^ word(bytes, at), B);
+            at += 8;
+        }
+        fold(state ^ word(bytes, len - 8), B ^ A)
+    } else if len >= 4 {
+        let mut first = [0; 4];
+        first.copy_from_slice(&bytes[..4]);
+        let mut last = [0; 4];
+        last.copy_from_slice(&bytes[len - 4..]);
+        let both = u64::from(u32::from_le_bytes(first)) << 32 | u64::from(u32::from_le_bytes(last));
+        fold(both ^ A, B ^ len as u64)
+    } else if len > 0 {
+        let few = u64::from(bytes[0]) << 16 | u64::from(bytes[len / 2]) << 8 | u64::from(bytes[len - 1]);
+        fold(few ^ A, B ^ len as u64)
+    } else {
+        0
+    };
+    (mixed ^ (mixed >> 32)) as u32
+}
+
+/// The distinct strings of one file, numbered in order of first use; number 0 is the empty string.
+#[derive(Debug, Default)]
+pub struct Names {
+    slots: Vec<u32>,
+    /// Hash of each string.
+    pub hashes: Vec<u32>,
+    /// End of each string in `blob`.
+    pub ends: Vec<u32>,
+    /// All strings, one after another.
+    pub blob: Vec<u8>,
+}
+
+impl Names {
+    /// Forgets all strings but the empty one, keeps the memory.
+    pub fn clear(&mut self) {
+        self.slots.clear();
+        self.slots.resize(1024, 0);
+        self.hashes.clear();
+        self.ends.clear();
+        self.blob.clear();
+        self.hashes.push(hash(b""));
+        self.ends.push(0);
+    }
+
+    /// Bytes of string `id`.
+    #[inline]
+    pub fn get(&self, id: u32) -> &[u8] {
+        let id = id as usize;
+        let start = if id == 0 { 0 } else { self.ends[id - 1] as usize };
+        &self.blob[start..self.ends[id] as usize]
+    }
+
+    /// Number of `text`.
+    #[inline]
+    pub fn add(&mut self, text: &str) -> u32 {
+        if text.is_empty() {
+            return 0;
+        }
+        let bytes = text.as_bytes();
+        let hash = hash(bytes);
+        let mask = self.slots.len() - 1;
+        let mut at = hash as usize & mask;
+        loop {
+            match self.slots[at] {
+                0 => break,
+                id if self.hashes[id as usize] == hash && self.get(id) == bytes => return id,
+                _ => at = (at + 1) & mask,
+            }
+        }
+        let id = self.hashes.len() as u32;
+        self.slots[at] = id;
+        self.hashes.push(hash);
+        self.blob.extend_from_slice(bytes);
+        self.ends.push(self.blob.len() as u32);
+        if self.hashes.len() * 2 > self.slots.len() {
+            self.grow();
+        }
+        id
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let size = self.slots.len() * 4;
+        self.slots.clear();
+        self.slots.resize(size, 0);
+        for id in 1..self.hashes.len() {
+            let mut at = self.hashes[id] as usize & (size - 1);
+            while self.slots[at] != 0 {
+                at = (at + 1) & (size - 1);
+            }
+            self.slots[at] = id as u32;
+        }
+    }
+}
+
+/// A map from keys of two words to `u32`, open addressing, reused from file to file.
+#[derive(Debug, Default)]
+pub struct PairMap {
+    /// Key and value + 1; 0 is a free slot.
+    slots: Vec<(u64, u32)>,
+    len: usize,
+}
+
+impl PairMap {
+    /// Forgets all entries, keeps the memory.
+    pub fn clear(&mut self) {
+        self.slots.clear();
+        self.slots.resize(1024, (0, 0));
+        self.len = 0;
+    }
+
+    #[inline]
+    fn start(&self, key: u64) -> usize {
+        ((key ^ (key >> 29)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize & (self.slots.len() - 1)
+    }
+
+    /// The value of `key`.
+    #[inline]
+    pub fn get(&self, key: u64) -> Option<u32> {
+        let mut at = self.start(key);
+        loop {
+            let (found, value) = self.slots[at];
+            if value == 0 {
+                return None;
+            }
+            if found == key {
+                return Some(value - 1);
+            }
+            at = (at + 1) & (self.slots.len() - 1);
+        }
+    }
+
+    /// The value of `key`, which is `new` where there was none. Tells whether it is new.
+    #[inline]
+    pub fn insert(&mut self, key: u64, new: u32) -> (u32, bool) {
+        let mut at = self.start(key);
+        loop {
+            let (found, value) = self.slots[at];
+            if value == 0 {
+                break;
+            }
+            if found == key {
+                return (value - 1, false);
+            }
+            at = (at + 1) & (self.slots.len() - 1);
+        }
+        self.slots[at] = (key, new + 1);
+        self.len += 1;
+        if self.len * 2 > self.slots.len() {
+            let old = std::mem::take(&mut self.slots);
+            self.slots.resize(old.len() * 4, (0, 0));
+            for entry in old.into_iter().filter(|entry| entry.1 != 0) {
+                let mut at = self.start(entry.0);
+                while self.slots[at].1 != 0 {
+                    at = (at + 1) & (self.slots.len() - 1);
+                }
+                self.slots[at] = entry;
+            }
+        }
+        (new, true)
+    }
+
+    /// Replaces the value of `key`.
+    pub fn set(&mut self, key: u64, value: u32) {
+        self.insert(key, value);
+        let mut at = self.start(key);
+        while self.slots[at].0 != key || self.slots[at].1 == 0 {
+            at = (at + 1) & (self.slots.len() - 1);
+        }
+        self.slots[at].1 = value + 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn equal_strings_share_a_number(words in prop::collection::vec("[a-d]{0,3}", 0..3000)) {
+            let mut names = Names::default();
+            names.clear();
+            let mut seen = std::collections::HashMap::new();
+            for word in &words {
+                let id = names.add(word);
+                prop_assert_eq!(names.get(id), word.as_bytes());
+                prop_assert_eq!(*seen.entry(word.clone()).or_insert(id), id);
+            }
+        }
+
+        #[test]
+        fn pair_map_is_a_map(pairs in prop::collection::vec((0u64..2000, any::<u16>()), 0..3000)) {
+            let mut map = PairMap::default();
+            map.clear();
+            let mut model = std::collections::HashMap::new();
+            for &(key, value) in &pairs {
+                let expected = *model.entry(key).or_insert(u32::from(value));
+                prop_assert_eq!(map.insert(key, u32::from(value)).0, expected);
+            }
+            for key in 0..2000 {
+                prop_assert_eq!(map.get(key), model.get(&key).copied());
+            }
+        }
+    }
+}

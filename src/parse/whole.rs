@@ -1,0 +1,48 @@
+//! A whole file at once.
+
+use super::decode;
+use crate::extract::{Extractor, TextInfo};
+use crate::model::facts::file_flag;
+use ruff_python_ast::PySourceType;
+
+/// What became of a file.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Its facts, as a block.
+    Facts(Vec<u8>),
+    /// Nested too deep to be visited on a worker's stack.
+    TooDeep,
+}
+
+/// Everything a worker reuses from file to file.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    extractor: Extractor,
+}
+
+impl Scratch {
+    /// Facts of the file with these bytes.
+    pub fn parse(&mut self, bytes: &[u8], stub: bool) -> Outcome {
+        let decoded = decode::decode(bytes);
+        let mut flags = if decoded.bom { file_flag::BOM } else { 0 };
+        if decoded.error.is_some() {
+            flags |= file_flag::LOSSY;
+        }
+        let text = &*decoded.text;
+        let source_type = if stub { PySourceType::Stub } else { PySourceType::Python };
+        let parsed = ruff_python_parser::parse_unchecked_source(text, source_type);
+        let info = TextInfo {
+            encoding: decoded.encoding,
+            flags,
+            decode_error: decoded.error.as_ref().map(|(at, message)| (*at, message.as_str())),
+        };
+        match self.extractor.extract(text, &parsed, info) {
+            Ok(block) => Outcome::Facts(block),
+            Err(_) => {
+                // Dropping this AST would overflow the stack just as visiting it would.
+                std::mem::forget(parsed);
+                Outcome::TooDeep
+            }
+        }
+    }
+}
