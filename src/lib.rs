@@ -1,6 +1,7 @@
 //! pydebug: the fast, trustworthy code graph for Python.
 
 pub mod extract;
+pub mod link;
 pub mod model;
 pub mod parse;
 

@@ -176,6 +176,12 @@ impl<'a, const COLUMNS: usize, const TABLES: usize> View<'a, COLUMNS, TABLES> {
         &self.bytes[self.blob as usize..]
     }
 
+    /// Everything after the values of `column`: further columns and the blob.
+    pub fn after(&self, column: usize) -> &'a [u8] {
+        let start = self.starts.get(column + 1).map_or(self.blob, |&start| start);
+        &self.bytes[start as usize..]
+    }
+
     /// The whole block.
     #[inline]
     pub fn bytes(&self) -> &'a [u8] {

@@ -523,3 +523,36 @@ impl<'a> Facts<'a> {
         start..start
     }
 }
+
+impl Facts<'_> {
+    /// Qualified name of a symbol within its module, dotted: `Class.method`, `outer.<lambda1>`, `f#1` for a shadowed one.
+    pub fn qualname(&self, symbol: u32) -> String {
+        let mut name = String::new();
+        self.push_qualname(symbol, true, &mut name);
+        name
+    }
+
+    /// Appends the qualified name; shadowed definitions carry their number where `ordinals`.
+    pub fn push_qualname(&self, symbol: u32, ordinals: bool, out: &mut String) {
+        use std::fmt::Write as _;
+        if let Some(parent) = self.opt(col::SYM_PARENT, symbol).filter(|&parent| parent != 0) {
+            self.push_qualname(parent, ordinals, out);
+            out.push('.');
+        }
+        let ordinal = self.get(col::SYM_ORDINAL, symbol);
+        let flags = self.get(col::SYM_FLAGS, symbol);
+        if self.get(col::SYM_KIND, symbol) == SymbolKind::Lambda as u32 {
+            let _ = write!(out, "<lambda{ordinal}>");
+            return;
+        }
+        out.push_str(self.str(col::SYM_NAME, symbol));
+        if flags & symbol_flag::SETTER != 0 {
+            out.push_str(".setter");
+        } else if flags & symbol_flag::DELETER != 0 {
+            out.push_str(".deleter");
+        }
+        if ordinals && ordinal != 0 {
+            let _ = write!(out, "#{ordinal}");
+        }
+    }
+}

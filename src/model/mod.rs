@@ -5,3 +5,4 @@
 pub mod block;
 pub mod facts;
 pub mod name;
+pub mod source;

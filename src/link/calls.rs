@@ -1,0 +1,564 @@
+//! Links of one file by name: import targets, call sites, references, bases, decorators, overrides.
+
+use super::Project;
+use super::links::{CallStatus, Evidence, ImportStatus, LinkBuilder, MEGAMORPHIC, Reason, TargetKind, col as lcol};
+use super::modules::Found;
+use super::value::{Key, Value, Values};
+use crate::model::facts::{Facts, ImportKind, RefKind, SymbolKind, col, ref_flag, symbol_flag, table};
+use crate::model::name::PairMap;
+use rayon::prelude::*;
+use smallvec::SmallVec;
+
+/// Methods of the project by name.
+#[derive(Debug, Default)]
+pub(crate) struct MethodIndex {
+    /// Hash of the name, file, symbol; sorted.
+    rows: Vec<(u32, u32, u32)>,
+}
+
+impl MethodIndex {
+    pub(crate) fn new(project: &Project<'_>) -> Self {
+        let mut rows: Vec<(u32, u32, u32)> = (0..project.files.len() as u32)
+            .into_par_iter()
+            .with_min_len(16)
+            .flat_map_iter(|file| {
+                let facts = project.facts(file);
+                let count = facts.map_or(0, |facts| facts.rows(table::Symbols));
+                (0..count).filter_map(move |symbol| {
+                    let facts = facts?;
+                    if facts.get(col::SYM_KIND, symbol) != SymbolKind::Method as u32 || facts.get(col::SYM_ORDINAL, symbol) != 0 {
+                        return None;
+                    }
+                    Some((facts.get(col::STR_HASH, facts.get(col::SYM_NAME, symbol)), file, symbol))
+                })
+            })
+            .collect();
+        rows.par_sort_unstable();
+        Self { rows }
+    }
+
+    /// Methods called `key`: (file, symbol).
+    pub(crate) fn named<'p>(&'p self, project: &'p Project<'_>, key: Key<'p>) -> impl Iterator<Item = (u32, u32)> + 'p {
+        self.with_hash(key.hash).iter().filter(move |row| project.facts(row.1).is_some_and(|facts| facts.str(col::SYM_NAME, row.2) == key.text)).map(|row| (row.1, row.2))
+    }
+
+    fn with_hash(&self, hash: u32) -> &[(u32, u32, u32)] {
+        let start = self.rows.partition_point(|row| row.0 < hash);
+        let count = self.rows[start..].partition_point(|row| row.0 == hash);
+        &self.rows[start..start + count]
+    }
+}
+
+/// What a ref leads to when it is called.
+#[derive(Clone, Copy, Debug)]
+struct Verdict {
+    status: CallStatus,
+    reason: Reason,
+    first: u32,
+    count: u32,
+}
+
+/// Links files one after another; its memory is reused.
+#[derive(Debug, Default)]
+pub(crate) struct Linker {
+    out: LinkBuilder,
+    /// Values of the file's refs: start in `values`, by ref; one more at the end.
+    starts: Vec<u32>,
+    values: Vec<Value>,
+    targets: PairMap,
+    strings: std::collections::HashMap<String, u32, rustc_hash::FxBuildHasher>,
+    text: String,
+    verdicts: Vec<Option<Verdict>>,
+    /// For each string of the file: whether a method of the project has this name.
+    candidates: Vec<u8>,
+    list: Vec<(u32, Evidence)>,
+}
+
+impl Linker {
+    /// The links of `file`, as a block.
+    pub(crate) fn file(&mut self, project: &Project<'_>, file: u32) -> Vec<u8> {
+        self.out.clear();
+        self.targets.clear();
+        self.strings.clear();
+        if let Some(facts) = project.facts(file) {
+            self.evaluate(project, file, facts);
+            self.imports(project, file, facts);
+            self.sites(project, file, facts);
+            self.references(project, file, facts);
+            for (source, count, reference) in [(lcol::LBASE_TARGET, facts.rows(table::Bases), col::BASE_REF), (lcol::LDEC_TARGET, facts.rows(table::Decorators), col::DEC_REF)] {
+                for row in 0..count {
+                    let target = self.first_target(project, file, facts.get(reference, row)).map_or(0, |target| target + 1);
+                    self.out.push(source, target);
+                }
+            }
+            self.overrides(project, file, facts);
+        }
+        self.out.finish()
+    }
+
+    /// Values of all refs, each from those of its base.
+    fn evaluate(&mut self, project: &Project<'_>, file: u32, facts: &Facts<'_>) {
+        self.starts.clear();
+        self.values.clear();
+        let mut out = Values::new();
+        for row in 0..facts.rows(table::Refs) {
+            self.starts.push(self.values.len() as u32);
+            let kind = RefKind::from_u32(facts.get(col::REF_KIND, row));
+            out.clear();
+            let bases = match kind {
+                RefKind::Attribute | RefKind::Call | RefKind::Subscript | RefKind::Await => self.values_of(facts.get(col::REF_BASE, row)),
+                _ => &[],
+            };
+            project.step(file, facts, row, kind, bases, 0, &mut out);
+            self.values.extend_from_slice(&out);
+        }
+        self.starts.push(self.values.len() as u32);
+    }
+
+    fn values_of(&self, row: u32) -> &[Value] {
+        let row = row as usize;
+        let end = self.starts.get(row + 1).map_or(self.values.len(), |&end| end as usize);
+        &self.values[self.starts[row] as usize..end]
+    }
+
+    /// The row of a target; makes it where there is none.
+    fn target(&mut self, kind: TargetKind, id: u32) -> u32 {
+        let (row, new) = self.targets.insert((kind as u64) << 32 | u64::from(id), self.out.column(lcol::TGT_KIND).len() as u32);
+        if new {
+            self.out.push(lcol::TGT_KIND, kind as u32);
+            self.out.push(lcol::TGT_ID, id);
+        }
+        row
+    }
+
+    fn string_target(&mut self, kind: TargetKind, text: &str) -> u32 {
+        let id = match self.strings.get(text) {
+            Some(&id) => id,
+            None => {
+                let id = self.out.column(lcol::LSTR_END).len() as u32;
+                self.out.blob_mut().extend_from_slice(text.as_bytes());
+                let end = self.out.blob_mut().len() as u32;
+                self.out.push(lcol::LSTR_END, end);
+                self.strings.insert(text.to_owned(), id);
+                id
+            }
+        };
+        self.target(kind, id)
+    }
+
+    /// The target that a value is, if it is one.
+    fn value_target(&mut self, project: &Project<'_>, value: Value) -> Option<u32> {
+        match value {
+            Value::Symbol(file, symbol) | Value::Variable(file, symbol) => Some(self.target(TargetKind::Symbol, project.base[file as usize] + symbol)),
+            Value::ClassReceiver(file, class) => Some(self.target(TargetKind::Symbol, project.base[file as usize] + class)),
+            Value::Namespace(namespace) => {
+                Some(self.string_target(TargetKind::Namespace, &project.table.namespaces[namespace as usize]))
+            }
+            Value::ExternalImport(..) | Value::ExternalTop(..) | Value::ExternalRef(..) => {
+                let mut text = std::mem::take(&mut self.text);
+                text.clear();
+                let target = project.dotted(value, 0, &mut text).then(|| self.string_target(TargetKind::External, &text));
+                self.text = text;
+                target
+            }
+            Value::Builtin(..) | Value::BuiltinRef(..) => {
+                let mut text = std::mem::take(&mut self.text);
+                text.clear();
+                let target = project.dotted(value, 0, &mut text).then(|| self.string_target(TargetKind::Builtin, &text));
+                self.text = text;
+                target
+            }
+            Value::Instance(..) | Value::Receiver(..) | Value::Super(..) | Value::Literal(..) | Value::Unknown(_) => None,
+        }
+    }
+
+    fn first_target(&mut self, project: &Project<'_>, _file: u32, row: u32) -> Option<u32> {
+        let values: SmallVec<[Value; 4]> = SmallVec::from_slice(self.values_of(row));
+        let value = values.iter().find(|value| matches!(value, Value::Symbol(..))).or(values.first())?;
+        self.value_target(project, *value)
+    }
+
+    fn imports(&mut self, project: &Project<'_>, file: u32, facts: &Facts<'_>) {
+        for (row, target) in project.imports[file as usize].iter().enumerate() {
+            let row = row as u32;
+            let kind = ImportKind::from_u32(facts.get(col::IMP_KIND, row));
+            let (mut status, mut symbol) = (ImportStatus::Resolved, 0);
+            let module;
+            match target.module.or(target.other.filter(|_| kind == ImportKind::From)) {
+                None => {
+                    status = if target.missing { ImportStatus::MissingModule } else { ImportStatus::External };
+                    let mut text = std::mem::take(&mut self.text);
+                    text.clear();
+                    text.extend(std::iter::repeat_n('.', facts.get(col::IMP_LEVEL, row) as usize));
+                    text.push_str(facts.str(col::IMP_MODULE, row));
+                    module = self.string_target(TargetKind::External, &text) + 1;
+                    self.text = text;
+                }
+                Some(found) => {
+                    let mut found = found;
+                    if kind == ImportKind::From {
+                        let key = Key::of(facts, facts.get(col::IMP_NAME, row));
+                        let mut values = Values::new();
+                        let has = matches!(found, Found::File(from) if project.export(from, key, true, 1, &mut values));
+                        if has {
+                            let value = values.iter().find(|value| !matches!(value, Value::Unknown(_) | Value::Symbol(_, 0)));
+                            symbol = value.and_then(|&value| self.value_target(project, value)).map_or(0, |target| target + 1);
+                        } else if let Some(submodule) = target.other {
+                            found = submodule;
+                        } else if matches!(found, Found::File(from) if project.missing(from) == Reason::NoSuchName) || matches!(found, Found::Namespace(_)) {
+                            status = ImportStatus::MissingName;
+                        }
+                    }
+                    let value = super::value::module(found);
+                    module = self.value_target(project, value).map_or(0, |target| target + 1);
+                }
+            }
+            self.out.push(lcol::LIMP_STATUS, status as u32);
+            self.out.push(lcol::LIMP_MODULE, module);
+            self.out.push(lcol::LIMP_SYMBOL, symbol);
+        }
+    }
+
+    fn sites(&mut self, project: &Project<'_>, file: u32, facts: &Facts<'_>) {
+        self.verdicts.clear();
+        self.verdicts.resize(facts.rows(table::Refs) as usize, None);
+        self.candidates.clear();
+        self.candidates.resize(facts.rows(table::Strings) as usize, 0);
+        for row in 0..facts.rows(table::Calls) {
+            let callee = facts.get(col::CALL_REF, row);
+            let verdict = match self.verdicts[callee as usize] {
+                Some(verdict) => verdict,
+                None => {
+                    let verdict = self.judge(project, file, facts, callee);
+                    self.verdicts[callee as usize] = Some(verdict);
+                    verdict
+                }
+            };
+            self.out.push(lcol::SITE_STATUS, verdict.status as u32);
+            self.out.push(lcol::SITE_REASON, verdict.reason as u32);
+            self.out.push(lcol::SITE_FIRST, verdict.first);
+            self.out.push(lcol::SITE_COUNT, verdict.count);
+        }
+    }
+
+    /// Decides what calling ref `callee` means.
+    fn judge(&mut self, project: &Project<'_>, file: u32, facts: &Facts<'_>, callee: u32) -> Verdict {
+        let mut list = std::mem::take(&mut self.list);
+        list.clear();
+        let mut outside: SmallVec<[(u32, CallStatus); 2]> = SmallVec::new();
+        let mut reason = Reason::None;
+        let values: SmallVec<[Value; 4]> = SmallVec::from_slice(self.values_of(callee));
+        for value in values {
+            match value {
+                Value::Variable(..) => {}
+                Value::Symbol(owner, symbol) => match project.kind(owner, symbol) {
+                    SymbolKind::Class => self.construct(project, file, callee, (owner, symbol), false, &mut list),
+                    SymbolKind::Module => reason = Reason::NotCallable,
+                    SymbolKind::TypeAlias => reason = Reason::NotCallable,
+                    _ => {
+                        let target = self.target(TargetKind::Symbol, project.base[owner as usize] + symbol);
+                        list.push((target, Evidence::Direct));
+                    }
+                },
+                Value::ClassReceiver(owner, class) => self.construct(project, file, callee, (owner, class), true, &mut list),
+                Value::Instance(owner, class) | Value::Receiver(owner, class) => {
+                    match project.method((owner, class), Key::new("__call__")) {
+                        Some(method) => {
+                            let target = self.target(TargetKind::Symbol, project.base[method.0 as usize] + method.1);
+                            list.push((target, Evidence::Direct));
+                        }
+                        None => reason = Reason::NotCallable,
+                    }
+                }
+                Value::ExternalImport(..) | Value::ExternalTop(..) | Value::ExternalRef(..) => {
+                    if let Some(target) = self.value_target(project, value) {
+                        outside.push((target, CallStatus::External));
+                    }
+                }
+                Value::Builtin(..) | Value::BuiltinRef(..) => {
+                    if let Some(target) = self.value_target(project, value) {
+                        outside.push((target, CallStatus::Builtin));
+                    }
+                }
+                Value::Namespace(_) | Value::Literal(..) | Value::Super(..) => reason = Reason::NotCallable,
+                Value::Unknown(why) => reason = why,
+            }
+        }
+        self.dispatch(project, facts, callee, &mut list);
+        if list.len() > MEGAMORPHIC {
+            let mut seen = rustc_hash::FxHashSet::default();
+            list.retain(|entry| seen.insert(entry.0));
+        }
+        let verdict = if list.len() > MEGAMORPHIC {
+            Verdict { status: CallStatus::Ambiguous, reason: Reason::Megamorphic, first: 0, count: 0 }
+        } else if !list.is_empty() {
+            list.extend(outside.iter().map(|&(target, _)| (target, Evidence::Direct)));
+            let status = if reason == Reason::None { CallStatus::Resolved } else { CallStatus::Incomplete };
+            self.listed(&list, status, reason)
+        } else if let Some(&(_, status)) = outside.iter().find(|entry| entry.1 == CallStatus::External).or(outside.first()) {
+            list.extend(outside.iter().map(|&(target, _)| (target, Evidence::Direct)));
+            self.listed(&list, status, reason)
+        } else {
+            let reason = if reason == Reason::None { Reason::Value } else { reason };
+            let by_name = facts.get(col::REF_KIND, callee) == RefKind::Attribute as u32 && self.is_method_name(project, facts, facts.get(col::REF_NAME, callee));
+            // The reason says why nothing better is known; candidates are those of the callee's name.
+            Verdict { status: if by_name { CallStatus::Ambiguous } else { CallStatus::Unresolved }, reason, first: 0, count: 0 }
+        };
+        self.list = list;
+        verdict
+    }
+
+    fn listed(&mut self, list: &[(u32, Evidence)], status: CallStatus, reason: Reason) -> Verdict {
+        let first = self.out.column(lcol::LIST_TARGET).len() as u32;
+        let mut count = 0;
+        for (at, &(target, evidence)) in list.iter().enumerate() {
+            if list[..at].iter().any(|entry| entry.0 == target) {
+                continue;
+            }
+            self.out.push(lcol::LIST_TARGET, target);
+            self.out.push(lcol::LIST_EVIDENCE, evidence as u32);
+            count += 1;
+        }
+        Verdict { status, reason, first, count }
+    }
+
+    /// A call of a class: the class, and its `__init__` and `__new__` where the project defines them.
+    fn construct(&mut self, project: &Project<'_>, _file: u32, _callee: u32, class: (u32, u32), receiver: bool, list: &mut Vec<(u32, Evidence)>) {
+        let target = self.target(TargetKind::Symbol, project.base[class.0 as usize] + class.1);
+        list.push((target, Evidence::Instantiates));
+        for name in ["__init__", "__new__"] {
+            let key = Key::new(name);
+            if let Some(method) = project.method(class, key) {
+                let target = self.target(TargetKind::Symbol, project.base[method.0 as usize] + method.1);
+                list.push((target, Evidence::Direct));
+            }
+            if receiver {
+                self.overriding(project, class, key, list);
+            }
+        }
+    }
+
+    /// Adds what subclasses of the receiver's class define under the called name.
+    fn dispatch(&mut self, project: &Project<'_>, facts: &Facts<'_>, callee: u32, list: &mut Vec<(u32, Evidence)>) {
+        if facts.get(col::REF_KIND, callee) != RefKind::Attribute as u32 {
+            return;
+        }
+        let key = Key::of(facts, facts.get(col::REF_NAME, callee));
+        let bases: SmallVec<[Value; 4]> = SmallVec::from_slice(self.values_of(facts.get(col::REF_BASE, callee)));
+        for base in bases {
+            if let Value::Receiver(file, class) | Value::ClassReceiver(file, class) = base {
+                self.overriding(project, (file, class), key, list);
+            }
+        }
+    }
+
+    fn overriding(&mut self, project: &Project<'_>, class: (u32, u32), key: Key<'_>, list: &mut Vec<(u32, Evidence)>) {
+        if !project.classes.has_children(class.0, class.1) {
+            return;
+        }
+        let named = project.methods.with_hash(key.hash);
+        let mut add = |linker: &mut Self, (file, symbol): (u32, u32)| {
+            if project.facts(file).is_some_and(|facts| facts.get(col::SYM_FLAGS, symbol) & symbol_flag::PROPERTY == 0) {
+                let target = linker.target(TargetKind::Symbol, project.base[file as usize] + symbol);
+                list.push((target, Evidence::Dispatch));
+            }
+        };
+        // Either way gives the same set in the same order: that of the files and their symbols.
+        match project.classes.descendants(class.0, class.1, named.len().max(4)) {
+            Some(mut below) => {
+                below.sort_unstable();
+                for number in below {
+                    let (file, class) = project.classes.all[number as usize];
+                    if let Some(method) = project.own_method(file, class, key) {
+                        add(self, (file, method));
+                    }
+                }
+            }
+            None => {
+                for (file, symbol) in project.methods.named(project, key) {
+                    let owner = project.facts(file).and_then(|facts| facts.opt(col::SYM_PARENT, symbol));
+                    if let Some(owner) = owner
+                        && (file, owner) != class
+                        && project.classes.is_subclass((file, owner), class)
+                        && project.own_method(file, owner, key) == Some(symbol)
+                    {
+                        add(self, (file, symbol));
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_method_name(&mut self, project: &Project<'_>, facts: &Facts<'_>, string: u32) -> bool {
+        let known = &mut self.candidates[string as usize];
+        if *known == 0 {
+            let any = project.methods.named(project, Key::of(facts, string)).next().is_some();
+            *known = 1 + u8::from(any);
+        }
+        *known == 2
+    }
+
+    /// Uses of project symbols other than calls.
+    fn references(&mut self, project: &Project<'_>, _file: u32, facts: &Facts<'_>) {
+        let flags = ref_flag::READ | ref_flag::WRITTEN | ref_flag::DELETED;
+        for row in 0..facts.rows(table::Refs) {
+            if facts.get(col::REF_FLAGS, row) & flags == 0 {
+                continue;
+            }
+            let (start, end) = (self.starts[row as usize] as usize, self.starts[row as usize + 1] as usize);
+            let mut through = false;
+            for at in start..end {
+                let value = self.values[at];
+                match value {
+                    Value::Variable(..) => through = true,
+                    Value::Symbol(..) | Value::ClassReceiver(..) if !through => {}
+                    _ => continue,
+                }
+                if let Some(target) = self.value_target(project, value) {
+                    self.out.push(lcol::RFR_REF, row);
+                    self.out.push(lcol::RFR_TARGET, target);
+                }
+            }
+        }
+    }
+
+    fn overrides(&mut self, project: &Project<'_>, file: u32, facts: &Facts<'_>) {
+        for symbol in 0..facts.rows(table::Symbols) {
+            if facts.get(col::SYM_KIND, symbol) != SymbolKind::Method as u32 {
+                continue;
+            }
+            let Some(class) = facts.opt(col::SYM_PARENT, symbol) else { continue };
+            let mro = project.classes.mro(file, class);
+            if mro.len() < 2 {
+                continue;
+            }
+            let key = Key::of(facts, facts.get(col::SYM_NAME, symbol));
+            let found = mro[1..].iter().find_map(|&(owner, base)| project.own_method(owner, base, key).map(|method| (owner, method)));
+            if let Some((owner, method)) = found {
+                let target = self.target(TargetKind::Symbol, project.base[owner as usize] + method);
+                self.out.push(lcol::OVR_SYM, symbol);
+                self.out.push(lcol::OVR_TARGET, target);
+            }
+        }
+    }
+}
+
+impl Project<'_> {
+    /// The method that the class has under `key`, through its MRO.
+    pub(crate) fn method(&self, class: (u32, u32), key: Key<'_>) -> Option<(u32, u32)> {
+        self.classes.mro(class.0, class.1).iter().find_map(|&(file, class)| self.own_method(file, class, key).map(|method| (file, method)))
+    }
+
+    /// Writes the dotted name of a value outside the project; false where it has none.
+    pub(crate) fn dotted(&self, value: Value, steps: u32, out: &mut String) -> bool {
+        if steps > 16 {
+            return false;
+        }
+        match value {
+            Value::ExternalImport(file, row) | Value::ExternalTop(file, row) => {
+                let Some(facts) = self.facts(file) else { return false };
+                let module = facts.str(col::IMP_MODULE, row);
+                if matches!(value, Value::ExternalTop(..)) {
+                    out.push_str(module.split('.').next().unwrap_or(module));
+                    return true;
+                }
+                out.extend(std::iter::repeat_n('.', facts.get(col::IMP_LEVEL, row) as usize));
+                out.push_str(module);
+                if ImportKind::from_u32(facts.get(col::IMP_KIND, row)) == ImportKind::From {
+                    if !module.is_empty() {
+                        out.push('.');
+                    }
+                    out.push_str(facts.str(col::IMP_NAME, row));
+                }
+                true
+            }
+            Value::Builtin(file, row) => {
+                let Some(facts) = self.facts(file) else { return false };
+                out.push_str(facts.str(col::REF_NAME, row));
+                true
+            }
+            Value::Literal(file, row) => {
+                let Some(facts) = self.facts(file) else { return false };
+                let name = match RefKind::from_u32(facts.get(col::REF_KIND, row)) {
+                    // The result of `str(...)`.
+                    RefKind::Call => facts.str(col::REF_NAME, facts.get(col::REF_BASE, row)),
+                    _ => facts.str(col::REF_NAME, row),
+                };
+                out.push_str(if name == "None" { "NoneType" } else { name });
+                true
+            }
+            Value::ExternalRef(file, row) | Value::BuiltinRef(file, row) => {
+                let Some(facts) = self.facts(file) else { return false };
+                let base = facts.get(col::REF_BASE, row);
+                let mut values = Values::new();
+                self.eval(file, base, steps + 1, &mut values);
+                let named = values.iter().any(|&value| self.dotted_base(file, value, steps + 1, out));
+                if !named {
+                    return false;
+                }
+                out.push('.');
+                out.push_str(facts.str(col::REF_NAME, row));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Dotted name of what an external attribute is read from: an external value, or a class with an external base.
+    fn dotted_base(&self, file: u32, value: Value, steps: u32, out: &mut String) -> bool {
+        match value {
+            Value::Symbol(owner, class) | Value::Instance(owner, class) | Value::Receiver(owner, class) | Value::ClassReceiver(owner, class) | Value::Super(owner, class) => {
+                for &(owner, class) in self.classes.mro(owner, class) {
+                    if let Some(base) = self.external_base(owner, class)
+                        && self.dotted(base, steps + 1, out)
+                    {
+                        return true;
+                    }
+                }
+                let _ = file;
+                out.push_str("object");
+                true
+            }
+            _ => self.dotted(value, steps, out),
+        }
+    }
+
+    /// The first base of the class that lies outside the project, `object` aside.
+    fn external_base(&self, file: u32, class: u32) -> Option<Value> {
+        let facts = self.facts(file)?;
+        let rows = facts.rows(table::Bases);
+        let start = partition(rows, |row| facts.get(col::BASE_SYM, row) < class);
+        for row in start..rows {
+            if facts.get(col::BASE_SYM, row) != class {
+                break;
+            }
+            if facts.get(col::BASE_KEYWORD, row) != 0 {
+                continue;
+            }
+            let mut values = Values::new();
+            self.eval(file, facts.get(col::BASE_REF, row), 8, &mut values);
+            let outside = values.into_iter().find(|value| match value {
+                Value::ExternalImport(..) | Value::ExternalTop(..) | Value::ExternalRef(..) | Value::BuiltinRef(..) => true,
+                Value::Builtin(file, row) => self.facts(*file).is_some_and(|facts| facts.str(col::REF_NAME, *row) != "object"),
+                _ => false,
+            });
+            if outside.is_some() {
+                return outside;
+            }
+        }
+        None
+    }
+}
+
+fn partition(count: u32, before: impl Fn(u32) -> bool) -> u32 {
+    let (mut low, mut high) = (0, count);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if before(middle) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    low
+}

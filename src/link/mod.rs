@@ -1,0 +1,110 @@
+//! Facts of all files to one graph: module table, imports, class hierarchy, call sites, edges.
+//!
+//! Every step reads facts in place and writes one block of links per file; nothing here reads a source,
+//! starts a thread of its own choice or prints. Results depend on the files' names and facts alone, never
+//! on the order in which threads came.
+//!
+//! Steps: [`modules`] names the files; [`imports`] finds each import's module; [`value`] says what an access path
+//! stands for; [`classes`] orders the bases; [`calls`] decides each call site, which is the part that a
+//! whole-program value-flow analysis can replace, since everything after it reads [`links`] alone.
+
+pub mod builtins;
+mod calls;
+mod classes;
+mod digest;
+mod imports;
+pub mod links;
+mod modules;
+mod summary;
+mod value;
+
+pub use modules::{Layout, module_name};
+pub use summary::{Cycle, Summary, Worst};
+
+use crate::model::facts::Facts;
+use crate::model::source::FileKind;
+use rayon::prelude::*;
+
+/// Version of the linker and of the links' schema; part of the snapshot's key.
+pub const LINK_VERSION: u32 = 1;
+
+/// One file as the linker sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct FileInput<'a> {
+    /// Path relative to the root, `/` between parts.
+    pub path: &'a str,
+    /// Source or stub.
+    pub kind: FileKind,
+    /// Its facts; `None` for a skipped file, which still has a module name.
+    pub facts: Option<Facts<'a>>,
+    /// Blake2b-256 of the facts' bytes.
+    pub facts_hash: [u8; 32],
+}
+
+/// What the linker gives.
+#[derive(Debug)]
+pub struct Linked {
+    /// Name of each file's module.
+    pub modules: Vec<String>,
+    /// Number of each file's first symbol in the project.
+    pub symbol_base: Vec<u32>,
+    /// Links of each file, as a block.
+    pub links: Vec<Vec<u8>>,
+    /// Sum over all files of the digest of their rows.
+    pub digest: [u8; 32],
+    /// Totals.
+    pub summary: Summary,
+}
+
+/// Everything that links of one file may ask about the others. Shared by all workers, never changed.
+pub(crate) struct Project<'a> {
+    pub(crate) files: &'a [FileInput<'a>],
+    pub(crate) table: modules::ModuleTable,
+    pub(crate) imports: Vec<imports::Targets>,
+    pub(crate) classes: classes::Classes,
+    pub(crate) methods: calls::MethodIndex,
+    pub(crate) base: Vec<u32>,
+}
+
+impl<'a> Project<'a> {
+    pub(crate) fn facts(&self, file: u32) -> Option<&Facts<'a>> {
+        self.files[file as usize].facts.as_ref()
+    }
+}
+
+/// Links `files`, which are sorted by path.
+pub fn link(files: &[FileInput<'_>], layout: &Layout) -> Linked {
+    let table = modules::ModuleTable::new(files, layout);
+    let mut base = Vec::with_capacity(files.len());
+    let mut next = 0u32;
+    for file in files {
+        base.push(next);
+        next += file.facts.as_ref().map_or(1, |facts| facts.rows(crate::model::facts::table::Symbols));
+    }
+    let imports = (0..files.len() as u32).into_par_iter().with_min_len(16).map(|file| imports::targets(files, &table, file)).collect();
+    let mut project = Project { files, table, imports, classes: classes::Classes::default(), methods: calls::MethodIndex::default(), base };
+    project.classes = classes::Classes::new(&project);
+    project.methods = calls::MethodIndex::new(&project);
+    let project = project;
+    let results: Vec<(Vec<u8>, [u8; 32], summary::Counts)> = (0..files.len() as u32)
+        .into_par_iter()
+        .with_min_len(4)
+        .map_init(calls::Linker::default, |linker, file| {
+            let block = linker.file(&project, file);
+            let digest = digest::file(&project, file, &block, &layout.project);
+            let counts = summary::Counts::of(&project, file, &block);
+            (block, digest, counts)
+        })
+        .collect();
+    let mut links = Vec::with_capacity(files.len());
+    let mut sum = digest::Sum::default();
+    let mut summary = Summary::default();
+    for (block, digest, counts) in results {
+        links.push(block);
+        sum.add(&digest);
+        summary.add(counts);
+    }
+    summary.finish(&project, &links);
+    let Project { table, base, .. } = project;
+    Linked { modules: table.names, symbol_base: base, links, digest: sum.bytes(), summary }
+}

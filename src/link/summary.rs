@@ -1,0 +1,287 @@
+//! Totals of a linked project: what the report and the metrics say without walking the graph again.
+
+use super::Project;
+use super::links::{CallStatus, Evidence, ImportStatus, Links, Reason, TargetKind, col as lcol, table as ltable};
+use crate::model::facts::{ImportKind, SymbolKind, col, import_flag, table};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Functions shown as the most complex.
+const WORST: usize = 10;
+/// Cycles kept with their members.
+const CYCLES: usize = 50;
+
+/// One of the most complex functions.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Worst {
+    /// Cyclomatic complexity.
+    pub complexity: u32,
+    /// Module and qualified name, dotted.
+    pub name: String,
+    /// Path relative to the root.
+    pub path: String,
+    /// Line of the `def`.
+    pub line: u32,
+}
+
+/// Modules that import each other in a circle.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Cycle {
+    /// Names, sorted.
+    pub modules: Vec<String>,
+}
+
+/// Totals.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Symbols by kind.
+    pub symbols: BTreeMap<String, u64>,
+    /// Import rows by status.
+    pub imports: BTreeMap<String, u64>,
+    /// Call sites by status.
+    pub call_sites: BTreeMap<String, u64>,
+    /// Call sites without a derived callee, by reason.
+    pub reasons: BTreeMap<String, u64>,
+    /// Edges by type of the graph schema.
+    pub edges: BTreeMap<String, u64>,
+    /// Lines, of code, comment lines, blank lines.
+    pub lines: [u64; 4],
+    /// Files with syntax errors.
+    pub files_with_errors: u64,
+    /// The most complex functions, worst first.
+    pub worst: Vec<Worst>,
+    /// Import cycles at run time (type-checking, lazy and function-local imports aside), largest first.
+    pub cycles: Vec<Cycle>,
+    /// Number of cycles, shown or not.
+    pub cycle_count: u64,
+}
+
+/// What one file adds.
+#[derive(Debug)]
+pub(crate) struct Counts {
+    symbols: [u32; SymbolKind::ALL.len()],
+    imports: [u32; ImportStatus::ALL.len()],
+    sites: [u32; CallStatus::ALL.len()],
+    reasons: [u32; Reason::ALL.len()],
+    edges: [u32; EDGES.len()],
+    lines: [u32; 4],
+    errors: bool,
+    worst: Vec<Worst>,
+}
+
+/// Edge types of the graph schema.
+pub const EDGES: [&str; 9] =
+    ["CONTAINS", "DEFINES", "IMPORTS", "CALLS", "INSTANTIATES", "REFERENCES", "INHERITS", "OVERRIDES", "DECORATED_BY"];
+
+impl Counts {
+    pub(crate) fn of(project: &Project<'_>, file: u32, block: &[u8]) -> Self {
+        let mut counts = Self {
+            symbols: Default::default(),
+            imports: Default::default(),
+            sites: Default::default(),
+            reasons: [0; Reason::ALL.len()],
+            edges: Default::default(),
+            lines: Default::default(),
+            errors: false,
+            worst: Vec::new(),
+        };
+        counts.edges[0] = 1;
+        let (Some(facts), Some(links)) = (project.facts(file), Links::open_links(block)) else { return counts };
+        for row in 0..facts.rows(table::Symbols) {
+            counts.symbols[facts.get(col::SYM_KIND, row) as usize] += 1;
+        }
+        counts.edges[1] = facts.rows(table::Symbols) - 1;
+        for row in 0..links.rows(ltable::Imports) {
+            counts.imports[links.get(lcol::LIMP_STATUS, row) as usize] += 1;
+            counts.edges[2] += u32::from(links.get(lcol::LIMP_MODULE, row) != 0);
+        }
+        for row in 0..links.rows(ltable::Sites) {
+            let status = links.get(lcol::SITE_STATUS, row);
+            counts.sites[status as usize] += 1;
+            if status >= CallStatus::Ambiguous as u32 {
+                counts.reasons[links.get(lcol::SITE_REASON, row) as usize] += 1;
+            }
+            let first = links.get(lcol::SITE_FIRST, row);
+            for row in first..first + links.get(lcol::SITE_COUNT, row) {
+                let made = links.get(lcol::LIST_EVIDENCE, row) == Evidence::Instantiates as u32;
+                counts.edges[if made { 4 } else { 3 }] += 1;
+            }
+        }
+        counts.edges[5] = links.rows(ltable::References);
+        for row in 0..links.rows(ltable::Bases) {
+            counts.edges[6] += u32::from(links.get(lcol::LBASE_TARGET, row) != 0 && facts.get(col::BASE_KEYWORD, row) == 0);
+        }
+        counts.edges[7] = links.rows(ltable::Overrides);
+        for row in 0..links.rows(ltable::Decorators) {
+            counts.edges[8] += u32::from(links.get(lcol::LDEC_TARGET, row) != 0);
+        }
+        counts.errors = facts.rows(table::Errors) > 0;
+        let bodies = facts.rows(table::Bodies);
+        for row in 0..bodies {
+            let symbol = facts.get(col::BODY_SYM, row);
+            if symbol == 0 {
+                let measures = [col::BODY_END_LINE, col::BODY_SLOC, col::BODY_COMMENT, col::BODY_BLANK];
+                counts.lines = measures.map(|column| facts.get(column, row));
+                continue;
+            }
+            let complexity = facts.get(col::BODY_CC, row);
+            let kind = SymbolKind::from_u32(facts.get(col::SYM_KIND, symbol));
+            if complexity > 10 && matches!(kind, SymbolKind::Function | SymbolKind::Method) {
+                counts.worst.push(Worst { complexity, name: String::new(), path: String::new(), line: symbol });
+            }
+        }
+        counts.worst.sort_unstable_by_key(|worst| std::cmp::Reverse((worst.complexity, std::cmp::Reverse(worst.line))));
+        counts.worst.truncate(WORST);
+        for worst in &mut counts.worst {
+            let symbol = worst.line;
+            worst.line = facts.get(col::SYM_LINE, symbol);
+            worst.path = project.files[file as usize].path.to_owned();
+            worst.name = format!("{}.{}", project.table.names[file as usize], facts.qualname(symbol));
+        }
+        counts
+    }
+}
+
+impl Summary {
+    pub(crate) fn add(&mut self, counts: Counts) {
+        fn sum(map: &mut BTreeMap<String, u64>, names: impl Iterator<Item = &'static str>, counts: &[u32]) {
+            for (name, &count) in names.zip(counts) {
+                match map.get_mut(name) {
+                    Some(total) => *total += u64::from(count),
+                    None if !name.is_empty() => {
+                        map.insert(name.to_owned(), u64::from(count));
+                    }
+                    None => {}
+                }
+            }
+        }
+        sum(&mut self.symbols, SymbolKind::ALL.iter().map(|kind| kind.name()), &counts.symbols);
+        sum(&mut self.imports, ImportStatus::ALL.iter().map(|kind| kind.name()), &counts.imports);
+        sum(&mut self.call_sites, CallStatus::ALL.iter().map(|kind| kind.name()), &counts.sites);
+        sum(&mut self.reasons, Reason::ALL.iter().map(|kind| kind.name()), &counts.reasons);
+        sum(&mut self.edges, EDGES.into_iter(), &counts.edges);
+        for (total, count) in self.lines.iter_mut().zip(counts.lines) {
+            *total += u64::from(count);
+        }
+        self.files_with_errors += u64::from(counts.errors);
+        self.worst.extend(counts.worst);
+        if self.worst.len() > 1000 {
+            self.keep_worst();
+        }
+    }
+
+    fn keep_worst(&mut self) {
+        self.worst.sort_unstable_by(|a, b| b.complexity.cmp(&a.complexity).then_with(|| (&a.path, a.line).cmp(&(&b.path, b.line))));
+        self.worst.truncate(WORST);
+    }
+
+    pub(crate) fn finish(&mut self, project: &Project<'_>, links: &[Vec<u8>]) {
+        self.keep_worst();
+        self.reasons.retain(|_, count| *count > 0);
+        let mut edges: Vec<Vec<u32>> = Vec::with_capacity(links.len());
+        for (file, block) in links.iter().enumerate() {
+            edges.push(runtime_imports(project, file as u32, block));
+        }
+        let mut cycles: Vec<Cycle> = components(&edges)
+            .into_iter()
+            .map(|members| {
+                let mut modules: Vec<String> = members.into_iter().map(|file| project.table.names[file as usize].clone()).collect();
+                modules.sort_unstable();
+                Cycle { modules }
+            })
+            .collect();
+        cycles.sort_unstable_by(|a, b| b.modules.len().cmp(&a.modules.len()).then_with(|| a.modules.cmp(&b.modules)));
+        self.cycle_count = cycles.len() as u64;
+        cycles.truncate(CYCLES);
+        self.cycles = cycles;
+    }
+}
+
+/// Files that `file` imports as soon as it is imported itself.
+fn runtime_imports(project: &Project<'_>, file: u32, block: &[u8]) -> Vec<u32> {
+    let (Some(facts), Some(links)) = (project.facts(file), Links::open_links(block)) else { return Vec::new() };
+    let mut found = Vec::new();
+    for row in 0..links.rows(ltable::Imports) {
+        let later = import_flag::TYPE_CHECKING | import_flag::LOCAL | import_flag::LAZY;
+        if facts.get(col::IMP_FLAGS, row) & later != 0 || facts.get(col::IMP_KIND, row) == ImportKind::Literal as u32 {
+            continue;
+        }
+        let Some(target) = links.get(lcol::LIMP_MODULE, row).checked_sub(1) else { continue };
+        if let (TargetKind::Symbol, id) = links.target(target) {
+            let owner = project.base.partition_point(|&base| base <= id) as u32 - 1;
+            if owner != file {
+                found.push(owner);
+            }
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// Strongly connected components of more than one node (Tarjan 1972, with an explicit stack).
+fn components(edges: &[Vec<u32>]) -> Vec<Vec<u32>> {
+    let count = edges.len();
+    let (mut index, mut low, mut on) = (vec![0u32; count], vec![0u32; count], vec![false; count]);
+    let (mut next, mut stack, mut found) = (0u32, Vec::new(), Vec::new());
+    for root in 0..count {
+        if index[root] != 0 {
+            continue;
+        }
+        let mut work = vec![(root, 0usize)];
+        while let Some((node, at)) = work.last_mut() {
+            let node = *node;
+            if *at == 0 && index[node] == 0 {
+                next += 1;
+                index[node] = next;
+                low[node] = next;
+                stack.push(node);
+                on[node] = true;
+            }
+            if let Some(&to) = edges[node].get(*at) {
+                *at += 1;
+                let to = to as usize;
+                if index[to] == 0 {
+                    work.push((to, 0));
+                } else if on[to] {
+                    low[node] = low[node].min(index[to]);
+                }
+                continue;
+            }
+            work.pop();
+            if let Some((parent, _)) = work.last() {
+                low[*parent] = low[*parent].min(low[node]);
+            }
+            if low[node] == index[node] {
+                let mut members = Vec::new();
+                while let Some(member) = stack.pop() {
+                    on[member] = false;
+                    members.push(member as u32);
+                    if member == node {
+                        break;
+                    }
+                }
+                if members.len() > 1 {
+                    found.push(members);
+                }
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::components;
+
+    #[test]
+    fn cycles() {
+        for (edges, expected) in [
+            (vec![vec![1], vec![0], vec![0]], vec![vec![1, 0]]),
+            (vec![vec![1], vec![2], vec![]], vec![]),
+            (vec![vec![1], vec![2], vec![0], vec![4], vec![3]], vec![vec![2, 1, 0], vec![4, 3]]),
+        ] {
+            assert_eq!(components(&edges), expected);
+        }
+    }
+}

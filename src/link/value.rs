@@ -1,0 +1,509 @@
+//! What an access path stands for: names through scopes, imports and re-exports, attributes of modules and
+//! classes, `self`, `super()`, instances of constructors. Several values where branches differ.
+//!
+//! Flow-insensitive: inside the binding scope all bindings count; from elsewhere the last unconditional one
+//! and the conditional ones after it.
+
+use super::Project;
+use super::builtins::{is_builtin, is_literal_class};
+use super::links::Reason;
+use super::modules::Found;
+use crate::model::facts::{
+    BINDING_CONDITIONAL, BindingKind, Facts, ImportKind, ParamKind, RefKind, ScopeKind, SymbolKind, col, file_flag, symbol_flag, table,
+};
+use crate::model::name;
+use smallvec::SmallVec;
+
+/// A value. Pairs are (file, row).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Value {
+    /// The variable through which the values after it came.
+    Variable(u32, u32),
+    /// A module, class, function or type alias.
+    Symbol(u32, u32),
+    /// An instance of exactly this class.
+    Instance(u32, u32),
+    /// `self`: an instance of this class or of a subclass.
+    Receiver(u32, u32),
+    /// `cls`: this class or a subclass.
+    ClassReceiver(u32, u32),
+    /// `super()` in this class.
+    Super(u32, u32),
+    /// A namespace package.
+    Namespace(u32),
+    /// Outside the project: what an import row binds.
+    ExternalImport(u32, u32),
+    /// Outside the project: the first part of an `import a.b`.
+    ExternalTop(u32, u32),
+    /// Outside the project: a ref (attribute of an external value or of a class with an external base).
+    ExternalRef(u32, u32),
+    /// Outside the project: a name found through a star import row of a file; the name is that of a ref.
+    Builtin(u32, u32),
+    /// A literal; (file, ref) of it.
+    Literal(u32, u32),
+    /// Attribute of a literal or built-in; (file, ref).
+    BuiltinRef(u32, u32),
+    /// Not known.
+    Unknown(Reason),
+}
+
+pub(crate) type Values = SmallVec<[Value; 2]>;
+
+/// Depth of aliases, re-exports and bases followed.
+const MAX_STEPS: u32 = 24;
+/// Values kept of one path.
+const MAX_VALUES: usize = 16;
+
+/// A name with its hash.
+#[derive(Clone, Copy)]
+pub(crate) struct Key<'n> {
+    pub(crate) text: &'n str,
+    pub(crate) hash: u32,
+}
+
+impl<'n> Key<'n> {
+    pub(crate) fn new(text: &'n str) -> Self {
+        Self { text, hash: name::hash(text.as_bytes()) }
+    }
+
+    #[inline]
+    pub(crate) fn of(facts: &Facts<'n>, string: u32) -> Self {
+        Self { text: facts.text(string), hash: facts.get(col::STR_HASH, string) }
+    }
+}
+
+#[inline]
+pub(crate) fn add(values: &mut Values, value: Value) {
+    if values.len() < MAX_VALUES && !values.contains(&value) {
+        values.push(value);
+    }
+}
+
+impl Project<'_> {
+    /// Values of ref `row` of `file`.
+    pub(crate) fn eval(&self, file: u32, row: u32, steps: u32, out: &mut Values) {
+        let Some(facts) = self.facts(file) else { return };
+        if steps >= MAX_STEPS {
+            add(out, Value::Unknown(Reason::Depth));
+            return;
+        }
+        let mut bases = Values::new();
+        let kind = RefKind::from_u32(facts.get(col::REF_KIND, row));
+        if matches!(kind, RefKind::Attribute | RefKind::Call | RefKind::Subscript | RefKind::Await) {
+            self.eval(file, facts.get(col::REF_BASE, row), steps + 1, &mut bases);
+        }
+        self.step(file, facts, row, kind, &bases, steps, out);
+    }
+
+    /// Values of ref `row`, given those of its base.
+    #[expect(clippy::too_many_arguments, reason = "the state of one step")]
+    pub(crate) fn step(&self, file: u32, facts: &Facts<'_>, row: u32, kind: RefKind, bases: &[Value], steps: u32, out: &mut Values) {
+        match kind {
+            RefKind::Name => self.name(file, facts, row, steps, out),
+            RefKind::Attribute => {
+                let key = Key::of(facts, facts.get(col::REF_NAME, row));
+                for &base in bases {
+                    self.attribute(file, row, base, key, steps, out);
+                }
+            }
+            RefKind::Call => {
+                for &base in bases {
+                    add(out, self.result(base));
+                }
+            }
+            RefKind::Subscript => {
+                for &base in bases {
+                    add(
+                        out,
+                        match base {
+                            // `Base[int]` is the class again.
+                            Value::Symbol(..) | Value::Namespace(_) => base,
+                            Value::Variable(..) => continue,
+                            _ => Value::Unknown(Reason::Subscript),
+                        },
+                    );
+                }
+            }
+            RefKind::Await => add(out, Value::Unknown(Reason::Await)),
+            RefKind::Literal => add(out, Value::Literal(file, row)),
+            RefKind::Super => self.super_(file, facts, row, steps, out),
+            RefKind::Other => add(out, Value::Unknown(Reason::Expression)),
+        }
+    }
+
+    fn name(&self, file: u32, facts: &Facts<'_>, row: u32, steps: u32, out: &mut Values) {
+        let key = Key::of(facts, facts.get(col::REF_NAME, row));
+        if let Some(scope) = facts.opt(col::REF_BASE, row) {
+            let rows = facts.lookup(scope, key.text.as_bytes(), key.hash);
+            if !rows.is_empty() {
+                let everywhere = scope == facts.get(col::REF_SCOPE, row);
+                self.bindings(file, facts, rows, everywhere, steps, out);
+                return;
+            }
+        }
+        // Bound through `global` elsewhere, by a star import, or built in.
+        let rows = facts.lookup(0, key.text.as_bytes(), key.hash);
+        if !rows.is_empty() {
+            self.bindings(file, facts, rows, true, steps, out);
+        } else if !self.star(file, facts, key, steps, out) {
+            add(out, if is_builtin(key.text) { Value::Builtin(file, row) } else { Value::Unknown(Reason::Unbound) });
+        }
+    }
+
+    /// Values of the bindings `rows`, all of one name.
+    fn bindings(&self, file: u32, facts: &Facts<'_>, rows: std::ops::Range<u32>, everywhere: bool, steps: u32, out: &mut Values) {
+        let kind_at = |row| facts.get(col::BIN_KIND, row);
+        let first = if everywhere {
+            rows.start
+        } else {
+            let definite = |row: &u32| {
+                let kind = kind_at(*row);
+                kind & BINDING_CONDITIONAL == 0
+                    && matches!(BindingKind::from_u32(kind), BindingKind::Definition | BindingKind::Import | BindingKind::Value)
+            };
+            rows.clone().rev().find(definite).unwrap_or(rows.start)
+        };
+        if kind_at(rows.start) == BindingKind::Variable as u32 {
+            add(out, Value::Variable(file, facts.get(col::BIN_TARGET, rows.start)));
+        }
+        let before = out.len();
+        for row in first..rows.end {
+            let target = facts.get(col::BIN_TARGET, row);
+            match BindingKind::from_u32(kind_at(row) & !BINDING_CONDITIONAL) {
+                BindingKind::Definition => add(out, Value::Symbol(file, target)),
+                BindingKind::Import => self.import(file, facts, target, steps, out),
+                BindingKind::Parameter => add(out, parameter(file, facts, target)),
+                BindingKind::Value => match target.checked_sub(1) {
+                    Some(value) => self.eval(file, value, steps + 1, out),
+                    None => add(out, Value::Unknown(Reason::Value)),
+                },
+                BindingKind::Annotation | BindingKind::Variable | BindingKind::Global | BindingKind::Nonlocal | BindingKind::Star => {}
+            }
+        }
+        if out.len() == before {
+            add(out, Value::Unknown(Reason::Value));
+        }
+    }
+
+    /// What import row `row` of `file` binds.
+    fn import(&self, file: u32, facts: &Facts<'_>, row: u32, steps: u32, out: &mut Values) {
+        let target = &self.imports[file as usize][row as usize];
+        match ImportKind::from_u32(facts.get(col::IMP_KIND, row)) {
+            ImportKind::Module if facts.get(col::IMP_AS, row) == 0 => match target.other {
+                Some(found) => add(out, module(found)),
+                None => add(out, Value::ExternalTop(file, row)),
+            },
+            ImportKind::From => {
+                let key = Key::of(facts, facts.get(col::IMP_NAME, row));
+                match target.module {
+                    Some(Found::File(from)) => {
+                        if !self.export(from, key, true, steps + 1, out) {
+                            match target.other {
+                                Some(found) => add(out, module(found)),
+                                None => add(out, Value::Unknown(self.missing(from))),
+                            }
+                        }
+                    }
+                    _ => match target.other {
+                        Some(found) => add(out, module(found)),
+                        None => add(out, Value::ExternalImport(file, row)),
+                    },
+                }
+            }
+            _ => match target.module {
+                Some(found) => add(out, module(found)),
+                None => add(out, Value::ExternalImport(file, row)),
+            },
+        }
+    }
+
+    /// Why module `file` may lack a name.
+    pub(crate) fn missing(&self, file: u32) -> Reason {
+        let dynamic = self.facts(file).is_none_or(|facts| facts.get(col::FILE_FLAGS, 0) & file_flag::GETATTR != 0);
+        if dynamic { Reason::Dynamic } else { Reason::NoSuchName }
+    }
+
+    /// Values that module `file` has under `key`: own names, star imports, the stub beside it. False where there are none.
+    pub(crate) fn export(&self, file: u32, key: Key<'_>, stub: bool, steps: u32, out: &mut Values) -> bool {
+        let Some(facts) = self.facts(file) else { return false };
+        if steps >= MAX_STEPS {
+            add(out, Value::Unknown(Reason::Depth));
+            return true;
+        }
+        let rows = facts.lookup(0, key.text.as_bytes(), key.hash);
+        if !rows.is_empty() {
+            self.bindings(file, facts, rows, false, steps, out);
+            return true;
+        }
+        if self.star(file, facts, key, steps, out) {
+            return true;
+        }
+        match self.table.beside.get(&file) {
+            Some(&other) if stub => self.export(other, key, false, steps + 1, out),
+            _ => false,
+        }
+    }
+
+    /// Looks `key` up through the star imports of `file`.
+    fn star(&self, file: u32, facts: &Facts<'_>, key: Key<'_>, steps: u32, out: &mut Values) -> bool {
+        if steps >= MAX_STEPS {
+            return false;
+        }
+        let rows = facts.lookup(0, b"", name::hash(b""));
+        for row in rows.rev() {
+            let import = facts.get(col::BIN_TARGET, row);
+            if let Some(Found::File(from)) = self.imports[file as usize][import as usize].module
+                && from != file
+                && self.exported_by_star(from, key)
+                && self.export(from, key, true, steps + 1, out)
+            {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// True where `from file import *` may bind `key`.
+    fn exported_by_star(&self, file: u32, key: Key<'_>) -> bool {
+        let Some(facts) = self.facts(file) else { return false };
+        let flags = facts.get(col::FILE_FLAGS, 0);
+        if flags & file_flag::HAS_ALL == 0 {
+            return !key.text.starts_with('_');
+        }
+        if flags & file_flag::DYNAMIC_ALL != 0 {
+            return true;
+        }
+        (0..facts.rows(table::Exports)).any(|row| facts.get(col::EXP_REF, row) != 0 || facts.str(col::EXP_NAME, row) == key.text)
+    }
+
+    /// Attribute `key` of `base`, read by ref `row` of `file`.
+    fn attribute(&self, file: u32, row: u32, base: Value, key: Key<'_>, steps: u32, out: &mut Values) {
+        match base {
+            Value::Variable(..) => {}
+            Value::Symbol(owner, symbol) => {
+                let Some(facts) = self.facts(owner) else { return };
+                match SymbolKind::from_u32(facts.get(col::SYM_KIND, symbol)) {
+                    SymbolKind::Module => self.module_attribute(owner, key, steps, out),
+                    SymbolKind::Class => self.member(file, row, owner, symbol, key, false, steps, out),
+                    _ => add(out, Value::Unknown(Reason::Attribute)),
+                }
+            }
+            Value::Namespace(namespace) => {
+                let name = format!("{}.{}", self.table.namespaces[namespace as usize], key.text);
+                match self.table.find(&name) {
+                    Some(found) => add(out, module(found)),
+                    None => add(out, Value::Unknown(Reason::NoSuchName)),
+                }
+            }
+            Value::Instance(owner, class) | Value::Receiver(owner, class) => self.member(file, row, owner, class, key, true, steps, out),
+            Value::ClassReceiver(owner, class) => self.member(file, row, owner, class, key, false, steps, out),
+            Value::Super(owner, class) => self.super_member(file, row, owner, class, key, steps, out),
+            Value::ExternalImport(..) | Value::ExternalTop(..) | Value::ExternalRef(..) => add(out, Value::ExternalRef(file, row)),
+            Value::Builtin(..) | Value::BuiltinRef(..) | Value::Literal(..) => add(out, Value::BuiltinRef(file, row)),
+            Value::Unknown(reason) => add(out, Value::Unknown(reason)),
+        }
+    }
+
+    fn module_attribute(&self, owner: u32, key: Key<'_>, steps: u32, out: &mut Values) {
+        if self.export(owner, key, true, steps + 1, out) {
+            return;
+        }
+        if self.table.package[owner as usize] {
+            let name = format!("{}.{}", self.table.plain_name(owner), key.text);
+            if let Some(found) = self.table.find(&name) {
+                add(out, module(found));
+                return;
+            }
+        }
+        add(out, Value::Unknown(self.missing(owner)));
+    }
+
+    /// Attribute of a class (or of its instances) through the MRO.
+    #[expect(clippy::too_many_arguments, reason = "the state of one step")]
+    fn member(&self, file: u32, row: u32, owner: u32, class: u32, key: Key<'_>, instance: bool, steps: u32, out: &mut Values) {
+        self.classes.with_mro(self, owner, class, steps, |mro, external, unknown| {
+            let before = out.len();
+            for &(owner, class) in mro {
+                self.own_member(owner, class, key, instance, steps, out);
+                if out.len() > before {
+                    return;
+                }
+            }
+            if external {
+                add(out, Value::ExternalRef(file, row));
+            } else if unknown {
+                add(out, Value::Unknown(Reason::UnknownBase));
+            } else if mro.iter().any(|&(owner, class)| self.defines(owner, class, Key::new("__getattr__"))) {
+                add(out, Value::Unknown(Reason::Dynamic));
+            } else if is_object_attribute(key.text) {
+                add(out, Value::BuiltinRef(file, row));
+            } else {
+                add(out, Value::Unknown(Reason::NoSuchName));
+            }
+        });
+    }
+
+    fn super_member(&self, file: u32, row: u32, owner: u32, class: u32, key: Key<'_>, steps: u32, out: &mut Values) {
+        self.classes.with_mro(self, owner, class, steps, |mro, external, unknown| {
+            let before = out.len();
+            for &(owner, class) in mro.iter().skip(1) {
+                self.own_member(owner, class, key, true, steps, out);
+                if out.len() > before {
+                    return;
+                }
+            }
+            if external {
+                add(out, Value::ExternalRef(file, row));
+            } else if unknown {
+                add(out, Value::Unknown(Reason::UnknownBase));
+            } else {
+                add(out, Value::BuiltinRef(file, row));
+            }
+        });
+    }
+
+    /// True where the body of the class binds `key`.
+    pub(crate) fn defines(&self, owner: u32, class: u32, key: Key<'_>) -> bool {
+        self.facts(owner)
+            .and_then(|facts| facts.opt(col::SYM_SCOPE, class).map(|scope| !facts.lookup(scope, key.text.as_bytes(), key.hash).is_empty()))
+            .unwrap_or(false)
+    }
+
+    /// The function that the body of the class defines under `key` for importers to see.
+    pub(crate) fn own_method(&self, owner: u32, class: u32, key: Key<'_>) -> Option<u32> {
+        let facts = self.facts(owner)?;
+        let scope = facts.opt(col::SYM_SCOPE, class)?;
+        let definition = BindingKind::Definition as u32;
+        facts
+            .lookup(scope, key.text.as_bytes(), key.hash)
+            .rev()
+            .find(|&row| facts.get(col::BIN_KIND, row) & !BINDING_CONDITIONAL == definition)
+            .map(|row| facts.get(col::BIN_TARGET, row))
+            .filter(|&symbol| facts.get(col::SYM_KIND, symbol) == SymbolKind::Method as u32)
+    }
+
+    fn own_member(&self, owner: u32, class: u32, key: Key<'_>, instance: bool, steps: u32, out: &mut Values) {
+        let Some(facts) = self.facts(owner) else { return };
+        if steps >= MAX_STEPS {
+            return add(out, Value::Unknown(Reason::Depth));
+        }
+        let Some(scope) = facts.opt(col::SYM_SCOPE, class) else { return };
+        let rows = facts.lookup(scope, key.text.as_bytes(), key.hash);
+        if !rows.is_empty() {
+            let last = rows.end - 1;
+            let target = facts.get(col::BIN_TARGET, last);
+            let definition = facts.get(col::BIN_KIND, last) & !BINDING_CONDITIONAL == BindingKind::Definition as u32;
+            if instance && definition && facts.get(col::SYM_FLAGS, target) & symbol_flag::PROPERTY != 0 {
+                // The property is what the path names; its value is unknown.
+                add(out, Value::Variable(owner, target));
+                add(out, Value::Unknown(Reason::Property));
+                return;
+            }
+            self.bindings(owner, facts, rows, false, steps + 1, out);
+            return;
+        }
+        if instance && let Some(scope) = self.classes.instance_scope(self, owner, class) {
+            let rows = facts.lookup(scope, key.text.as_bytes(), key.hash);
+            if !rows.is_empty() {
+                self.bindings(owner, facts, rows, true, steps + 1, out);
+            }
+        }
+    }
+
+    /// What a call of `callee` returns, as far as it is known without following the function.
+    fn result(&self, callee: Value) -> Value {
+        match callee {
+            Value::Symbol(file, symbol) => match self.kind(file, symbol) {
+                SymbolKind::Class => Value::Instance(file, symbol),
+                _ => Value::Unknown(Reason::CallResult),
+            },
+            Value::ClassReceiver(file, class) => Value::Receiver(file, class),
+            Value::ExternalImport(..) | Value::ExternalRef(..) | Value::ExternalTop(..) => Value::Unknown(Reason::ExternalResult),
+            Value::Builtin(file, row) => {
+                let literal = self.facts(file).is_some_and(|facts| is_literal_class(facts.str(col::REF_NAME, row)));
+                if literal { Value::Literal(file, row) } else { Value::Unknown(Reason::ExternalResult) }
+            }
+            Value::BuiltinRef(..) => Value::Unknown(Reason::ExternalResult),
+            Value::Variable(file, symbol) => Value::Variable(file, symbol),
+            Value::Unknown(reason) => Value::Unknown(reason),
+            _ => Value::Unknown(Reason::CallResult),
+        }
+    }
+
+    pub(crate) fn kind(&self, file: u32, symbol: u32) -> SymbolKind {
+        self.facts(file).map_or(SymbolKind::Variable, |facts| SymbolKind::from_u32(facts.get(col::SYM_KIND, symbol)))
+    }
+
+    fn super_(&self, file: u32, facts: &Facts<'_>, row: u32, steps: u32, out: &mut Values) {
+        if let Some(argument) = facts.opt(col::REF_BASE, row) {
+            let mut values = Values::new();
+            self.eval(file, argument, steps + 1, &mut values);
+            for value in values {
+                match value {
+                    Value::Symbol(file, class) | Value::ClassReceiver(file, class) if self.kind(file, class) == SymbolKind::Class => {
+                        add(out, Value::Super(file, class));
+                    }
+                    Value::Variable(..) => {}
+                    _ => add(out, Value::Unknown(Reason::UnknownBase)),
+                }
+            }
+            return;
+        }
+        match enclosing_class(facts, facts.get(col::REF_SCOPE, row)) {
+            Some(class) => add(out, Value::Super(file, class)),
+            None => add(out, Value::Unknown(Reason::UnknownBase)),
+        }
+    }
+}
+
+/// The class around `scope`, functions in between.
+pub(crate) fn enclosing_class(facts: &Facts<'_>, scope: u32) -> Option<u32> {
+    let mut at = Some(scope);
+    while let Some(scope) = at {
+        if facts.get(col::SCO_KIND, scope) == ScopeKind::Class as u32 {
+            return Some(facts.get(col::SCO_SYM, scope));
+        }
+        at = facts.opt(col::SCO_PARENT, scope);
+    }
+    None
+}
+
+pub(crate) fn module(found: Found) -> Value {
+    match found {
+        Found::File(file) => Value::Symbol(file, 0),
+        Found::Namespace(namespace) => Value::Namespace(namespace),
+    }
+}
+
+/// A parameter: `self` and `cls` of methods are known.
+fn parameter(file: u32, facts: &Facts<'_>, row: u32) -> Value {
+    let symbol = facts.get(col::PAR_SYM, row);
+    let first = row == 0 || facts.get(col::PAR_SYM, row - 1) != symbol || facts.get(col::PAR_KIND, row - 1) == ParamKind::Type as u32;
+    let positional = facts.get(col::PAR_KIND, row) <= ParamKind::Positional as u32;
+    if first
+        && positional
+        && facts.get(col::SYM_KIND, symbol) == SymbolKind::Method as u32
+        && let Some(class) = facts.opt(col::SYM_PARENT, symbol)
+    {
+        let flags = facts.get(col::SYM_FLAGS, symbol);
+        let new = flags & symbol_flag::STATIC != 0 && facts.str(col::SYM_NAME, symbol) == "__new__";
+        if flags & symbol_flag::CLASSMETHOD != 0 || new {
+            return Value::ClassReceiver(file, class);
+        }
+        if flags & symbol_flag::STATIC == 0 {
+            return Value::Receiver(file, class);
+        }
+    }
+    Value::Unknown(Reason::Parameter)
+}
+
+/// Attributes that every class has from `object` or `type`.
+fn is_object_attribute(name: &str) -> bool {
+    matches!(
+        name,
+        "__init__" | "__new__" | "__class__" | "__dict__" | "__doc__" | "__module__" | "__eq__" | "__ne__" | "__lt__" | "__le__" | "__gt__"
+            | "__ge__" | "__hash__" | "__repr__" | "__str__" | "__format__" | "__getattribute__" | "__setattr__" | "__delattr__"
+            | "__reduce__" | "__reduce_ex__" | "__sizeof__" | "__dir__" | "__init_subclass__" | "__subclasshook__" | "__name__"
+            | "__qualname__" | "__mro__" | "__bases__" | "__subclasses__" | "mro" | "__getstate__" | "__annotations__" | "__weakref__"
+    )
+}
