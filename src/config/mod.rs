@@ -1,0 +1,637 @@
+//! The configuration: flags > environment > `[tool.pydebug]` > preset > default, validated once into [`Config`].
+//!
+//! A [`Config`] that exists is valid; nothing downstream checks again. Every value remembers its [`Origin`].
+//! This module must not know what the settings do: it names, converts, checks and explains them.
+//!
+//! ```
+//! use pydebug::config::{Config, Preset, Workers};
+//!
+//! let config = Config::builder(".").preset(Preset::Minimal).project("shop").build()?;
+//! assert_eq!(config.max_workers().count().get(), 1);
+//! # Ok::<(), pydebug::config::ConfigError>(())
+//! ```
+
+mod error;
+mod key;
+mod preset;
+mod pyproject;
+mod raw;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+
+pub use error::{ConfigError, Place};
+pub use key::Key;
+pub use preset::{Preset, Strategy, Workers};
+pub use raw::Raw;
+
+/// The most workers that can be asked for.
+pub(crate) const MAX_WORKERS: u64 = 1024;
+/// The project name where none is known; stores ask for a better one.
+pub const UNNAMED: &str = "unnamed";
+/// The default cache folder below the analyzed root.
+const CACHE_DIR: &str = ".cache/parser";
+const MB: u64 = 1 << 20;
+const KB: u64 = 1 << 10;
+/// One tebibyte in MB: no setting needs more, and products of two sizes stay within 64 bits.
+const MAX_MB: u64 = 1 << 20;
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody said anything.
+    Default,
+    /// The preset that was asked for.
+    Preset(&'static str),
+    /// This `pyproject.toml`.
+    Pyproject(PathBuf),
+    /// This environment variable.
+    Environment(&'static str),
+    /// This command-line flag.
+    Flag(&'static str),
+    /// A call of [`ConfigBuilder`].
+    Caller,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::Preset(name) => write!(f, "preset {name}"),
+            Self::Pyproject(path) => path.display().fmt(f),
+            Self::Environment(name) => write!(f, "environment {name}"),
+            Self::Flag(name) => write!(f, "flag {name}"),
+            Self::Caller => f.write_str("caller"),
+        }
+    }
+}
+
+/// Patterns in the syntax of `.gitignore`, relative to the folder of whoever wrote them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Patterns {
+    /// The folder that the patterns are relative to, absolute.
+    pub base: PathBuf,
+    /// The patterns.
+    pub globs: Vec<String>,
+}
+
+impl Patterns {
+    /// A matcher over absolute paths below [`Patterns::base`], or `None` without patterns.
+    /// Ask it with `matched_path_or_any_parents(path, is_dir).is_ignore()`.
+    #[must_use]
+    pub fn matcher(&self) -> Option<Gitignore> {
+        if self.globs.is_empty() {
+            return None;
+        }
+        compile(&self.base, &self.globs).ok()
+    }
+}
+
+fn compile(base: &Path, globs: &[String]) -> Result<Gitignore, ignore::Error> {
+    let mut builder = GitignoreBuilder::new(base);
+    for glob in globs {
+        builder.add_line(None, glob)?;
+    }
+    builder.build()
+}
+
+#[derive(Debug, Clone)]
+struct Values {
+    preset: Preset,
+    cache_enabled: bool,
+    cache_dir: PathBuf,
+    cache_max_mb: u64,
+    max_workers: Workers,
+    strategy: Strategy,
+    max_memory_mb: Option<u64>,
+    chunk_size_kb: u64,
+    memory_threshold_mb: u64,
+    gc_threshold: u64,
+    include: Patterns,
+    exclude: Patterns,
+    project: String,
+    source_roots: Vec<PathBuf>,
+    respect_gitignore: bool,
+    calls: bool,
+}
+
+impl Values {
+    fn of(preset: Preset, root: &Path) -> Self {
+        let base = Self {
+            preset,
+            cache_enabled: true,
+            cache_dir: root.join(CACHE_DIR),
+            cache_max_mb: 1024,
+            max_workers: Workers::Auto,
+            strategy: Strategy::Adaptive,
+            max_memory_mb: None,
+            chunk_size_kb: 512,
+            memory_threshold_mb: 100,
+            gc_threshold: 1000,
+            include: Patterns::default(),
+            exclude: Patterns::default(),
+            project: UNNAMED.to_owned(),
+            source_roots: Vec::new(),
+            respect_gitignore: true,
+            calls: true,
+        };
+        match preset {
+            Preset::Standard => base,
+            Preset::Performance => Self {
+                cache_max_mb: 8192,
+                chunk_size_kb: 4096,
+                memory_threshold_mb: 2048,
+                gc_threshold: 100_000,
+                ..base
+            },
+            Preset::Minimal => Self {
+                cache_max_mb: 256,
+                max_workers: Workers::Fixed(std::num::NonZeroUsize::MIN),
+                strategy: Strategy::Thread,
+                max_memory_mb: Some(512),
+                chunk_size_kb: 128,
+                memory_threshold_mb: 64,
+                gc_threshold: 100,
+                ..base
+            },
+        }
+    }
+
+    /// Takes one value. A relative folder or pattern is relative to `base`.
+    fn set(&mut self, key: Key, raw: &Raw, base: &Path) -> Result<(), String> {
+        let patterns = || -> Result<Patterns, String> {
+            let globs = raw.list()?;
+            compile(base, &globs).map_err(|error| format!("write patterns as in .gitignore ({error})"))?;
+            Ok(Patterns { base: base.to_owned(), globs })
+        };
+        match key {
+            Key::Preset => self.preset = raw.preset()?,
+            Key::CacheEnabled => self.cache_enabled = raw.bool()?,
+            Key::CacheDir => self.cache_dir = base.join(raw.text()?),
+            Key::CacheMaxSize => self.cache_max_mb = raw.number(1, MAX_MB)?,
+            Key::MaxWorkers => self.max_workers = raw.workers()?,
+            Key::Strategy => self.strategy = raw.strategy()?,
+            Key::MaxMemory => self.max_memory_mb = raw.number_or_auto(64, MAX_MB)?,
+            Key::ChunkSize => self.chunk_size_kb = raw.number(16, KB * KB)?,
+            Key::MemoryThreshold => self.memory_threshold_mb = raw.number(1, MAX_MB)?,
+            Key::GcThreshold => self.gc_threshold = raw.number(1, u64::from(u32::MAX))?,
+            Key::Include => self.include = patterns()?,
+            Key::Exclude => self.exclude = patterns()?,
+            Key::Project => raw.text()?.trim().clone_into(&mut self.project),
+            Key::SourceRoots => {
+                self.source_roots = raw.list()?.iter().map(|root| base.join(root)).collect();
+            }
+            Key::RespectGitignore => self.respect_gitignore = raw.bool()?,
+            Key::Calls => self.calls = raw.bool()?,
+        }
+        Ok(())
+    }
+}
+
+/// A valid configuration. Made by [`Config::builder`].
+#[derive(Debug, Clone)]
+pub struct Config {
+    root: PathBuf,
+    pyproject: Option<PathBuf>,
+    values: Values,
+    origins: [Origin; Key::COUNT],
+}
+
+/// One line of `pydebug config`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct SettingRow {
+    /// The setting's name in `[tool.pydebug]`.
+    pub name: &'static str,
+    /// Its value as text.
+    pub value: String,
+    /// Where the value came from, as text.
+    pub origin: String,
+    /// The environment variable that sets it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variable: Option<&'static str>,
+    /// What it does in this version.
+    pub description: &'static str,
+}
+
+impl Config {
+    /// Starts a configuration for the tree at `root`, a folder (or a Python file, whose folder is taken).
+    pub fn builder(root: impl Into<PathBuf>) -> ConfigBuilder {
+        ConfigBuilder { root: root.into(), discover: false, environment: Vec::new(), given: Vec::new() }
+    }
+
+    /// The analyzed root: absolute, symbolic links resolved.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The `pyproject.toml` that was read, if any.
+    #[must_use]
+    pub fn pyproject(&self) -> Option<&Path> {
+        self.pyproject.as_deref()
+    }
+
+    /// The preset that the values started from.
+    #[must_use]
+    pub fn preset(&self) -> Preset {
+        self.values.preset
+    }
+
+    /// Whether facts are kept from run to run.
+    #[must_use]
+    pub fn cache_enabled(&self) -> bool {
+        self.values.cache_enabled
+    }
+
+    /// The folder of the cache, absolute; it need not exist.
+    #[must_use]
+    pub fn cache_dir(&self) -> &Path {
+        &self.values.cache_dir
+    }
+
+    /// The size above which the cache evicts, in bytes.
+    #[must_use]
+    pub fn cache_max_bytes(&self) -> u64 {
+        self.values.cache_max_mb * MB
+    }
+
+    /// The number of workers asked for; [`Workers::count`] gives the number to start.
+    #[must_use]
+    pub fn max_workers(&self) -> Workers {
+        self.values.max_workers
+    }
+
+    /// The strategy asked for; [`Strategy::effective`] gives the one that runs.
+    #[must_use]
+    pub fn strategy(&self) -> Strategy {
+        self.values.strategy
+    }
+
+    /// The memory budget in bytes, or `None` to derive it from the machine.
+    #[must_use]
+    pub fn max_memory_bytes(&self) -> Option<u64> {
+        self.values.max_memory_mb.map(|mb| mb * MB)
+    }
+
+    /// The file size above which parsing goes by chunks, in bytes.
+    #[must_use]
+    pub fn chunk_size_bytes(&self) -> u64 {
+        self.values.chunk_size_kb * KB
+    }
+
+    /// The resident memory above which chunks start earlier and scratch is dropped, in bytes.
+    #[must_use]
+    pub fn memory_threshold_bytes(&self) -> u64 {
+        self.values.memory_threshold_mb * MB
+    }
+
+    /// The number of files after which a worker drops its scratch memory.
+    #[must_use]
+    pub fn gc_threshold(&self) -> u64 {
+        self.values.gc_threshold
+    }
+
+    /// Patterns of the files to analyze; without any, every Python source.
+    #[must_use]
+    pub fn include(&self) -> &Patterns {
+        &self.values.include
+    }
+
+    /// Patterns of the files and folders to leave out.
+    #[must_use]
+    pub fn exclude(&self) -> &Patterns {
+        &self.values.exclude
+    }
+
+    /// The project's name, the first part of every stable name.
+    #[must_use]
+    pub fn project(&self) -> &str {
+        &self.values.project
+    }
+
+    /// Folders whose children are top-level modules, absolute; empty means found by layout.
+    #[must_use]
+    pub fn source_roots(&self) -> &[PathBuf] {
+        &self.values.source_roots
+    }
+
+    /// Whether files that git ignores are left out.
+    #[must_use]
+    pub fn respect_gitignore(&self) -> bool {
+        self.values.respect_gitignore
+    }
+
+    /// Whether call sites are resolved to edges.
+    #[must_use]
+    pub fn calls(&self) -> bool {
+        self.values.calls
+    }
+
+    /// Where a value came from.
+    #[must_use]
+    pub fn origin(&self, key: Key) -> &Origin {
+        &self.origins[key as usize]
+    }
+
+    /// A value as text, as `pydebug config` prints it.
+    #[must_use]
+    pub fn display(&self, key: Key) -> String {
+        let values = &self.values;
+        let list = |items: &[String]| if items.is_empty() { "none".to_owned() } else { items.join(", ") };
+        match key {
+            Key::Preset => values.preset.to_string(),
+            Key::CacheEnabled => values.cache_enabled.to_string(),
+            Key::CacheDir => values.cache_dir.display().to_string(),
+            Key::CacheMaxSize => values.cache_max_mb.to_string(),
+            Key::MaxWorkers => match values.max_workers {
+                Workers::Auto => format!("auto ({})", values.max_workers.count()),
+                Workers::Fixed(count) => count.to_string(),
+            },
+            Key::Strategy => values.strategy.to_string(),
+            Key::MaxMemory => values.max_memory_mb.map_or_else(|| "auto".to_owned(), |mb| mb.to_string()),
+            Key::ChunkSize => values.chunk_size_kb.to_string(),
+            Key::MemoryThreshold => values.memory_threshold_mb.to_string(),
+            Key::GcThreshold => values.gc_threshold.to_string(),
+            Key::Include => list(&values.include.globs),
+            Key::Exclude => list(&values.exclude.globs),
+            Key::Project => values.project.clone(),
+            Key::SourceRoots => {
+                list(&values.source_roots.iter().map(|root| root.display().to_string()).collect::<Vec<_>>())
+            }
+            Key::RespectGitignore => values.respect_gitignore.to_string(),
+            Key::Calls => values.calls.to_string(),
+        }
+    }
+
+    /// Every setting with its value and origin, in the order of [`Key::all`].
+    #[must_use]
+    pub fn rows(&self) -> Vec<SettingRow> {
+        Key::all()
+            .map(|key| SettingRow {
+                name: key.name(),
+                value: self.display(key),
+                origin: self.origin(key).to_string(),
+                variable: key.variable(),
+                description: key.description(),
+            })
+            .collect()
+    }
+}
+
+/// Collects values; [`ConfigBuilder::build`] checks them.
+#[derive(Debug, Clone)]
+pub struct ConfigBuilder {
+    root: PathBuf,
+    discover: bool,
+    environment: Vec<(OsString, OsString)>,
+    given: Vec<(Key, Raw, Option<&'static str>)>,
+}
+
+impl ConfigBuilder {
+    /// Reads the nearest `pyproject.toml`, at or above the root but within the repository.
+    #[must_use]
+    pub fn discover(mut self) -> Self {
+        self.discover = true;
+        self
+    }
+
+    /// Reads the `PARSER_*` variables from these, such as `std::env::vars_os()`. An empty value counts as not set.
+    #[must_use]
+    pub fn environment(mut self, variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        self.environment.extend(
+            variables.into_iter().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PARSER_")),
+        );
+        self
+    }
+
+    /// Gives a value that a command-line flag holds. A relative cache folder is below the current one.
+    #[must_use]
+    pub fn flag(mut self, key: Key, value: impl Into<Raw>, flag: &'static str) -> Self {
+        self.given.push((key, value.into(), Some(flag)));
+        self
+    }
+
+    /// Gives any value.
+    #[must_use]
+    pub fn set(mut self, key: Key, value: impl Into<Raw>) -> Self {
+        self.given.push((key, value.into(), None));
+        self
+    }
+
+    /// Starts from this preset.
+    #[must_use]
+    pub fn preset(self, preset: Preset) -> Self {
+        self.set(Key::Preset, preset.name())
+    }
+
+    /// Sets the first part of every stable name.
+    #[must_use]
+    pub fn project(self, name: &str) -> Self {
+        self.set(Key::Project, name)
+    }
+
+    /// Sets the number of workers.
+    #[must_use]
+    pub fn max_workers(self, workers: Workers) -> Self {
+        self.set(Key::MaxWorkers, workers.to_string())
+    }
+
+    /// Sets the strategy.
+    #[must_use]
+    pub fn strategy(self, strategy: Strategy) -> Self {
+        self.set(Key::Strategy, strategy.name())
+    }
+
+    /// Sets the folder of the cache; a relative one lies below the current folder.
+    #[must_use]
+    pub fn cache_dir(self, folder: &str) -> Self {
+        self.set(Key::CacheDir, folder)
+    }
+
+    /// Keeps facts from run to run, or not.
+    #[must_use]
+    pub fn cache_enabled(self, enabled: bool) -> Self {
+        self.set(Key::CacheEnabled, enabled)
+    }
+
+    /// Checks everything and makes the configuration.
+    ///
+    /// # Errors
+    ///
+    /// A root that does not exist, a `pyproject.toml` that cannot be read, an unknown setting, or a value that its
+    /// setting cannot take, from whatever layer, even one that a higher layer overrides.
+    pub fn build(self) -> Result<Config, ConfigError> {
+        let root = resolve_root(&self.root)?;
+        let here = std::env::current_dir().unwrap_or_else(|_| root.clone());
+        let pyproject = match self.discover.then(|| pyproject::find(&root)).flatten() {
+            Some(path) => Some(pyproject::read(&path)?),
+            None => None,
+        };
+
+        // Lowest first: a later layer overwrites.
+        let mut layers: Vec<(Key, Raw, Place, Origin, &Path)> = Vec::new();
+        if let Some(file) = &pyproject {
+            let folder = file.path.parent().unwrap_or(&root);
+            let name = file.name.clone().map(|name| (Key::Project, Raw::Text(name), Place::Caller));
+            for (key, raw, place) in name.into_iter().chain(file.settings.iter().cloned()) {
+                layers.push((key, raw, place, Origin::Pyproject(file.path.clone()), folder));
+            }
+        }
+        let mut environment = self.environment;
+        environment.sort();
+        for (name, value) in &environment {
+            let Some((key, raw)) = variable(name, value)? else { continue };
+            let variable = key.variable().unwrap_or_default();
+            let place = Place::Environment(variable.to_owned());
+            layers.push((key, raw, place, Origin::Environment(variable), &root));
+        }
+        for (key, raw, flag) in self.given {
+            let (place, origin) = match flag {
+                Some(flag) => (Place::Flag(flag), Origin::Flag(flag)),
+                None => (Place::Caller, Origin::Caller),
+            };
+            // Patterns are about the tree, folders about where the person stands.
+            let base = if matches!(key, Key::Include | Key::Exclude) { &root } else { &here };
+            layers.push((key, raw, place, origin, base));
+        }
+
+        let asked = layers.iter().rev().find(|(key, ..)| *key == Key::Preset);
+        let preset = asked.and_then(|(_, raw, ..)| raw.preset().ok());
+        let base = preset.map_or(Origin::Default, |preset| Origin::Preset(preset.name()));
+        let mut config = Config {
+            values: Values::of(preset.unwrap_or_default(), &root),
+            origins: std::array::from_fn(|_| Origin::Default),
+            pyproject: pyproject.as_ref().map(|file| file.path.clone()),
+            root: root.clone(),
+        };
+        for key in [
+            Key::CacheEnabled,
+            Key::CacheMaxSize,
+            Key::MaxWorkers,
+            Key::Strategy,
+            Key::MaxMemory,
+            Key::ChunkSize,
+            Key::MemoryThreshold,
+            Key::GcThreshold,
+        ] {
+            config.origins[key as usize] = base.clone();
+        }
+        for (key, raw, place, origin, base) in layers {
+            config.values.set(key, &raw, base).map_err(|expected| ConfigError::Value {
+                place,
+                name: key.name(),
+                given: raw.to_string(),
+                expected,
+            })?;
+            config.origins[key as usize] = origin;
+        }
+        config.reconcile()?;
+        Ok(config)
+    }
+}
+
+impl Config {
+    /// Settles what several values say together: an explicit one above the memory budget is an error, one from a
+    /// preset is lowered to it.
+    fn reconcile(&mut self) -> Result<(), ConfigError> {
+        let Some(limit) = self.values.max_memory_mb else { return Ok(()) };
+        let checks = [
+            (Key::MemoryThreshold, self.values.memory_threshold_mb),
+            (Key::ChunkSize, self.values.chunk_size_kb / KB),
+        ];
+        for (key, megabytes) in checks {
+            if megabytes <= limit {
+                continue;
+            }
+            if !matches!(self.origin(key), Origin::Default | Origin::Preset(_)) {
+                return Err(ConfigError::Conflict {
+                    name: key.name(),
+                    given: self.display(key),
+                    origin: self.origin(key).to_string(),
+                    limit,
+                    limit_origin: self.origin(Key::MaxMemory).to_string(),
+                });
+            }
+            match key {
+                Key::MemoryThreshold => self.values.memory_threshold_mb = limit,
+                _ => self.values.chunk_size_kb = limit * KB,
+            }
+            self.origins[key as usize] = self.origins[Key::MaxMemory as usize].clone();
+        }
+        Ok(())
+    }
+}
+
+/// One `PARSER_*` variable. Names far from ours may be another program's and are left alone.
+fn variable(name: &OsString, value: &OsString) -> Result<Option<(Key, Raw)>, ConfigError> {
+    if value.is_empty() {
+        return Ok(None);
+    }
+    let name = name.to_string_lossy();
+    let Some(key) = Key::from_variable(&name) else {
+        let nearest = Key::all()
+            .filter_map(Key::variable)
+            .map(|known| (strsim::damerau_levenshtein(known, &name), known))
+            .min()
+            .filter(|(distance, _)| *distance <= 2);
+        return match nearest {
+            Some((_, nearest)) => Err(ConfigError::Unknown {
+                place: Place::Environment(name.escape_debug().to_string()),
+                name: name.escape_debug().to_string(),
+                nearest: Some(nearest),
+            }),
+            None => Ok(None),
+        };
+    };
+    match value.to_str() {
+        Some(text) => Ok(Some((key, Raw::from(text)))),
+        None => Err(ConfigError::Value {
+            place: Place::Environment(name.into_owned()),
+            name: key.name(),
+            given: "bytes that are not UTF-8".to_owned(),
+            expected: "write it in UTF-8".to_owned(),
+        }),
+    }
+}
+
+fn resolve_root(given: &Path) -> Result<PathBuf, ConfigError> {
+    let failed = |source| ConfigError::Root { path: given.to_owned(), source };
+    let root = given.canonicalize().map_err(failed)?;
+    if root.is_dir() {
+        return Ok(root);
+    }
+    Ok(root.parent().map_or_else(|| root.clone(), Path::to_owned))
+}
+
+/// The analyzed root of several paths: the deepest folder that holds them all. No path means the current folder.
+///
+/// # Errors
+///
+/// A path that does not exist, or paths that share nothing but the root of the file system.
+pub fn common_root(paths: &[PathBuf]) -> Result<PathBuf, ConfigError> {
+    let Some((first, rest)) = paths.split_first() else { return resolve_root(Path::new(".")) };
+    let first = resolve_root(first)?;
+    let mut common = first.as_path();
+    let mut asked_for = true;
+    let mut resolved = Vec::with_capacity(rest.len());
+    for path in rest {
+        resolved.push(resolve_root(path)?);
+    }
+    for path in &resolved {
+        while !path.starts_with(common) {
+            common = common.parent().unwrap_or(common);
+            asked_for = false;
+        }
+        asked_for |= path == common;
+    }
+    if common.parent().is_none() && !asked_for {
+        return Err(ConfigError::NoCommonRoot { path: common.to_owned() });
+    }
+    Ok(common.to_owned())
+}
+
+#[cfg(test)]
+mod tests;
