@@ -3,6 +3,7 @@
 pub mod config;
 pub mod engine;
 pub mod model;
+pub mod report;
 pub mod cli {
     //! cli
     /// Runs.
