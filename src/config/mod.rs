@@ -22,6 +22,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use serde_json::Value;
 
 pub use error::{ConfigError, Place};
 pub use key::Key;
@@ -205,8 +206,8 @@ pub struct Config {
 pub struct SettingRow {
     /// The setting's name in `[tool.pydebug]`.
     pub name: &'static str,
-    /// Its value as text.
-    pub value: String,
+    /// Its value.
+    pub value: Value,
     /// Where the value came from, as text.
     pub origin: String,
     /// The environment variable that sets it.
@@ -336,33 +337,45 @@ impl Config {
         &self.origins[key as usize]
     }
 
-    /// A value as text, as `pydebug config` prints it.
+    /// A value as JSON: numbers in the unit of the setting's name, `auto` as text.
+    #[must_use]
+    pub fn value(&self, key: Key) -> Value {
+        let values = &self.values;
+        let auto = || Value::from("auto");
+        match key {
+            Key::Preset => values.preset.name().into(),
+            Key::CacheEnabled => values.cache_enabled.into(),
+            Key::CacheDir => values.cache_dir.to_string_lossy().into(),
+            Key::CacheMaxSize => values.cache_max_mb.into(),
+            Key::MaxWorkers => match values.max_workers {
+                Workers::Auto => auto(),
+                Workers::Fixed(count) => count.get().into(),
+            },
+            Key::Strategy => values.strategy.name().into(),
+            Key::MaxMemory => values.max_memory_mb.map_or_else(auto, Value::from),
+            Key::ChunkSize => values.chunk_size_kb.into(),
+            Key::MemoryThreshold => values.memory_threshold_mb.into(),
+            Key::GcThreshold => values.gc_threshold.into(),
+            Key::Include => values.include.globs.clone().into(),
+            Key::Exclude => values.exclude.globs.clone().into(),
+            Key::Project => values.project.clone().into(),
+            Key::SourceRoots => values.source_roots.iter().map(|root| root.to_string_lossy()).collect(),
+            Key::RespectGitignore => values.respect_gitignore.into(),
+            Key::Calls => values.calls.into(),
+        }
+    }
+
+    /// A value as text; what `auto` comes to is beside it.
     #[must_use]
     pub fn display(&self, key: Key) -> String {
-        let values = &self.values;
-        let list = |items: &[String]| if items.is_empty() { "none".to_owned() } else { items.join(", ") };
-        match key {
-            Key::Preset => values.preset.to_string(),
-            Key::CacheEnabled => values.cache_enabled.to_string(),
-            Key::CacheDir => values.cache_dir.display().to_string(),
-            Key::CacheMaxSize => values.cache_max_mb.to_string(),
-            Key::MaxWorkers => match values.max_workers {
-                Workers::Auto => format!("auto ({})", values.max_workers.count()),
-                Workers::Fixed(count) => count.to_string(),
-            },
-            Key::Strategy => values.strategy.to_string(),
-            Key::MaxMemory => values.max_memory_mb.map_or_else(|| "auto".to_owned(), |mb| mb.to_string()),
-            Key::ChunkSize => values.chunk_size_kb.to_string(),
-            Key::MemoryThreshold => values.memory_threshold_mb.to_string(),
-            Key::GcThreshold => values.gc_threshold.to_string(),
-            Key::Include => list(&values.include.globs),
-            Key::Exclude => list(&values.exclude.globs),
-            Key::Project => values.project.clone(),
-            Key::SourceRoots => {
-                list(&values.source_roots.iter().map(|root| root.display().to_string()).collect::<Vec<_>>())
+        match self.value(key) {
+            Value::String(text) if key == Key::MaxWorkers => {
+                format!("{text} ({})", self.values.max_workers.count())
             }
-            Key::RespectGitignore => values.respect_gitignore.to_string(),
-            Key::Calls => values.calls.to_string(),
+            Value::String(text) => text,
+            Value::Array(items) if items.is_empty() => "none".to_owned(),
+            Value::Array(items) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
+            other => other.to_string(),
         }
     }
 
@@ -372,7 +385,7 @@ impl Config {
         Key::all()
             .map(|key| SettingRow {
                 name: key.name(),
-                value: self.display(key),
+                value: self.value(key),
                 origin: self.origin(key).to_string(),
                 variable: key.variable(),
                 description: key.description(),
