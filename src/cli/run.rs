@@ -205,9 +205,10 @@ impl Session<'_, '_> {
     fn analyze(&mut self, args: &AnalyzeArgs) -> anyhow::Result<Outcome> {
         let config = self.settle(&args.paths, &args.settings)?;
         let request = self.request(&config, &args.paths, args.progress);
-        let analysis = self.host.analyze(&request)?;
+        let analysis = self.host.analyze(&request);
         // The bar is gone before anything is printed.
         request.observer.finish();
+        let analysis = analysis?;
         let report = analysis.report()?;
         for warning in &report.warnings {
             self.streams.warn(warning);
@@ -259,8 +260,9 @@ impl Session<'_, '_> {
     fn graph(&mut self, args: &GraphArgs) -> anyhow::Result<Outcome> {
         let config = self.settle(&args.paths, &args.settings)?;
         let request = self.request(&config, &args.paths, args.progress);
-        let analysis = self.host.analyze(&request)?;
+        let analysis = self.host.analyze(&request);
         request.observer.finish();
+        let analysis = analysis?;
         let graph = analysis.graph(GraphRequest {
             kind: args.kind,
             candidates: args.candidates,

@@ -19,6 +19,7 @@ pub enum ColorMode {
 
 /// Arguments of every subcommand.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Everywhere")]
 pub struct GlobalArgs {
     /// Print nothing but errors, warnings and data asked for by name
     #[arg(short, long, global = true, conflicts_with = "verbose")]

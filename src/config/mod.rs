@@ -91,6 +91,11 @@ impl Patterns {
     }
 }
 
+/// The path below the folder, or itself if absolute, without `.` components.
+fn below(base: &Path, path: &str) -> PathBuf {
+    base.join(path).components().collect()
+}
+
 fn compile(base: &Path, globs: &[String]) -> Result<Gitignore, ignore::Error> {
     let mut builder = GitignoreBuilder::new(base);
     for glob in globs {
@@ -171,7 +176,7 @@ impl Values {
         match key {
             Key::Preset => self.preset = raw.preset()?,
             Key::CacheEnabled => self.cache_enabled = raw.bool()?,
-            Key::CacheDir => self.cache_dir = base.join(raw.text()?),
+            Key::CacheDir => self.cache_dir = below(base, raw.text()?),
             Key::CacheMaxSize => self.cache_max_mb = raw.number(1, MAX_MB)?,
             Key::MaxWorkers => self.max_workers = raw.workers()?,
             Key::Strategy => self.strategy = raw.strategy()?,
@@ -183,7 +188,7 @@ impl Values {
             Key::Exclude => self.exclude = patterns()?,
             Key::Project => raw.text()?.trim().clone_into(&mut self.project),
             Key::SourceRoots => {
-                self.source_roots = raw.list()?.iter().map(|root| base.join(root)).collect();
+                self.source_roots = raw.list()?.iter().map(|root| below(base, root)).collect();
             }
             Key::RespectGitignore => self.respect_gitignore = raw.bool()?,
             Key::Calls => self.calls = raw.bool()?,
