@@ -1,5 +1,7 @@
 //! Layers, origins and errors of the configuration.
 
+use std::ffi::OsString;
+
 use super::*;
 
 struct Tree(tempfile::TempDir);

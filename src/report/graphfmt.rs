@@ -55,7 +55,7 @@ pub struct EdgeRow {
     pub status: &'static str,
 }
 
-/// A graph. Every edge's ends must be positions of nodes; [`write`] panics on others.
+/// A graph. Every edge's ends must be positions of nodes; [`write()`] panics on others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GraphData {
     /// The nodes, in any order.
