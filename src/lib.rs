@@ -1,14 +1,10 @@
 //! pydebug: the fast, trustworthy code graph for Python.
 
+pub mod cli;
+pub mod config;
+pub mod engine;
 pub mod extract;
 pub mod link;
 pub mod model;
 pub mod parse;
-
-pub mod cli {
-    //! cli
-    /// Runs.
-    pub fn main() -> std::process::ExitCode {
-        std::process::ExitCode::SUCCESS
-    }
-}
+pub mod report;

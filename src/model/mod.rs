@@ -1,8 +1,10 @@
-//! Plain data shared by every stage: what a source file is, what was found in it, what the linked graph holds.
+//! Plain data shared by every stage: what a source file is, what was found in it, what the linked graph holds, what
+//! a run cost.
 //!
-//! Nothing here knows a parser, a cache or a database.
+//! Nothing here knows a parser, a cache, a database or a terminal.
 
 pub mod block;
 pub mod facts;
+pub mod metrics;
 pub mod name;
 pub mod source;

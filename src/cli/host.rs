@@ -1,0 +1,144 @@
+//! The seam between the command line and the engine. The command line knows these signatures and no more.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::GraphKind;
+use crate::config::Config;
+use crate::engine::progress::{Interrupt, ProgressObserver};
+use crate::report::data::ReportData;
+use crate::report::graphfmt::GraphData;
+use crate::report::jsonl::Record;
+
+/// What a run is given.
+#[derive(Clone)]
+pub struct Request<'a> {
+    /// The settings; [`Config::root`] is the analyzed root.
+    pub config: &'a Config,
+    /// The paths as typed; none means the root.
+    pub paths: &'a [PathBuf],
+    /// Whoever wants to know how far the run is.
+    pub observer: Arc<dyn ProgressObserver>,
+    /// Asks the run to stop; it then fails with [`Interrupted`](crate::engine::progress::Interrupted).
+    pub interrupt: Interrupt,
+}
+
+/// Which graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GraphRequest {
+    /// Which edges.
+    pub kind: GraphKind,
+    /// Whether candidates by name alone are edges too.
+    pub candidates: bool,
+    /// Whether nodes outside the project are wanted.
+    pub external: bool,
+}
+
+/// A finished run. Each view is built when asked for.
+pub trait Analysis {
+    /// The report.
+    ///
+    /// # Errors
+    ///
+    /// Where the graph cannot be read back.
+    fn report(&self) -> anyhow::Result<ReportData>;
+
+    /// The graph's rows, by path and line.
+    ///
+    /// # Errors
+    ///
+    /// Where the graph cannot be read back.
+    fn records(&self) -> anyhow::Result<Box<dyn Iterator<Item = Record<'_>> + '_>>;
+
+    /// Nodes and edges.
+    ///
+    /// # Errors
+    ///
+    /// Where the graph cannot be read back.
+    fn graph(&self, request: GraphRequest) -> anyhow::Result<GraphData>;
+}
+
+/// What to do with a cache.
+pub enum CacheRequest<'a> {
+    /// Say where it is, its size and what it holds.
+    Info,
+    /// Remove it.
+    Clean,
+    /// Remove what is unused, compact the rest.
+    Gc,
+    /// Check every record.
+    Verify,
+    /// Write all entries as JSON lines in zstd.
+    Export(&'a mut dyn Write),
+    /// Add the entries of such a stream.
+    Import(&'a mut dyn Read),
+    /// Find the entry of a source file.
+    Show(&'a Path),
+}
+
+/// An answer as named values, in order.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Answer {
+    /// Names in snake case and values.
+    pub fields: Vec<(&'static str, Value)>,
+    /// Whether a check found something: the process then exits with 1.
+    pub found: bool,
+}
+
+/// What the command line asks of the engine.
+pub trait Host {
+    /// Reads a tree, through the cache, to a graph.
+    ///
+    /// # Errors
+    ///
+    /// [`Interrupted`](crate::engine::progress::Interrupted), or whatever kept the whole run from being done. A
+    /// file's trouble is no error.
+    fn analyze(&self, request: &Request<'_>) -> anyhow::Result<Box<dyn Analysis>>;
+
+    /// Looks after a cache.
+    ///
+    /// # Errors
+    ///
+    /// Where that could not be done.
+    fn cache(&self, config: &Config, request: CacheRequest<'_>) -> anyhow::Result<Answer>;
+
+    /// Walks, reads, checks UTF-8, parses and drops; nothing else.
+    ///
+    /// # Errors
+    ///
+    /// Where that could not be done.
+    fn bench_floor(&self, request: &Request<'_>) -> anyhow::Result<Answer>;
+
+    /// Walks and stats; nothing else.
+    ///
+    /// # Errors
+    ///
+    /// Where that could not be done.
+    fn bench_walk(&self, request: &Request<'_>) -> anyhow::Result<Answer>;
+}
+
+/// The engine of this program.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Engine;
+
+/// A placeholder: every call fails until the engine stands behind it.
+impl Host for Engine {
+    fn analyze(&self, _: &Request<'_>) -> anyhow::Result<Box<dyn Analysis>> {
+        anyhow::bail!("analysis is not part of this build")
+    }
+
+    fn cache(&self, _: &Config, _: CacheRequest<'_>) -> anyhow::Result<Answer> {
+        anyhow::bail!("the cache is not part of this build")
+    }
+
+    fn bench_floor(&self, _: &Request<'_>) -> anyhow::Result<Answer> {
+        anyhow::bail!("measuring is not part of this build")
+    }
+
+    fn bench_walk(&self, _: &Request<'_>) -> anyhow::Result<Answer> {
+        anyhow::bail!("measuring is not part of this build")
+    }
+}

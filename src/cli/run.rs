@@ -1,0 +1,411 @@
+//! From arguments to an exit code: makes the configuration, asks the host, hands the answer to the reports.
+
+use std::ffi::OsString;
+use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::{CommandFactory as _, Parser as _};
+use serde_json::{Map, Value};
+
+use super::host::{Answer, CacheRequest, Engine, GraphRequest, Host, Request};
+use super::output::Streams;
+use super::{
+    AnalyzeArgs, BenchArgs, CacheArgs, CacheCommand, Cli, ColorMode, Command, ConfigArgs, ConfigFormat,
+    GlobalArgs, GraphArgs, OutputFormat, ProgressMode, SettingArgs,
+};
+use crate::config::{self, Config, Key};
+use crate::engine::progress::{Interrupt, Interrupted, NullObserver, ProgressObserver};
+use crate::report::data::{FileStatus, ReportData};
+use crate::report::escape::escape;
+use crate::report::graphfmt::{self, GraphFormat};
+use crate::report::progress::{BarObserver, JsonObserver};
+use crate::report::{json, jsonl, text};
+
+/// How a run ended, as the process says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done.
+    Done = 0,
+    /// Done, and a check found something.
+    Found = 1,
+    /// Not done.
+    Failed = 2,
+    /// Interrupted.
+    Interrupted = 130,
+}
+
+/// The whole program but for its allocator.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let color = |terminal: anstream::ColorChoice| match cli.global.color {
+        ColorMode::Auto => terminal != anstream::ColorChoice::Never,
+        ColorMode::Always => true,
+        ColorMode::Never => false,
+    };
+    let stdout_color = color(anstream::AutoStream::choice(&io::stdout()));
+    let stderr_color = color(anstream::AutoStream::choice(&io::stderr()));
+    let mut stdout = BufWriter::with_capacity(64 << 10, io::stdout().lock());
+    let mut stderr = io::stderr();
+    let mut streams = Streams { stdout: &mut stdout, stderr: &mut stderr, stdout_color, stderr_color };
+    let interrupt = Interrupt::default();
+    let started = log(&cli.global, stderr_color).and_then(|()| watch(&cli.command, &interrupt));
+    let outcome = match started {
+        Ok(()) => run(&cli, &Engine, std::env::vars_os(), &interrupt, &mut streams),
+        Err(error) => {
+            streams.error(&error);
+            Outcome::Failed
+        }
+    };
+    // Dropping the writer would try again what a reader that left has refused.
+    let _ = stdout.into_parts();
+    ExitCode::from(outcome as u8)
+}
+
+/// Starts logging where somebody asked for it; building the filter takes longer than a small run.
+fn log(global: &GlobalArgs, color: bool) -> anyhow::Result<()> {
+    let filter = std::env::var("PYDEBUG_LOG").ok().filter(|filter| !filter.is_empty());
+    if global.verbose == 0 && filter.is_none() {
+        return Ok(());
+    }
+    let builder = tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(color).with_target(false);
+    match filter {
+        Some(filter) => {
+            let filter = tracing_subscriber::EnvFilter::try_new(&filter)
+                .context("`PYDEBUG_LOG` is no log filter; write something like `pydebug=debug`")?;
+            builder.with_env_filter(filter).init();
+        }
+        None => {
+            let level = match global.verbose {
+                1 => tracing::Level::INFO,
+                2 => tracing::Level::DEBUG,
+                _ => tracing::Level::TRACE,
+            };
+            builder.with_max_level(level).init();
+        }
+    }
+    Ok(())
+}
+
+/// Turns Ctrl-C into a request to stop; the second one stops at once.
+fn watch(command: &Command, interrupt: &Interrupt) -> anyhow::Result<()> {
+    if matches!(command, Command::Config(_) | Command::Completions(_)) {
+        return Ok(());
+    }
+    let interrupt = interrupt.clone();
+    ctrlc::set_handler(move || {
+        if interrupt.request() {
+            std::process::exit(Outcome::Interrupted as i32);
+        }
+    })
+    .context("cannot watch for interrupts")
+}
+
+/// Runs a command against a host. Everything that it needs from the outside is an argument.
+pub fn run(
+    cli: &Cli,
+    host: &dyn Host,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    interrupt: &Interrupt,
+    streams: &mut Streams<'_>,
+) -> Outcome {
+    let mut session = Session {
+        global: &cli.global,
+        host,
+        environment: environment.into_iter().collect(),
+        interrupt,
+        streams,
+    };
+    let result = match &cli.command {
+        Command::Analyze(args) => session.analyze(args),
+        Command::Graph(args) => session.graph(args),
+        Command::Cache(args) => session.cache(args),
+        Command::Config(args) => session.config(args),
+        Command::Completions(args) => {
+            // The generator panics when it cannot write.
+            let mut script = Vec::new();
+            clap_complete::generate(args.shell, &mut Cli::command(), "pydebug", &mut script);
+            session.streams.emit(None, |out| Ok(out.write_all(&script)?)).map(|()| Outcome::Done)
+        }
+        Command::BenchFloor(args) => session.bench(args, |request| host.bench_floor(request)),
+        Command::BenchWalk(args) => session.bench(args, |request| host.bench_walk(request)),
+    };
+    result.unwrap_or_else(|error| {
+        session.streams.error(&error);
+        match error.is::<Interrupted>() {
+            true => Outcome::Interrupted,
+            false => Outcome::Failed,
+        }
+    })
+}
+
+struct Session<'a, 's> {
+    global: &'a GlobalArgs,
+    host: &'a dyn Host,
+    environment: Vec<(OsString, OsString)>,
+    interrupt: &'a Interrupt,
+    streams: &'a mut Streams<'s>,
+}
+
+impl Session<'_, '_> {
+    fn settle(&mut self, paths: &[PathBuf], settings: &SettingArgs) -> anyhow::Result<Config> {
+        let root = config::common_root(paths)?;
+        let mut builder = Config::builder(root).environment(std::mem::take(&mut self.environment));
+        if !settings.isolated {
+            builder = builder.discover();
+        }
+        let texts = [
+            (Key::MaxWorkers, &settings.jobs, "--jobs"),
+            (Key::Preset, &settings.preset, "--preset"),
+            (Key::Strategy, &settings.strategy, "--strategy"),
+            (Key::Project, &settings.project, "--project"),
+        ];
+        for (key, value, flag) in texts {
+            if let Some(value) = value {
+                builder = builder.flag(key, value.as_str(), flag);
+            }
+        }
+        if let Some(folder) = &settings.cache_dir {
+            let folder = folder.to_str().context("`--cache-dir` is not UTF-8; name another folder")?;
+            builder = builder.flag(Key::CacheDir, folder, "--cache-dir");
+        }
+        if settings.no_cache {
+            builder = builder.flag(Key::CacheEnabled, false, "--no-cache");
+        }
+        let lists =
+            [(Key::Exclude, &settings.exclude, "--exclude"), (Key::Include, &settings.include, "--include")];
+        for (key, patterns, flag) in lists {
+            if !patterns.is_empty() {
+                builder = builder.flag(key, patterns.clone(), flag);
+            }
+        }
+        Ok(builder.build()?)
+    }
+
+    fn observer(&self, mode: ProgressMode) -> Arc<dyn ProgressObserver> {
+        match mode {
+            ProgressMode::Json => Arc::new(JsonObserver::new(io::stderr())),
+            // Log lines and a bar would overwrite each other.
+            ProgressMode::Auto
+                if !self.global.quiet && self.global.verbose == 0 && io::stderr().is_terminal() =>
+            {
+                Arc::new(BarObserver::stderr())
+            }
+            ProgressMode::Auto | ProgressMode::None => Arc::new(NullObserver),
+        }
+    }
+
+    fn request<'r>(&self, config: &'r Config, paths: &'r [PathBuf], mode: ProgressMode) -> Request<'r> {
+        Request { config, paths, observer: self.observer(mode), interrupt: self.interrupt.clone() }
+    }
+
+    fn analyze(&mut self, args: &AnalyzeArgs) -> anyhow::Result<Outcome> {
+        let config = self.settle(&args.paths, &args.settings)?;
+        let request = self.request(&config, &args.paths, args.progress);
+        let analysis = self.host.analyze(&request);
+        // The bar is gone before anything is printed.
+        request.observer.finish();
+        let analysis = analysis?;
+        let report = analysis.report()?;
+        for warning in &report.warnings {
+            self.streams.warn(warning);
+        }
+        if let Some(path) = &args.metrics_file {
+            self.streams.emit(Some(path), |out| Ok(json::write(&report.metrics, out)?))?;
+        }
+        if let Some(path) = &args.json_output {
+            self.streams.emit(Some(path), |out| Ok(json::write(&report, out)?))?;
+        }
+        let color = match &args.output {
+            None => self.streams.stdout_color,
+            Some(_) => self.global.color == ColorMode::Always,
+        };
+        let options = text::Options { color, all: self.global.verbose > 0 };
+        let readable = matches!(args.output_format, OutputFormat::Full | OutputFormat::Concise);
+        let silent = self.global.quiet && readable && args.output.is_none();
+        if silent || !readable || args.output.is_some() {
+            self.tell_troubles(&report);
+        }
+        if !silent {
+            self.streams.emit(args.output.as_deref(), |out| {
+                match args.output_format {
+                    OutputFormat::Full => text::full(&report, options, out)?,
+                    OutputFormat::Concise => text::concise(&report, options, out)?,
+                    OutputFormat::Json => json::write(&report, out)?,
+                    OutputFormat::Jsonl => jsonl::write(analysis.records()?, out)?,
+                }
+                Ok(())
+            })?;
+        }
+        if args.strict && !report.is_clean() {
+            anyhow::bail!("some files have syntax errors or are skipped, and `--strict` asks for none");
+        }
+        Ok(Outcome::Done)
+    }
+
+    /// One line about files that are not whole, where the report that lists them is elsewhere.
+    fn tell_troubles(&mut self, report: &ReportData) {
+        let skipped = report.files_of(FileStatus::Skipped).count();
+        let broken = report.files.iter().filter(|file| !file.parse_errors.is_empty()).count();
+        if skipped + broken > 0 {
+            self.streams.warn(&format!(
+                "files skipped: {skipped}, with syntax errors: {broken}; `--output-format concise` lists them"
+            ));
+        }
+    }
+
+    fn graph(&mut self, args: &GraphArgs) -> anyhow::Result<Outcome> {
+        let config = self.settle(&args.paths, &args.settings)?;
+        let request = self.request(&config, &args.paths, args.progress);
+        let analysis = self.host.analyze(&request);
+        request.observer.finish();
+        let analysis = analysis?;
+        let graph = analysis.graph(GraphRequest {
+            kind: args.kind,
+            candidates: args.candidates,
+            external: !args.no_external,
+        })?;
+        if args.format == GraphFormat::Mermaid && graph.edges.len() > graphfmt::MERMAID_EDGES {
+            self.streams.warn(&format!(
+                "{} edges; Mermaid draws {} unless its `maxEdges` is raised: analyze fewer files or write dot",
+                graph.edges.len(),
+                graphfmt::MERMAID_EDGES
+            ));
+        }
+        self.streams.emit(args.output.as_deref(), |out| Ok(graphfmt::write(&graph, args.format, out)?))?;
+        Ok(Outcome::Done)
+    }
+
+    fn cache(&mut self, args: &CacheArgs) -> anyhow::Result<Outcome> {
+        let target = args.command.target();
+        let config = self.settle(target.root.as_slice(), &target.settings)?;
+        let host = self.host;
+        let mut format = target.format;
+        let answer = match &args.command {
+            CacheCommand::Info { .. } => host.cache(&config, CacheRequest::Info)?,
+            CacheCommand::Clean { .. } => host.cache(&config, CacheRequest::Clean)?,
+            CacheCommand::Gc { .. } => host.cache(&config, CacheRequest::Gc)?,
+            CacheCommand::Verify { .. } => host.cache(&config, CacheRequest::Verify)?,
+            CacheCommand::Export { file, .. } => {
+                let mut answer = Answer::default();
+                let to_stdout = file == Path::new("-");
+                if to_stdout && io::stdout().is_terminal() {
+                    anyhow::bail!("an export is binary and would garble the terminal; name a file");
+                }
+                self.streams.emit(Some(file), |mut out| {
+                    answer = host.cache(&config, CacheRequest::Export(&mut out))?;
+                    Ok(())
+                })?;
+                if to_stdout {
+                    return Ok(Outcome::Done);
+                }
+                answer
+            }
+            CacheCommand::Import { file, .. } if file == Path::new("-") => {
+                host.cache(&config, CacheRequest::Import(&mut io::stdin().lock()))?
+            }
+            CacheCommand::Import { file, .. } => {
+                let mut input = std::fs::File::open(file)
+                    .with_context(|| format!("cannot read `{}`; name an exported file", file.display()))?;
+                host.cache(&config, CacheRequest::Import(&mut input))?
+            }
+            CacheCommand::Show { file, .. } => {
+                format = ConfigFormat::Json;
+                host.cache(&config, CacheRequest::Show(file))?
+            }
+        };
+        let shown = !self.global.quiet || matches!(args.command, CacheCommand::Show { .. });
+        if shown {
+            self.answer(&answer, format)?;
+        }
+        Ok(if answer.found { Outcome::Found } else { Outcome::Done })
+    }
+
+    fn answer(&mut self, answer: &Answer, format: ConfigFormat) -> anyhow::Result<()> {
+        self.streams.emit(None, |out| {
+            if format == ConfigFormat::Json {
+                return Ok(json::write(&Ordered(&answer.fields), out)?);
+            }
+            let width = answer.fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+            for (name, value) in &answer.fields {
+                let shown = match value {
+                    Value::String(text) => escape(text).into_owned(),
+                    Value::Number(number) if number.is_u64() => text::thousands(number.as_u64().unwrap_or(0)),
+                    other => escape(&other.to_string()).into_owned(),
+                };
+                writeln!(out, "{:<width$}  {shown}", name.replace('_', " "))?;
+            }
+            Ok(())
+        })
+    }
+
+    fn config(&mut self, args: &ConfigArgs) -> anyhow::Result<Outcome> {
+        let config = self.settle(&args.paths, &args.settings)?;
+        self.streams.emit(None, |out| match args.format {
+            ConfigFormat::Json => Ok(json::write(&config_json(&config), out)?),
+            ConfigFormat::Text => Ok(config_text(&config, out)?),
+        })?;
+        Ok(Outcome::Done)
+    }
+
+    fn bench(
+        &mut self,
+        args: &BenchArgs,
+        measure: impl FnOnce(&Request<'_>) -> anyhow::Result<Answer>,
+    ) -> anyhow::Result<Outcome> {
+        let config = self.settle(&args.paths, &args.settings)?;
+        let answer = measure(&self.request(&config, &args.paths, ProgressMode::None))?;
+        self.answer(&answer, ConfigFormat::Json)?;
+        Ok(Outcome::Done)
+    }
+}
+
+/// Named values as a JSON object in their own order.
+struct Ordered<'a>(&'a [(&'static str, Value)]);
+
+impl serde::Serialize for Ordered<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+fn config_json(config: &Config) -> Value {
+    let settings: Map<String, Value> = config
+        .rows()
+        .into_iter()
+        .map(|row| (row.name.to_owned(), serde_json::to_value(&row).unwrap_or_default()))
+        .collect();
+    serde_json::json!({
+        "root": config.root().to_string_lossy(),
+        "pyproject": config.pyproject().map(Path::to_string_lossy),
+        "settings": settings,
+    })
+}
+
+fn config_text(config: &Config, mut out: impl Write) -> io::Result<()> {
+    writeln!(out, "root       {}", escape(&config.root().to_string_lossy()))?;
+    let file = config.pyproject().map_or("none".into(), Path::to_string_lossy);
+    writeln!(out, "pyproject  {}\n", escape(&file))?;
+    let mut rows = vec![["setting", "value", "from", "what it does"].map(str::to_owned)];
+    for key in Key::all() {
+        rows.push([
+            key.name().to_owned(),
+            escape(&config.display(key)).into_owned(),
+            escape(&config.origin(key).to_string()).into_owned(),
+            key.description().to_owned(),
+        ]);
+    }
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let (names, values, origins) = (width(0), width(1), width(2));
+    for [name, value, origin, description] in &rows {
+        writeln!(out, "{name:<names$}  {value:<values$}  {origin:<origins$}  {description}")?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;

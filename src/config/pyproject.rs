@@ -1,0 +1,235 @@
+//! Finds and reads `[tool.pydebug]`. The file belongs to the analyzed tree, so nothing in it is trusted with more
+//! than how that tree is analyzed: no store's address, no folder outside the file's own.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::error::{ConfigError, Place};
+use super::key::{Key, nearest};
+use super::raw::Raw;
+
+/// What a `pyproject.toml` says.
+#[derive(Debug, Default)]
+pub(super) struct Pyproject {
+    pub(super) path: PathBuf,
+    /// `[project] name`.
+    pub(super) name: Option<String>,
+    pub(super) settings: Vec<(Key, Raw, Place)>,
+}
+
+/// The nearest `pyproject.toml` at or above `root`. The search ends with the folder that holds `.git`: what lies
+/// above a repository is not part of the project.
+pub(super) fn find(root: &Path) -> Option<PathBuf> {
+    for folder in root.ancestors() {
+        let candidate = folder.join("pyproject.toml");
+        if candidate.is_file() {
+            return Some(candidate);
+        }
+        if folder.join(".git").exists() {
+            return None;
+        }
+    }
+    None
+}
+
+/// Reads the file.
+pub(super) fn read(path: &Path) -> Result<Pyproject, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    parse(path, &text)
+}
+
+fn parse(path: &Path, text: &str) -> Result<Pyproject, ConfigError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let place = |span: Option<Range<usize>>| Place::Pyproject {
+        path: path.to_owned(),
+        line: span.map(|span| 1 + memchr::memchr_iter(b'\n', &text.as_bytes()[..span.start]).count()),
+    };
+    let document = DeTable::parse(text).map_err(|error| ConfigError::Syntax {
+        place: place(error.span().filter(|span| span.start <= text.len())),
+        message: error.message().escape_debug().to_string(),
+    })?;
+    let document = document.get_ref();
+    let mut out = Pyproject { path: path.to_owned(), ..Pyproject::default() };
+    out.name = document
+        .get("project")
+        .and_then(|project| project.get_ref().get("name"))
+        .and_then(|name| name.get_ref().as_str())
+        .filter(|name| Raw::from(*name).text().is_ok())
+        .map(str::to_owned);
+    let Some(section) = document.get("tool").and_then(|tool| tool.get_ref().get("pydebug")) else {
+        return Ok(out);
+    };
+    let DeValue::Table(table) = section.get_ref() else {
+        return Err(ConfigError::Value {
+            place: place(Some(section.span())),
+            name: "tool.pydebug",
+            given: format!("of type {}", section.get_ref().type_str()),
+            expected: "write a table `[tool.pydebug]`".to_owned(),
+        });
+    };
+    for (name, value) in table {
+        let place = place(Some(name.span()));
+        let name = name.get_ref().as_ref();
+        if is_store_key(name) || holds_address(value) {
+            return Err(ConfigError::StoreAddress { place, name: name.escape_debug().to_string() });
+        }
+        let Some(key) = Key::from_name(name) else {
+            return Err(ConfigError::Unknown {
+                place,
+                name: name.escape_debug().to_string(),
+                nearest: nearest(name, Key::all().map(Key::name)),
+            });
+        };
+        let raw = raw(value);
+        confine(key, &raw, &place)?;
+        out.settings.push((key, raw, place));
+    }
+    // The table is sorted by name; errors should come in the order of the file.
+    out.settings.sort_by_key(|(_, _, place)| match place {
+        Place::Pyproject { line, .. } => *line,
+        _ => None,
+    });
+    Ok(out)
+}
+
+fn raw(value: &Spanned<DeValue<'_>>) -> Raw {
+    match value.get_ref() {
+        DeValue::String(text) => Raw::Text(text.clone().into_owned()),
+        DeValue::Boolean(value) => Raw::Bool(*value),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .map_or_else(|_| Raw::Text(number.as_str().to_owned()), Raw::Integer),
+        DeValue::Array(items) => {
+            let texts: Option<Vec<String>> =
+                items.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect();
+            texts.map_or(Raw::Other("list with other things than texts"), Raw::List)
+        }
+        other => Raw::Other(other.type_str()),
+    }
+}
+
+/// Keys under which people write the address of a database.
+fn is_store_key(name: &str) -> bool {
+    const WORDS: [&str; 8] = ["store", "stores", "database", "db", "dsn", "sqlite", "neo4j", "bolt"];
+    let lower = name.to_ascii_lowercase();
+    lower.starts_with("postgres") || lower.split(['-', '_', '.']).any(|word| WORDS.contains(&word))
+}
+
+/// Whether a text anywhere in the value is the address of a database server.
+fn holds_address(value: &Spanned<DeValue<'_>>) -> bool {
+    const SCHEMES: [&str; 4] = ["postgres", "neo4j", "bolt", "sqlite"];
+    match value.get_ref() {
+        DeValue::String(text) => {
+            let lower = text.trim_start().to_ascii_lowercase();
+            SCHEMES.iter().any(|scheme| {
+                lower.strip_prefix(scheme).is_some_and(|rest| {
+                    rest.find("://").is_some_and(|at| rest[..at].bytes().all(|byte| byte.is_ascii_graphic()))
+                })
+            })
+        }
+        DeValue::Array(items) => items.iter().any(holds_address),
+        DeValue::Table(table) => table.values().any(holds_address),
+        _ => false,
+    }
+}
+
+/// Refuses folders outside the file's own: a stranger's tree must not choose where this program writes or reads.
+fn confine(key: Key, raw: &Raw, place: &Place) -> Result<(), ConfigError> {
+    if !matches!(key, Key::CacheDir | Key::SourceRoots) {
+        return Ok(());
+    }
+    let inside = |text: &str| {
+        Path::new(text)
+            .components()
+            .all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir))
+    };
+    let fine = match raw {
+        Raw::Text(text) => inside(text),
+        Raw::List(items) => items.iter().all(|item| inside(item)),
+        _ => true,
+    };
+    if fine {
+        return Ok(());
+    }
+    Err(ConfigError::Value {
+        place: place.clone(),
+        name: key.name(),
+        given: raw.to_string(),
+        expected: match key {
+            Key::CacheDir => {
+                "a folder outside that of `pyproject.toml` is taken from `--cache-dir` or `PARSER_CACHE_DIR` only"
+            }
+            _ => "name folders below that of `pyproject.toml`",
+        }
+        .to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(text: &str) -> String {
+        match parse(Path::new("pyproject.toml"), text) {
+            Ok(read) => {
+                format!("{:?} {:?}", read.name, read.settings.iter().map(|s| &s.1).collect::<Vec<_>>())
+            }
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn messages() {
+        for (text, expected) in [
+            ("", "None []"),
+            ("[project]\nname = 'p'\n[tool.pydebug]\ncalls = false\n", "Some(\"p\") [Bool(false)]"),
+            ("[project]\nname = \"a\\u0007\"\n", "None []"),
+            (
+                "[tool.pydebug]\n\nmax_workers = 3\n",
+                "`pyproject.toml` line 3: unknown setting `max_workers`; the nearest known one is `max-workers`",
+            ),
+            (
+                "[tool.pydebug]\nzzz = 3\n",
+                "`pyproject.toml` line 2: unknown setting `zzz`; `pydebug config` lists the known ones",
+            ),
+            (
+                "a = 1\n[tool\n",
+                "`pyproject.toml` line 2: invalid TOML: unclosed table, expected `]`; correct it or pass `--isolated` to ignore the file",
+            ),
+            (
+                "[tool]\npydebug = 3\n",
+                "`pyproject.toml` line 2: `tool.pydebug` cannot be of type integer; write a table `[tool.pydebug]`",
+            ),
+            (
+                "[tool.pydebug]\ncache-dir = '../x'\n",
+                "`pyproject.toml` line 2: `cache-dir` cannot be `../x`; a folder outside that of `pyproject.toml` is taken from `--cache-dir` or `PARSER_CACHE_DIR` only",
+            ),
+            (
+                "[tool.pydebug]\nsource-roots = ['/etc']\n",
+                "`pyproject.toml` line 2: `source-roots` cannot be a list of 1; name folders below that of `pyproject.toml`",
+            ),
+        ] {
+            assert_eq!(message(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn store_addresses_are_refused() {
+        for line in [
+            "store = 'x'",
+            "postgres-url = 'x'",
+            "neo4j_uri = 'x'",
+            "[tool.pydebug.store]\nurl = 'x'",
+            "project = 'postgresql://evil/db'",
+            "exclude = ['a', 'bolt+s://evil']",
+            "[tool.pydebug.extra]\ndeep = { x = ['neo4j+ssc://evil'] }",
+        ] {
+            let message = message(&format!("[tool.pydebug]\n{line}\n"));
+            assert!(message.contains("gives a store's address"), "{line}: {message}");
+        }
+        assert!(!message("[tool.pydebug]\nproject = 'bolt'\n").contains("address"));
+    }
+}

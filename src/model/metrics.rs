@@ -1,0 +1,186 @@
+//! What a run cost and achieved, in the reference document's keys followed by ours.
+//!
+//! It must not measure anything: the engine counts, this computes the rates.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// How well the cache did.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct CacheStats {
+    /// Hits of all look-ups, in percent; 0 without look-ups.
+    pub hit_rate_percent: f64,
+    /// The sum of the hits' recorded parse durations, in seconds.
+    pub total_time_saved: f64,
+    /// Size of the packs on disk, in MB of 1,048,576 bytes.
+    pub cache_size_mb: f64,
+}
+
+/// The metrics of a run. The field order is that of the JSON: the reference's keys come first.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ProcessingMetrics {
+    /// Files found.
+    pub total_files: u64,
+    /// Files that are in the graph; one with syntax errors is.
+    pub processed_files: u64,
+    /// Files skipped, each with a reason in the report.
+    pub failed_files: u64,
+    /// Processed of all files, in percent; 100 without files.
+    pub success_rate: f64,
+    /// Wall-clock time of the run in seconds.
+    pub duration: f64,
+    /// Processed files / duration.
+    pub files_per_second: f64,
+    /// How well the cache did.
+    pub cache_stats: CacheStats,
+    /// Files whose facts came from the cache.
+    pub hits: u64,
+    /// Files that were parsed.
+    pub misses: u64,
+    /// Bytes of the processed sources.
+    pub source_bytes: u64,
+    /// Bytes of packs / bytes of source they describe; 0 where unknown.
+    pub stored_bytes_per_source_byte: f64,
+    /// Largest resident memory of the process, in MB of 1,048,576 bytes.
+    pub peak_memory_mb: f64,
+    /// Workers that ran.
+    pub workers: u64,
+    /// The strategy that ran.
+    pub strategy: String,
+    /// Number of warnings in the report.
+    pub warnings: u64,
+}
+
+impl ProcessingMetrics {
+    /// Bytes of the processed sources in MB of 1,048,576 bytes.
+    #[must_use]
+    pub fn source_bytes_mb(&self) -> f64 {
+        ratio(self.source_bytes, 1).unwrap_or(0.0) / MB
+    }
+}
+
+/// What the engine counted.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Tally {
+    /// Files in the graph.
+    pub processed_files: u64,
+    /// Files skipped.
+    pub skipped_files: u64,
+    /// Wall-clock time of the run.
+    pub duration: Duration,
+    /// Files whose facts came from the cache.
+    pub hits: u64,
+    /// Files that were parsed.
+    pub misses: u64,
+    /// The sum of the hits' recorded parse durations.
+    pub time_saved: Duration,
+    /// Bytes of the packs on disk.
+    pub cache_bytes: u64,
+    /// Bytes of the processed sources.
+    pub source_bytes: u64,
+    /// Bytes of packs and bytes of the source they describe, where known.
+    pub stored: Option<(u64, u64)>,
+    /// Largest resident memory, in bytes.
+    pub peak_memory_bytes: u64,
+    /// Workers that ran.
+    pub workers: u64,
+    /// The strategy that ran.
+    pub strategy: &'static str,
+    /// Number of warnings.
+    pub warnings: u64,
+}
+
+const MB: f64 = 1_048_576.0;
+
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+fn ratio(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+impl From<&Tally> for ProcessingMetrics {
+    fn from(tally: &Tally) -> Self {
+        let total_files = tally.processed_files + tally.skipped_files;
+        let seconds = tally.duration.as_secs_f64();
+        let megabytes = |bytes| ratio(bytes, 1).unwrap_or(0.0) / MB;
+        let processed = ratio(tally.processed_files, 1).unwrap_or(0.0);
+        Self {
+            total_files,
+            processed_files: tally.processed_files,
+            failed_files: tally.skipped_files,
+            success_rate: ratio(tally.processed_files, total_files).map_or(100.0, |share| share * 100.0),
+            duration: seconds,
+            files_per_second: if seconds > 0.0 { processed / seconds } else { 0.0 },
+            cache_stats: CacheStats {
+                hit_rate_percent: ratio(tally.hits, tally.hits + tally.misses).unwrap_or(0.0) * 100.0,
+                total_time_saved: tally.time_saved.as_secs_f64(),
+                cache_size_mb: megabytes(tally.cache_bytes),
+            },
+            hits: tally.hits,
+            misses: tally.misses,
+            source_bytes: tally.source_bytes,
+            stored_bytes_per_source_byte: tally
+                .stored
+                .and_then(|(stored, source)| ratio(stored, source))
+                .unwrap_or(0.0),
+            peak_memory_mb: megabytes(tally.peak_memory_bytes),
+            workers: tally.workers,
+            strategy: tally.strategy.to_owned(),
+            warnings: tally.warnings,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_the_reference_come_first() {
+        let tally = Tally {
+            processed_files: 1243,
+            skipped_files: 4,
+            duration: Duration::from_millis(12_400),
+            hits: 1171,
+            misses: 72,
+            time_saved: Duration::from_millis(67_800),
+            cache_bytes: 245 << 20,
+            strategy: "thread",
+            ..Tally::default()
+        };
+        let metrics = ProcessingMetrics::from(&tally);
+        let json = serde_json::to_string(&metrics).expect("JSON");
+        let at = |key: &str| json.find(&format!("\"{key}\":")).unwrap_or_else(|| panic!("no {key}"));
+        let keys = [
+            "total_files",
+            "processed_files",
+            "failed_files",
+            "success_rate",
+            "duration",
+            "files_per_second",
+            "cache_stats",
+            "hit_rate_percent",
+            "total_time_saved",
+            "cache_size_mb",
+            "hits",
+            "misses",
+            "stored_bytes_per_source_byte",
+            "peak_memory_mb",
+            "workers",
+            "strategy",
+        ];
+        assert!(keys.map(at).is_sorted(), "{json}");
+        assert_eq!(metrics.total_files, 1247);
+        assert_eq!(format!("{:.1} {:.1}", metrics.success_rate, metrics.files_per_second), "99.7 100.2");
+        assert_eq!(format!("{:.1}", metrics.cache_stats.hit_rate_percent), "94.2");
+        let read: ProcessingMetrics = serde_json::from_str(&json).expect("metrics");
+        assert_eq!((read.hits, read.duration), (1171, 12.4));
+    }
+
+    #[test]
+    fn nothing_divides_by_zero() {
+        let metrics = ProcessingMetrics::from(&Tally::default());
+        assert_eq!((metrics.success_rate, metrics.files_per_second), (100.0, 0.0));
+        assert!(!serde_json::to_string(&metrics).expect("JSON").contains("null"));
+    }
+}
