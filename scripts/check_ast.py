@@ -17,7 +17,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-from harness import Checks, Pydebug, Trouble, find_binary, parser, python_files
+from harness import Checks, Pydebug, Trouble, find_binary, import_kinds, parser, python_files
 
 # Kinds of records, by what they are compared as.
 KINDS = {"class": "class", "function": "function", "method": "function", "lambda": "lambda", "import": "import", "call_site": "call"}
@@ -98,7 +98,7 @@ def check_tree(pydebug: Pydebug, tree: Path, pool: Any, checks: Checks) -> None:
         for record in pydebug.records(tree, Path(cache), {"file", *KINDS}):
             lines = found.setdefault(record["path"], {})
             # `importlib.import_module("literal")` is an import for us and only a call for CPython.
-            if record["kind"] in KINDS and record.get("import_kind") != "string":
+            if record["kind"] in KINDS and "string" not in import_kinds(record):
                 lines.setdefault(KINDS[record["kind"]], []).append(record["line"])
     files = python_files(tree)
     checks.check(set(found) == set(files), f"{tree}: files only here {sorted(set(found) - set(files))[:5]}, only there {sorted(set(files) - set(found))[:5]}")

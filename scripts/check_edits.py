@@ -325,7 +325,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as made:
         scratch = Path(made)
         take(arguments.package.resolve(), arguments.part, scratch / "pristine")
-        player = Player(pydebug, scratch / "pristine", scratch, checks, *arguments.steps)
+        try:
+            player = Player(pydebug, scratch / "pristine", scratch, checks, *arguments.steps)
+        except Trouble as error:
+            checks.check(False, f"the first run: {error}")
+            return checks.finish()
         print(f"{len(python_files(player.tree))} files, {arguments.scripts} scripts from seed {arguments.seed}", flush=True)
         for number in range(arguments.scripts):
             try:

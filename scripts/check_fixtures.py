@@ -23,7 +23,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-from harness import ROOT, Checks, Pydebug, Trouble, find_binary, parser, python_files, relative
+from harness import ROOT, Checks, Pydebug, Trouble, find_binary, import_kinds, parser, python_files, relative
 
 DEFINITIONS = {"class", "function", "method", "lambda"}
 
@@ -106,12 +106,14 @@ class Fixture:
         self.symbols(by_path)
         for wanted in self.expected.get("symbols_at_least", []):
             self.present(by_path[wanted["path"]], wanted)
-        for key, kind, names in (("call_status", "call_site", ("status",)), ("import_kinds", "import", ("import_kind", "kind_of_import"))):
-            for wanted in self.expected.get(key, []):
-                here = [r for r in by_path[wanted["path"]] if r["kind"] == kind and r["line"] == wanted["line"]]
-                value = wanted["status" if key == "call_status" else "kind"]
-                shown = [next((str(r[name]) for name in names if name in r), "none given").replace("-", "_") for r in here]
-                self.check(value in shown, f"{kind} at {wanted['path']}:{wanted['line']} is {shown}, expected {value}")
+        for wanted in self.expected.get("call_status", []):
+            shown = {str(r.get("status")) for r in by_path[wanted["path"]] if r["kind"] == "call_site" and r["line"] == wanted["line"]}
+            self.check(wanted["status"] in shown, f"calls at {wanted['path']}:{wanted['line']} are {sorted(shown)}, expected {wanted['status']}")
+        for wanted in self.expected.get("import_kinds", []):
+            here = [r for r in by_path[wanted["path"]] if r["kind"] == "import" and r["line"] == wanted["line"]]
+            shown = set().union(*map(import_kinds, here))
+            holds = bool(here) and not shown - {"runtime"} if wanted["kind"] == "runtime" else wanted["kind"] in shown
+            self.check(holds, f"imports at {wanted['path']}:{wanted['line']} are {sorted(shown)}, expected {wanted['kind']}")
 
     def present(self, records: list[dict[str, Any]], wanted: dict[str, Any]) -> None:
         found = any(r["kind"] == wanted["kind"] and r["line"] == wanted["line"] and named(r, wanted["qualname"]) for r in records)

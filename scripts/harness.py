@@ -21,6 +21,10 @@ SUFFIXES = (".py", ".pyi", ".pyw")
 # Folders that the walk leaves out.
 SKIPPED_FOLDERS = {".venv", "node_modules", "__pycache__", ".git", "site-packages", ".cache"}
 
+# Finer kinds of records, by the kind that the checks know them as.
+COARSE = {"property": "method", "constant": "variable", "attribute": "variable", "class_variable": "variable",
+          "instance_variable": "variable"}
+
 
 class Trouble(Exception):
     """The binary did not do what it was asked; the text says which command and what it said."""
@@ -87,7 +91,9 @@ class Pydebug:
                 except (ValueError, KeyError, TypeError) as error:
                     child.kill()
                     raise Trouble(f"line {number} of the jsonl of `{tree}` is no record with a kind: {error}") from error
+                kind = COARSE.get(kind, kind)
                 if kind in kinds:
+                    record["kind"] = kind
                     record["path"] = relative(record.get("path"), tree)
                     yield record
             if child.wait() != 0:
@@ -117,6 +123,13 @@ def relative(path: str | None, tree: Path) -> str:
     if os.path.isabs(path):
         path = os.path.relpath(path, tree.resolve())
     return os.path.normpath(path).replace(os.sep, "/")
+
+
+def import_kinds(record: dict[str, Any]) -> set[str]:
+    """How an import record says that it is imported: `import_kind` is one of the names or a list of them."""
+    said = record.get("import_kind") or []
+    names = [said] if isinstance(said, str) else said
+    return {{"local": "function_local", "function": "function_local"}.get(name, name) for name in (n.replace("-", "_") for n in names)}
 
 
 def python_files(tree: Path) -> list[str]:
