@@ -1,0 +1,433 @@
+//! The snapshot: a linked graph in one file, memory-mapped by whoever asks it.
+//!
+//! Never rewritten in place; a new generation gets a new name. It holds the facts of every file as the cache has them,
+//! uncompressed, so that a relink opens packs only for what changed.
+//!
+//! Layout (little-endian): header (magic, version, key, digest, number of files, place and checksum of the small
+//! sections, checksum of the header), facts and links of all files, then meta (JSON), file rows, strings. Each block
+//! has its own checksum in its file's row, looked at on first use.
+
+use crate::cache::FactKey;
+use crate::link::{Linked, Summary};
+use crate::link::links::Links;
+use crate::model::facts::{Facts, col, table};
+use crate::model::source::FileKind;
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicU8, Ordering};
+use xxhash_rust::xxh3::xxh3_64;
+
+const MAGIC: &[u8; 8] = b"PYDBSNAP";
+const VERSION: u32 = 1;
+const HEADER: usize = 8 + 4 + 4 + 32 + 32 + 3 * 24 + 8;
+const ROW: usize = 136;
+
+/// What became of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum FileStatus {
+    /// All of it is in the graph.
+    Complete = 0,
+    /// Syntax errors; the rest is in the graph.
+    Partial = 1,
+    /// Not in the graph; the reason is in [`Meta::skipped`].
+    Skipped = 2,
+}
+
+/// One file as it goes into a snapshot.
+#[derive(Debug)]
+pub struct FileEntry<'a> {
+    /// Relative to the root.
+    pub path: &'a str,
+    /// Source or stub.
+    pub kind: FileKind,
+    /// What became of it.
+    pub status: FileStatus,
+    /// Where its facts are in the cache.
+    pub key: FactKey,
+    /// Its facts, empty for a skipped file.
+    pub facts: &'a [u8],
+    /// Blake2b-256 of the facts.
+    pub facts_hash: [u8; 32],
+    /// Size of the source, bytes.
+    pub size: u64,
+    /// What parsing took when the facts were made, microseconds.
+    pub parse_us: u32,
+}
+
+/// What a report needs without walking the graph.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Meta {
+    /// Project name.
+    pub project: String,
+    /// Totals.
+    pub summary: Summary,
+    /// Skipped files and places that the walk left out: path and reason.
+    pub skipped: Vec<(String, String)>,
+}
+
+fn put(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.extend_from_slice(bytes);
+}
+
+/// Writes a snapshot.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write(out: &mut (impl Write + io::Seek), key: &[u8; 32], files: &[FileEntry<'_>], linked: &Linked, meta: &Meta) -> io::Result<()> {
+    out.write_all(&[0; HEADER])?;
+    let mut at = HEADER as u64;
+    let mut places = Vec::with_capacity(files.len());
+    for (file, links) in files.iter().zip(&linked.links) {
+        out.write_all(file.facts)?;
+        out.write_all(links)?;
+        places.push(at);
+        at += (file.facts.len() + links.len()) as u64;
+    }
+    let mut strings = Vec::new();
+    let mut rows = Vec::with_capacity(files.len() * ROW);
+    for (index, file) in files.iter().enumerate() {
+        let links = &linked.links[index];
+        put(&mut strings, file.path.as_bytes());
+        put(&mut rows, &(strings.len() as u32).to_le_bytes());
+        put(&mut strings, linked.modules[index].as_bytes());
+        put(&mut rows, &(strings.len() as u32).to_le_bytes());
+        put(&mut rows, &[file.kind as u8, file.status as u8, u8::from(has_errors(file.facts)), 0]);
+        put(&mut rows, &linked.symbol_base[index].to_le_bytes());
+        put(&mut rows, &places[index].to_le_bytes());
+        put(&mut rows, &(file.facts.len() as u32).to_le_bytes());
+        put(&mut rows, &(links.len() as u32).to_le_bytes());
+        put(&mut rows, &file.size.to_le_bytes());
+        put(&mut rows, &file.parse_us.to_le_bytes());
+        put(&mut rows, &[0; 4]);
+        put(&mut rows, &file.key.0);
+        put(&mut rows, &file.facts_hash);
+        put(&mut rows, &xxh3_64(file.facts).to_le_bytes());
+        put(&mut rows, &xxh3_64(links).to_le_bytes());
+        put(&mut rows, &[0; 8]);
+    }
+    let meta = serde_json::to_vec(meta)?;
+    let mut header = Vec::with_capacity(HEADER);
+    put(&mut header, MAGIC);
+    put(&mut header, &VERSION.to_le_bytes());
+    put(&mut header, &(files.len() as u32).to_le_bytes());
+    put(&mut header, key);
+    put(&mut header, &linked.digest);
+    for section in [&meta, &rows, &strings] {
+        out.write_all(section)?;
+        put(&mut header, &at.to_le_bytes());
+        put(&mut header, &(section.len() as u64).to_le_bytes());
+        put(&mut header, &xxh3_64(section).to_le_bytes());
+        at += section.len() as u64;
+    }
+    put(&mut header, &xxh3_64(&header).to_le_bytes());
+    out.seek(io::SeekFrom::Start(0))?;
+    out.write_all(&header)
+}
+
+fn has_errors(facts: &[u8]) -> bool {
+    Facts::open(facts).is_some_and(|facts| facts.rows(table::Errors) > 0)
+}
+
+#[derive(Debug)]
+enum Bytes {
+    Mapped(memmap2::Mmap),
+    Owned(Vec<u8>),
+}
+
+impl Bytes {
+    fn get(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Owned(bytes) => bytes,
+        }
+    }
+}
+
+/// A linked code graph: modules, symbols, imports, call sites and the edges between them. Read in place from its
+/// snapshot; every accessor is bounds-checked and every block verified on first use.
+#[derive(Debug)]
+pub struct CodeGraph {
+    bytes: Bytes,
+    meta: Meta,
+    count: u32,
+    rows: std::ops::Range<usize>,
+    strings: std::ops::Range<usize>,
+    /// Per file: 0 not looked at, 1 right, 2 damaged.
+    checked: Vec<AtomicU8>,
+}
+
+/// Why a snapshot can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// It could not be read.
+    #[error("cannot read the snapshot: {0}")]
+    Io(#[from] io::Error),
+    /// It is no snapshot of this version.
+    #[error("is a snapshot of another version")]
+    Version,
+    /// A checksum is wrong.
+    #[error("is damaged")]
+    Damaged,
+}
+
+impl CodeGraph {
+    /// Maps the snapshot at `path`.
+    ///
+    /// # Errors
+    /// [`SnapshotError`]: it is then as good as absent.
+    pub fn open(path: &Path) -> Result<Self, SnapshotError> {
+        let file = File::open(path)?;
+        if file.metadata()?.len() < HEADER as u64 {
+            return Err(SnapshotError::Damaged);
+        }
+        Self::new(Bytes::Mapped(crate::sys::map(&file)?))
+    }
+
+    /// A graph kept in memory alone.
+    ///
+    /// # Errors
+    /// As [`CodeGraph::open`].
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, SnapshotError> {
+        Self::new(Bytes::Owned(bytes))
+    }
+
+    fn new(bytes: Bytes) -> Result<Self, SnapshotError> {
+        let all = bytes.get();
+        let header = all.get(..HEADER).ok_or(SnapshotError::Damaged)?;
+        if &header[..8] != MAGIC || header[8..12] != VERSION.to_le_bytes() {
+            return Err(SnapshotError::Version);
+        }
+        if u64_at(header, HEADER - 8) != xxh3_64(&header[..HEADER - 8]) {
+            return Err(SnapshotError::Damaged);
+        }
+        let count = u32_at(header, 12);
+        let mut sections = [0..0, 0..0, 0..0];
+        for (index, section) in sections.iter_mut().enumerate() {
+            let at = 80 + 24 * index;
+            let (start, len, sum) = (u64_at(header, at) as usize, u64_at(header, at + 8) as usize, u64_at(header, at + 16));
+            let end = start.checked_add(len).ok_or(SnapshotError::Damaged)?;
+            let part = all.get(start..end).ok_or(SnapshotError::Damaged)?;
+            if xxh3_64(part) != sum {
+                return Err(SnapshotError::Damaged);
+            }
+            *section = start..end;
+        }
+        let [meta, rows, strings] = sections;
+        if rows.len() != count as usize * ROW {
+            return Err(SnapshotError::Damaged);
+        }
+        let meta = serde_json::from_slice(&all[meta]).map_err(|_| SnapshotError::Damaged)?;
+        let checked = (0..count).map(|_| AtomicU8::new(0)).collect();
+        Ok(Self { bytes, meta, count, rows, strings, checked })
+    }
+
+    /// What the graph was made from: paths, fact keys, versions and settings.
+    #[must_use]
+    pub fn key(&self) -> [u8; 32] {
+        array(self.bytes.get(), 16)
+    }
+
+    /// Digest of the whole graph: equal digests, equal graphs.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        array(self.bytes.get(), 48)
+    }
+
+    /// Totals and skipped files.
+    #[must_use]
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// Number of files.
+    #[must_use]
+    pub fn len(&self) -> u32 {
+        self.count
+    }
+
+    /// True for a graph without files.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// File number `index`, in order of paths.
+    ///
+    /// # Panics
+    /// When there is no such file.
+    #[must_use]
+    pub fn file(&self, index: u32) -> GraphFile<'_> {
+        let start = self.rows.start + index as usize * ROW;
+        let row = &self.bytes.get()[start..start + ROW];
+        GraphFile { graph: self, index, row }
+    }
+
+    /// All files, in order of paths.
+    pub fn files(&self) -> impl ExactSizeIterator<Item = GraphFile<'_>> {
+        (0..self.count).map(|index| self.file(index))
+    }
+
+    /// The file of symbol number `symbol` of the project, and the symbol's row there.
+    #[must_use]
+    pub fn locate(&self, symbol: u32) -> (u32, u32) {
+        let (mut low, mut high) = (0, self.count);
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.file(middle).symbol_base() <= symbol {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        let file = low.saturating_sub(1);
+        (file, symbol - self.file(file).symbol_base().min(symbol))
+    }
+
+    fn string(&self, start: u32, end: u32) -> &str {
+        let strings = &self.bytes.get()[self.strings.clone()];
+        strings.get(start as usize..end as usize).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+    }
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    let mut four = [0; 4];
+    four.copy_from_slice(&bytes[at..at + 4]);
+    u32::from_le_bytes(four)
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    let mut eight = [0; 8];
+    eight.copy_from_slice(&bytes[at..at + 8]);
+    u64::from_le_bytes(eight)
+}
+
+fn array(bytes: &[u8], at: usize) -> [u8; 32] {
+    let mut all = [0; 32];
+    all.copy_from_slice(&bytes[at..at + 32]);
+    all
+}
+
+/// One file of a graph.
+#[derive(Clone, Copy, Debug)]
+pub struct GraphFile<'g> {
+    graph: &'g CodeGraph,
+    index: u32,
+    row: &'g [u8],
+}
+
+impl<'g> GraphFile<'g> {
+    /// Path relative to the root, escaped.
+    #[must_use]
+    pub fn path(&self) -> &'g str {
+        let start = if self.index == 0 { 0 } else { u32_at(self.graph.file(self.index - 1).row, 4) };
+        self.graph.string(start, u32_at(self.row, 0))
+    }
+
+    /// Name of its module.
+    #[must_use]
+    pub fn module(&self) -> &'g str {
+        self.graph.string(u32_at(self.row, 0), u32_at(self.row, 4))
+    }
+
+    /// Source or stub.
+    #[must_use]
+    pub fn kind(&self) -> FileKind {
+        if self.row[8] == 0 { FileKind::Py } else { FileKind::Pyi }
+    }
+
+    /// What became of it.
+    #[must_use]
+    pub fn status(&self) -> FileStatus {
+        match self.row[9] {
+            0 => FileStatus::Complete,
+            1 => FileStatus::Partial,
+            _ => FileStatus::Skipped,
+        }
+    }
+
+    /// It has syntax errors.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.row[10] != 0
+    }
+
+    /// Number of its first symbol in the project.
+    #[must_use]
+    pub fn symbol_base(&self) -> u32 {
+        u32_at(self.row, 12)
+    }
+
+    /// Size of the source, bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        u64_at(self.row, 32)
+    }
+
+    /// What parsing took when the facts were made, microseconds.
+    #[must_use]
+    pub fn parse_us(&self) -> u32 {
+        u32_at(self.row, 40)
+    }
+
+    /// Where its facts are in the cache.
+    #[must_use]
+    pub fn key(&self) -> FactKey {
+        FactKey(array(self.row, 48))
+    }
+
+    /// Blake2b-256 of its facts.
+    #[must_use]
+    pub fn facts_hash(&self) -> [u8; 32] {
+        array(self.row, 80)
+    }
+
+    fn blocks(&self) -> Option<(&'g [u8], &'g [u8])> {
+        let start = u64_at(self.row, 16) as usize;
+        let facts = start.checked_add(u32_at(self.row, 24) as usize)?;
+        let links = facts.checked_add(u32_at(self.row, 28) as usize)?;
+        let all = self.graph.bytes.get();
+        let (facts, links) = (all.get(start..facts)?, all.get(facts..links)?);
+        let checked = &self.graph.checked[self.index as usize];
+        match checked.load(Ordering::Relaxed) {
+            0 => {
+                let right = xxh3_64(facts) == u64_at(self.row, 112) && xxh3_64(links) == u64_at(self.row, 120);
+                checked.store(if right { 1 } else { 2 }, Ordering::Relaxed);
+                right.then_some((facts, links))
+            }
+            1 => Some((facts, links)),
+            _ => None,
+        }
+    }
+
+    /// Bytes of its facts; `None` where they are damaged or the file was skipped.
+    #[must_use]
+    pub fn facts_bytes(&self) -> Option<&'g [u8]> {
+        self.blocks().map(|blocks| blocks.0).filter(|facts| !facts.is_empty())
+    }
+
+    /// Its facts; `None` where they are damaged or the file was skipped.
+    #[must_use]
+    pub fn facts(&self) -> Option<Facts<'g>> {
+        self.facts_bytes().and_then(Facts::open)
+    }
+
+    /// Its links; `None` where they are damaged.
+    #[must_use]
+    pub fn links(&self) -> Option<Links<'g>> {
+        self.blocks().and_then(|blocks| Links::open_links(blocks.1))
+    }
+
+    /// Its syntax errors: line, column and message.
+    pub fn errors(&self) -> Vec<(u32, u32, &'g str)> {
+        if !self.has_errors() {
+            return Vec::new();
+        }
+        let Some(facts) = self.facts() else { return Vec::new() };
+        (0..facts.rows(table::Errors))
+            .map(|row| (facts.get(col::ERR_LINE, row), facts.get(col::ERR_COLUMN, row), facts.str(col::ERR_MESSAGE, row)))
+            .collect()
+    }
+}
