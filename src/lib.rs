@@ -1,5 +1,14 @@
 //! pydebug: the fast, trustworthy code graph for Python.
-pub mod cli { 
+
+pub mod cache;
+pub mod model;
+pub mod sys;
+pub mod walk;
+
+pub mod cli {
     //! cli
     /// Runs.
-    pub fn main() -> std::process::ExitCode { std::process::ExitCode::SUCCESS } }
+    pub fn main() -> std::process::ExitCode {
+        std::process::ExitCode::SUCCESS
+    }
+}

@@ -1,0 +1,3 @@
+//! Plain data that every stage shares. Knows no parser, no database and no thread.
+
+pub mod source;
