@@ -247,7 +247,9 @@ pub struct Walked {
 /// Nanoseconds since 1970 by this machine's clock.
 #[must_use]
 pub(crate) fn now_ns() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| i64::try_from(now.as_nanos()).unwrap_or(i64::MAX))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |now| i64::try_from(now.as_nanos()).unwrap_or(i64::MAX))
 }
 
 /// Walks `paths` (directories or files below `root`, absolute or relative to it; none means `root`).

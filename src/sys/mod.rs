@@ -8,7 +8,10 @@ use std::io;
 ///
 /// # Errors
 /// What the operating system says; an empty file is an error on some systems.
-#[expect(unsafe_code, reason = "a map may change under us; callers map only files that are never rewritten in place")]
+#[expect(
+    unsafe_code,
+    reason = "a map may change under us; callers map only files that are never rewritten in place"
+)]
 pub fn map(file: &File) -> io::Result<memmap2::Mmap> {
     // SAFETY: the files mapped (snapshots) are written under a temporary name, renamed once and never
     // changed afterwards; whoever truncates one by hand gets a SIGBUS, not silent corruption, and every

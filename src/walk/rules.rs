@@ -45,10 +45,8 @@ pub(super) fn with_file(
     problems: &mut Vec<WalkProblem>,
 ) -> Option<Arc<Rules>> {
     let mut problem = |reason: String| {
-        problems.push(WalkProblem {
-            path: escape(file.as_os_str()),
-            reason: SkipReason::BadIgnoreFile(reason),
-        });
+        problems
+            .push(WalkProblem { path: escape(file.as_os_str()), reason: SkipReason::BadIgnoreFile(reason) });
     };
     let bytes = match read(file) {
         Ok(Some(bytes)) => bytes,
@@ -179,6 +177,8 @@ impl Filter {
 
 fn globs(patterns: &[String]) -> Result<Gitignore, WalkError> {
     let mut builder = GitignoreBuilder::new("");
+    // In a flag a typo should be told; in a file git is lenient.
+    builder.allow_unclosed_class(false);
     for pattern in patterns {
         builder
             .add_line(None, pattern)
