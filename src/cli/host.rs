@@ -9,6 +9,8 @@ use serde_json::Value;
 use super::GraphKind;
 use crate::config::Config;
 use crate::engine::progress::{Interrupt, ProgressObserver};
+use crate::engine::{Analyzer, Run};
+use crate::query::{self, GraphQuery};
 use crate::report::data::ReportData;
 use crate::report::graphfmt::GraphData;
 use crate::report::jsonl::Record;
@@ -124,21 +126,53 @@ pub trait Host {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Engine;
 
-/// A placeholder: every call fails until the engine stands behind it.
 impl Host for Engine {
-    fn analyze(&self, _: &Request<'_>) -> anyhow::Result<Box<dyn Analysis>> {
-        anyhow::bail!("analysis is not part of this build")
+    fn analyze(&self, request: &Request<'_>) -> anyhow::Result<Box<dyn Analysis>> {
+        let run = Analyzer::new(request.config.clone())
+            .paths(request.paths.iter().cloned())
+            .observer(Arc::clone(&request.observer))
+            .interrupt(request.interrupt.clone())
+            .run()?;
+        Ok(Box::new(run))
     }
 
-    fn cache(&self, _: &Config, _: CacheRequest<'_>) -> anyhow::Result<Answer> {
-        anyhow::bail!("the cache is not part of this build")
+    fn cache(&self, config: &Config, request: CacheRequest<'_>) -> anyhow::Result<Answer> {
+        super::maintenance::answer(config, request)
     }
 
-    fn bench_floor(&self, _: &Request<'_>) -> anyhow::Result<Answer> {
-        anyhow::bail!("measuring is not part of this build")
+    fn bench_floor(&self, request: &Request<'_>) -> anyhow::Result<Answer> {
+        let report = Analyzer::floor(request.config, request.paths)?;
+        let fields = vec![
+            ("files", report.files.into()),
+            ("bytes", report.bytes.into()),
+            ("tokens", report.tokens.into()),
+            ("seconds", report.duration.as_secs_f64().into()),
+        ];
+        Ok(Answer { fields, found: false })
     }
 
-    fn bench_walk(&self, _: &Request<'_>) -> anyhow::Result<Answer> {
-        anyhow::bail!("measuring is not part of this build")
+    fn bench_walk(&self, request: &Request<'_>) -> anyhow::Result<Answer> {
+        let report = Analyzer::walk_only(request.config, request.paths)?;
+        let fields = vec![("files", report.files.into()), ("seconds", report.duration.as_secs_f64().into())];
+        Ok(Answer { fields, found: false })
+    }
+}
+
+impl Analysis for Run {
+    fn report(&self) -> anyhow::Result<ReportData> {
+        Ok(query::report(self))
+    }
+
+    fn records(&self) -> anyhow::Result<Box<dyn Iterator<Item = Record<'_>> + '_>> {
+        Ok(Box::new(query::records(self.graph())))
+    }
+
+    fn graph(&self, request: GraphRequest) -> anyhow::Result<GraphData> {
+        let kind = match request.kind {
+            GraphKind::Calls => GraphQuery::Calls { candidates: request.candidates },
+            GraphKind::Imports => GraphQuery::Imports,
+            GraphKind::Inherits => GraphQuery::Inherits,
+        };
+        Ok(query::graph(Run::graph(self), kind, request.external))
     }
 }

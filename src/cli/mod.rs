@@ -8,6 +8,7 @@ mod completions;
 mod config;
 mod graph;
 pub mod host;
+mod maintenance;
 mod output;
 pub mod run;
 mod shared;

@@ -40,7 +40,7 @@ pub struct Summary {
     pub imports: BTreeMap<String, u64>,
     /// Call sites by status.
     pub call_sites: BTreeMap<String, u64>,
-    /// Call sites without a derived callee, by reason.
+    /// Call sites without a derived callee, by status and reason: `ambiguous:megamorphic`.
     pub reasons: BTreeMap<String, u64>,
     /// Edges by type of the graph schema.
     pub edges: BTreeMap<String, u64>,
@@ -62,7 +62,7 @@ pub(crate) struct Counts {
     symbols: [u32; SymbolKind::ALL.len()],
     imports: [u32; ImportStatus::ALL.len()],
     sites: [u32; CallStatus::ALL.len()],
-    reasons: [u32; Reason::ALL.len()],
+    reasons: [[u32; Reason::ALL.len()]; 2],
     edges: [u32; EDGES.len()],
     lines: [u32; 4],
     errors: bool,
@@ -70,7 +70,7 @@ pub(crate) struct Counts {
 }
 
 /// Edge types of the graph schema.
-pub const EDGES: [&str; 9] =
+pub(crate) const EDGES: [&str; 9] =
     ["CONTAINS", "DEFINES", "IMPORTS", "CALLS", "INSTANTIATES", "REFERENCES", "INHERITS", "OVERRIDES", "DECORATED_BY"];
 
 impl Counts {
@@ -79,7 +79,7 @@ impl Counts {
             symbols: Default::default(),
             imports: Default::default(),
             sites: Default::default(),
-            reasons: [0; Reason::ALL.len()],
+            reasons: [[0; Reason::ALL.len()]; 2],
             edges: Default::default(),
             lines: Default::default(),
             errors: false,
@@ -98,8 +98,8 @@ impl Counts {
         for row in 0..links.rows(ltable::Sites) {
             let status = links.get(lcol::SITE_STATUS, row);
             counts.sites[status as usize] += 1;
-            if status >= CallStatus::Ambiguous as u32 {
-                counts.reasons[links.get(lcol::SITE_REASON, row) as usize] += 1;
+            if let Some(group) = [CallStatus::Ambiguous, CallStatus::Unresolved].iter().position(|&group| group as u32 == status) {
+                counts.reasons[group][links.get(lcol::SITE_REASON, row) as usize] += 1;
             }
             let first = links.get(lcol::SITE_FIRST, row);
             for row in first..first + links.get(lcol::SITE_COUNT, row) {
@@ -158,7 +158,11 @@ impl Summary {
         sum(&mut self.symbols, SymbolKind::ALL.iter().map(|kind| kind.name()), &counts.symbols);
         sum(&mut self.imports, ImportStatus::ALL.iter().map(|kind| kind.name()), &counts.imports);
         sum(&mut self.call_sites, CallStatus::ALL.iter().map(|kind| kind.name()), &counts.sites);
-        sum(&mut self.reasons, Reason::ALL.iter().map(|kind| kind.name()), &counts.reasons);
+        for (group, counts) in ["ambiguous", "unresolved"].iter().zip(&counts.reasons) {
+            for (reason, &count) in Reason::ALL.iter().zip(counts).filter(|(_, count)| **count > 0) {
+                *self.reasons.entry(format!("{group}:{}", reason.name())).or_default() += u64::from(count);
+            }
+        }
         sum(&mut self.edges, EDGES.into_iter(), &counts.edges);
         for (total, count) in self.lines.iter_mut().zip(counts.lines) {
             *total += u64::from(count);
@@ -177,7 +181,6 @@ impl Summary {
 
     pub(crate) fn finish(&mut self, project: &Project<'_>, links: &[Vec<u8>]) {
         self.keep_worst();
-        self.reasons.retain(|_, count| *count > 0);
         let mut edges: Vec<Vec<u32>> = Vec::with_capacity(links.len());
         for (file, block) in links.iter().enumerate() {
             edges.push(runtime_imports(project, file as u32, block));

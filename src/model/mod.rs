@@ -5,6 +5,7 @@
 
 pub mod block;
 pub mod facts;
+pub mod json;
 pub mod metrics;
 pub mod name;
 pub mod source;

@@ -27,6 +27,25 @@ pub enum RecordKind {
     ParseError,
 }
 
+/// Size and shape of a file, class or function.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Measures {
+    /// Lines from first to last.
+    pub lines: u32,
+    /// Lines that hold code.
+    pub source_lines: u32,
+    /// Lines that hold a comment alone.
+    pub comment_lines: u32,
+    /// Blank lines.
+    pub blank_lines: u32,
+    /// Deepest nesting of control structures.
+    pub nesting: u32,
+    /// Parameters of a function.
+    pub parameters: u32,
+    /// Maintainability index, 0 to 100.
+    pub maintainability: f64,
+}
+
 /// One line. The first four keys are always present.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Record<'a> {
@@ -59,6 +78,15 @@ pub struct Record<'a> {
     /// Dotted names that it leads to.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<Cow<'a, str>>,
+    /// How an import is meant: `runtime`, `type_checking`, `function_local`, `optional`, `lazy`, `string`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub import_kind: Vec<&'static str>,
+    /// What a symbol is besides its kind: `async`, `static`, `property` ...
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<&'static str>,
+    /// Lines, source lines, comment lines and blank lines of a file, class or function.
+    #[serde(skip_serializing_if = "Option::is_none", flatten)]
+    pub measures: Option<Measures>,
 }
 
 impl<'a> Record<'a> {
@@ -81,6 +109,9 @@ impl<'a> Record<'a> {
             reason: None,
             target: None,
             targets: Vec::new(),
+            import_kind: Vec::new(),
+            flags: Vec::new(),
+            measures: None,
         }
     }
 }

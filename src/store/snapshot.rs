@@ -122,7 +122,8 @@ pub fn write(out: &mut (impl Write + io::Seek), key: &[u8; 32], files: &[FileEnt
         put(&mut header, &xxh3_64(section).to_le_bytes());
         at += section.len() as u64;
     }
-    put(&mut header, &xxh3_64(&header).to_le_bytes());
+    let sum = xxh3_64(&header);
+    put(&mut header, &sum.to_le_bytes());
     out.seek(io::SeekFrom::Start(0))?;
     out.write_all(&header)
 }
@@ -268,6 +269,21 @@ impl CodeGraph {
     /// All files, in order of paths.
     pub fn files(&self) -> impl ExactSizeIterator<Item = GraphFile<'_>> {
         (0..self.count).map(|index| self.file(index))
+    }
+
+    /// The file at `path`.
+    #[must_use]
+    pub fn find(&self, path: &str) -> Option<GraphFile<'_>> {
+        let (mut low, mut high) = (0, self.count);
+        while low < high {
+            let middle = low.midpoint(high);
+            match self.file(middle).path().cmp(path) {
+                std::cmp::Ordering::Equal => return Some(self.file(middle)),
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        None
     }
 
     /// The file of symbol number `symbol` of the project, and the symbol's row there.

@@ -1,0 +1,297 @@
+//! A pack: one immutable file of records with its own key index at the end.
+//!
+//! ```text
+//! "PYDBPACK" version:u64 | stored bytes of each record ... | index: one Entry a record |
+//! index_offset:u64 count:u64 checksum of the index:16 "PYDBPEND"
+//! ```
+//! All numbers are little-endian. A pack is written under a temporary name, in one sequential stream, and renamed once it
+//! is whole; its name is a hash of its index. Nothing here knows which record is wanted.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use super::codec::{self, Compressed};
+use super::file::temp_in;
+use super::hash::{Checksum, FactKey, hex16, wide_checksum};
+
+const MAGIC: &[u8; 8] = b"PYDBPACK";
+const END: &[u8; 8] = b"PYDBPEND";
+const VERSION: u64 = 1;
+const HEADER: u64 = 16;
+const FOOTER: u64 = 8 + 8 + 16 + 8;
+const ENTRY: usize = 32 + 4 * 8 + 4 + 4 + 16;
+const BUFFER: usize = 1 << 18;
+
+/// What is recorded beside the facts, outside of anything hashed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecordMeta {
+    /// What parsing and extracting took, microseconds.
+    pub parse_duration_us: u32,
+    /// Seconds since 1970.
+    pub created: u64,
+}
+
+/// Where a record stands in its pack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) key: FactKey,
+    pub(crate) offset: u64,
+    pub(crate) stored_len: u64,
+    pub(crate) raw_len: u64,
+    pub(crate) meta: RecordMeta,
+    pub(crate) flags: u32,
+    pub(crate) checksum: [u8; 16],
+}
+
+impl Entry {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.key.0);
+        for number in [self.offset, self.stored_len, self.raw_len, self.meta.created] {
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+        out.extend_from_slice(&self.meta.parse_duration_us.to_le_bytes());
+        out.extend_from_slice(&self.flags.to_le_bytes());
+        out.extend_from_slice(&self.checksum);
+    }
+
+    fn read(bytes: &[u8; ENTRY]) -> Self {
+        let u64_at = |at: usize| u64::from_le_bytes(*bytes[at..].first_chunk().expect("within the entry"));
+        let u32_at = |at: usize| u32::from_le_bytes(*bytes[at..].first_chunk().expect("within the entry"));
+        Self {
+            key: FactKey(*bytes.first_chunk().expect("within the entry")),
+            offset: u64_at(32),
+            stored_len: u64_at(40),
+            raw_len: u64_at(48),
+            meta: RecordMeta { created: u64_at(56), parse_duration_us: u32_at(64) },
+            flags: u32_at(68),
+            checksum: *bytes[72..].first_chunk().expect("within the entry"),
+        }
+    }
+}
+
+/// The length and flags come last, for a streamed record's are known last.
+fn seal(checksum: &mut Checksum, raw_len: u64, flags: u32) -> [u8; 16] {
+    checksum.update(&raw_len.to_le_bytes()).update(&flags.to_le_bytes()).finish()
+}
+
+/// Writes one pack. Dropped before [`PackFile::finish`] it leaves nothing.
+pub(crate) struct PackFile {
+    out: BufWriter<NamedTempFile>,
+    dir: PathBuf,
+    at: u64,
+    entries: Vec<Entry>,
+    keys: HashSet<FactKey>,
+}
+
+impl PackFile {
+    pub(crate) fn create(dir: &Path) -> io::Result<Self> {
+        let mut out = BufWriter::with_capacity(BUFFER, temp_in(dir)?);
+        out.write_all(MAGIC)?;
+        out.write_all(&VERSION.to_le_bytes())?;
+        let (entries, keys) = (Vec::new(), HashSet::new());
+        Ok(Self { out, dir: dir.to_path_buf(), at: HEADER, entries, keys })
+    }
+
+    /// False if the key is there already.
+    pub(crate) fn append(
+        &mut self,
+        key: &FactKey,
+        record: Compressed<'_>,
+        meta: RecordMeta,
+        checksum: [u8; 16],
+    ) -> io::Result<bool> {
+        if self.keys.contains(key) {
+            return Ok(false);
+        }
+        self.out.write_all(record.bytes)?;
+        self.note(Entry {
+            key: *key,
+            offset: self.at,
+            stored_len: record.bytes.len() as u64,
+            raw_len: record.raw_len,
+            meta,
+            flags: record.flags,
+            checksum,
+        });
+        Ok(true)
+    }
+
+    /// Compresses a record that does not fit in memory while it is written. Returns raw and stored lengths in bytes.
+    pub(crate) fn append_reader(
+        &mut self,
+        key: &FactKey,
+        raw: &mut dyn Read,
+        level: i32,
+        meta: RecordMeta,
+    ) -> io::Result<Option<(u64, u64)>> {
+        if self.keys.contains(key) {
+            return Ok(None);
+        }
+        let mut checksum = Checksum::new();
+        checksum.update(&key.0);
+        let sink = Counting { out: &mut self.out, checksum: &mut checksum, count: 0 };
+        let mut encoder = zstd::stream::write::Encoder::new(sink, level)?;
+        let raw_len = io::copy(raw, &mut encoder)?;
+        let stored_len = encoder.finish()?.count;
+        let checksum = seal(&mut checksum, raw_len, 0);
+        self.note(Entry { key: *key, offset: self.at, stored_len, raw_len, meta, flags: 0, checksum });
+        Ok(Some((raw_len, stored_len)))
+    }
+
+    fn note(&mut self, entry: Entry) {
+        self.at += entry.stored_len;
+        self.keys.insert(entry.key);
+        self.entries.push(entry);
+    }
+
+    /// Writes the index and renames. Returns the name and size in bytes, `None` if there is no record.
+    pub(crate) fn finish(mut self) -> io::Result<Option<(PathBuf, u64)>> {
+        if self.entries.is_empty() {
+            return Ok(None);
+        }
+        let mut index = Vec::with_capacity(self.entries.len() * ENTRY + FOOTER as usize);
+        for entry in &self.entries {
+            entry.write(&mut index);
+        }
+        let checksum = wide_checksum(&index);
+        index.extend_from_slice(&self.at.to_le_bytes());
+        index.extend_from_slice(&(self.entries.len() as u64).to_le_bytes());
+        index.extend_from_slice(&checksum);
+        index.extend_from_slice(END);
+        self.out.write_all(&index)?;
+        let temp = self.out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        let path = self.dir.join(format!("{}.pack", hex16(&checksum)));
+        temp.persist(&path).map_err(|error| error.error)?;
+        Ok(Some((path, self.at + index.len() as u64)))
+    }
+}
+
+/// The checksum of a record held in memory; computed by the caller's thread, outside of the writer's lock.
+pub(crate) fn record_checksum(key: &FactKey, record: &Compressed<'_>) -> [u8; 16] {
+    seal(Checksum::new().update(&key.0).update(record.bytes), record.raw_len, record.flags)
+}
+
+struct Counting<'a> {
+    out: &'a mut BufWriter<NamedTempFile>,
+    checksum: &'a mut Checksum,
+    count: u64,
+}
+
+impl Write for Counting<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write_all(bytes)?;
+        self.checksum.update(bytes);
+        self.count += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Why a pack or a record can't be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PackError {
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("is not a pack or was cut off")]
+    Foreign,
+    #[error("has format version {0}, which this program does not read")]
+    Version(u64),
+    #[error("has a damaged index")]
+    Index,
+    #[error("holds a damaged record: {0}")]
+    Record(String),
+}
+
+impl PackError {
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+/// An open pack: its index in memory, its records on disk. Stays readable when another process deletes it.
+#[derive(Debug)]
+pub(crate) struct Pack {
+    pub(crate) path: PathBuf,
+    pub(crate) entries: Vec<Entry>,
+    /// Bytes of the file.
+    pub(crate) size: u64,
+    /// Seconds since 1970.
+    pub(crate) modified: u64,
+    file: File,
+}
+
+impl Pack {
+    pub(crate) fn open(path: PathBuf) -> Result<Self, PackError> {
+        let file = File::open(&path)?;
+        let meta = file.metadata()?;
+        let size = meta.len();
+        if !meta.is_file() || size < HEADER + FOOTER {
+            return Err(PackError::Foreign);
+        }
+        let mut header = [0; HEADER as usize];
+        file.read_exact_at(&mut header, 0)?;
+        let mut footer = [0; FOOTER as usize];
+        file.read_exact_at(&mut footer, size - FOOTER)?;
+        if header[..8] != MAGIC[..] || footer[32..] != END[..] {
+            return Err(PackError::Foreign);
+        }
+        let u64_of = |bytes: &[u8]| u64::from_le_bytes(*bytes.first_chunk().expect("eight bytes"));
+        let version = u64_of(&header[8..]);
+        if version != VERSION {
+            return Err(PackError::Version(version));
+        }
+        let (offset, count) = (u64_of(&footer), u64_of(&footer[8..]));
+        let length = count.checked_mul(ENTRY as u64).ok_or(PackError::Index)?;
+        if offset < HEADER || offset.checked_add(length).and_then(|end| end.checked_add(FOOTER)) != Some(size)
+        {
+            return Err(PackError::Index);
+        }
+        let mut index = vec![0; usize::try_from(length).map_err(|_| PackError::Index)?];
+        file.read_exact_at(&mut index, offset)?;
+        if footer[16..32] != wide_checksum(&index) {
+            return Err(PackError::Index);
+        }
+        let (chunks, _) = index.as_chunks::<ENTRY>();
+        let entries: Vec<Entry> = chunks.iter().map(Entry::read).collect();
+        let inside = |entry: &Entry| {
+            entry.offset >= HEADER
+                && entry.offset.checked_add(entry.stored_len).is_some_and(|end| end <= offset)
+        };
+        if !entries.iter().all(inside) {
+            return Err(PackError::Index);
+        }
+        let modified =
+            meta.modified()?.duration_since(std::time::UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
+        Ok(Self { path, entries, size, modified, file })
+    }
+
+    /// The stored bytes of a record, checksum verified.
+    pub(crate) fn stored(&self, entry: &Entry) -> Result<Vec<u8>, PackError> {
+        // The length was checked against the file's size.
+        let mut bytes = vec![0; usize::try_from(entry.stored_len).map_err(|_| PackError::Index)?];
+        self.file.read_exact_at(&mut bytes, entry.offset)?;
+        let record = Compressed { raw_len: entry.raw_len, flags: entry.flags, bytes: &bytes };
+        if record_checksum(&entry.key, &record) == entry.checksum {
+            Ok(bytes)
+        } else {
+            Err(PackError::Record(format!("the checksum of `{}` is wrong", entry.key)))
+        }
+    }
+
+    /// The facts of a record. `max`: bytes.
+    pub(crate) fn raw(&self, entry: &Entry, max: u64) -> Result<Vec<u8>, PackError> {
+        codec::decompress(self.stored(entry)?, entry.raw_len, entry.flags, max)
+            .map_err(|error| PackError::Record(format!("`{}` {error}", entry.key)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+use super::*;
+use crate::cache::codec::Compressor;
+use proptest::prelude::*;
+
+fn key(number: u8) -> FactKey {
+    FactKey([number; 32])
+}
+
+/// A pack of a few records and what they hold.
+fn sample(dir: &Path) -> (PathBuf, Vec<(FactKey, Vec<u8>)>) {
+    let records: Vec<(FactKey, Vec<u8>)> =
+        (0..6_u8).map(|n| (key(n), vec![n; usize::from(n) * 40 + usize::from(n == 5) * 3000])).collect();
+    let mut file = PackFile::create(dir).unwrap();
+    let mut compressor = Compressor::new(1).unwrap();
+    let meta = RecordMeta { parse_duration_us: 7, created: 8 };
+    for (key, raw) in &records {
+        let record = compressor.compress(raw);
+        let checksum = record_checksum(key, &record);
+        assert!(file.append(key, record, meta, checksum).unwrap());
+        assert!(!file.append(key, record, meta, checksum).unwrap(), "a key is stored once");
+    }
+    (file.finish().unwrap().unwrap().0, records)
+}
+
+#[test]
+fn round_trip() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, records) = sample(dir.path());
+    let pack = Pack::open(path).unwrap();
+    assert_eq!(pack.entries.len(), records.len());
+    for (entry, (key, raw)) in pack.entries.iter().zip(&records) {
+        assert_eq!((entry.key, &pack.raw(entry, 1 << 20).unwrap()), (*key, raw));
+        assert_eq!(entry.meta, RecordMeta { parse_duration_us: 7, created: 8 });
+    }
+}
+
+#[test]
+fn a_streamed_record_reads_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let raw: Vec<u8> = (0..1_000_000_u32).flat_map(|n| (n / 7).to_le_bytes()).collect();
+    let mut file = PackFile::create(dir.path()).unwrap();
+    let lengths = file.append_reader(&key(1), &mut &raw[..], 1, RecordMeta::default()).unwrap().unwrap();
+    assert_eq!(lengths.0, raw.len() as u64);
+    let pack = Pack::open(file.finish().unwrap().unwrap().0).unwrap();
+    assert_eq!(pack.raw(&pack.entries[0], 1 << 30).unwrap(), raw);
+}
+
+#[test]
+fn nothing_is_left_of_an_unfinished_or_empty_pack() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(PackFile::create(dir.path()).unwrap());
+    assert!(PackFile::create(dir.path()).unwrap().finish().unwrap().is_none());
+    assert_eq!(dir.path().read_dir().unwrap().count(), 0);
+}
+
+/// Every record read from damaged bytes is either refused or what was written.
+fn check_damaged(bytes: &[u8], records: &[(FactKey, Vec<u8>)]) -> usize {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("damaged.pack");
+    std::fs::write(&path, bytes).unwrap();
+    let Ok(pack) = Pack::open(path) else { return 0 };
+    let mut read = 0;
+    for entry in &pack.entries {
+        if let Ok(raw) = pack.raw(entry, 1 << 20) {
+            assert!(records.contains(&(entry.key, raw)));
+            read += 1;
+        }
+    }
+    read
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+
+    #[test]
+    fn a_flipped_bit_costs_at_most_its_record(at in any::<prop::sample::Index>(), bit in 0..8_u8) {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, records) = sample(dir.path());
+        let mut bytes = std::fs::read(path).unwrap();
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        prop_assert!(check_damaged(&bytes, &records) < records.len());
+    }
+
+    #[test]
+    fn a_cut_pack_is_refused(at in any::<prop::sample::Index>()) {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, records) = sample(dir.path());
+        let bytes = std::fs::read(path).unwrap();
+        prop_assert_eq!(check_damaged(&bytes[..at.index(bytes.len())], &records), 0);
+    }
+
+    #[test]
+    fn noise_is_refused(mut bytes in prop::collection::vec(any::<u8>(), 0..400), framed: bool) {
+        if framed && bytes.len() >= 56 {
+            bytes[..8].copy_from_slice(MAGIC);
+            bytes[8..16].copy_from_slice(&VERSION.to_le_bytes());
+            let end = bytes.len() - 8;
+            bytes[end..].copy_from_slice(END);
+        }
+        prop_assert_eq!(check_damaged(&bytes, &[]), 0);
+    }
+}

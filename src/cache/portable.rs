@@ -1,0 +1,263 @@
+//! The portable form: JSON lines in zstd, to share a cache or look into it with other tools.
+//!
+//! First line: `{"format":"pydebug-cache","version":1}`; then one object a record with `key`, `content` (its file's content hash,
+//! `null` where no manifest names it), `created` (seconds since 1970), `parse_duration_us`, `facts`; last line:
+//! `{"end":true,"records":N,"blake2b":"..."}` with the hash of all bytes before it. Nothing of a file whose end is missing or wrong is
+//! imported. Whether the facts are true to their key can't be checked: import only from whom you trust.
+
+use std::collections::{HashMap, HashSet};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+
+use serde_json::{Value, json};
+
+use super::Cache;
+use super::codec::{Compressor, DEFAULT_LEVEL};
+use super::hash::{ContentHash, FactKey};
+use super::pack::{PackError, RecordMeta};
+
+const FORMAT: &str = "pydebug-cache";
+const VERSION: u64 = 1;
+/// Larger windows than this are refused when reading (2^27 bytes).
+const WINDOW_LOG: u32 = 27;
+
+/// Turns a record's bytes into JSON and back.
+pub trait FactsCodec {
+    /// # Errors
+    /// What is wrong with the bytes.
+    fn to_json(&self, raw: &[u8]) -> Result<Value, String>;
+    /// # Errors
+    /// What is wrong with the value.
+    fn from_json(&self, value: Value) -> Result<Vec<u8>, String>;
+}
+
+/// Bounds on what an import reads, against compression bombs.
+#[derive(Clone, Copy, Debug)]
+pub struct PortableLimits {
+    /// Bytes of one line, decompressed.
+    pub line_bytes: u64,
+    /// Bytes of the whole, decompressed.
+    pub total_bytes: u64,
+}
+
+impl Default for PortableLimits {
+    fn default() -> Self {
+        Self { line_bytes: 256 << 20, total_bytes: 16 << 30 }
+    }
+}
+
+/// What was exported or imported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PortableReport {
+    /// Records written or added.
+    pub records: u64,
+    /// Records left out: damaged when exporting, there already when importing.
+    pub skipped: u64,
+    /// Bytes of JSON.
+    pub json_bytes: u64,
+}
+
+/// Why an export or import failed; an import that failed changed nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum PortableError {
+    /// Reading or writing failed, or it is not zstd.
+    #[error("cannot read or write the portable cache; check that it is a `pydebug cache export` file")]
+    Io(#[from] io::Error),
+    /// A line that is not what it should be.
+    #[error("line {line} of the portable cache {message}; export it again")]
+    Line {
+        /// From 1.
+        line: u64,
+        /// What is wrong.
+        message: String,
+    },
+    /// Its end is missing or its hash is wrong.
+    #[error("the portable cache {0}; copy or export it again")]
+    Damaged(&'static str),
+    /// More than the limits allow.
+    #[error(
+        "the portable cache exceeds the limit of {0} decompressed bytes; raise the limit if you trust it"
+    )]
+    TooLarge(u64),
+    /// There is no cache to import into.
+    #[error("the cache is disabled; name a directory that can be written with `--cache-dir`")]
+    Disabled,
+    /// The new records could not be stored.
+    #[error("the records could not be stored in the cache; check its directory and the space left")]
+    NotStored,
+}
+
+impl Cache {
+    /// Writes all records, sorted by key.
+    ///
+    /// # Errors
+    /// When `out` fails. A damaged record is left out and counted.
+    pub fn export(
+        &self,
+        out: &mut dyn Write,
+        codec: &dyn FactsCodec,
+    ) -> Result<PortableReport, PortableError> {
+        let mut report = PortableReport::default();
+        let mut hash = ContentHash::state();
+        let mut encoder = zstd::stream::write::Encoder::new(BufWriter::new(out), 3)?;
+        let mut line = |value: &Value, hash: &mut blake2b_simd::State| -> Result<u64, PortableError> {
+            let mut text = serde_json::to_vec(value).map_err(io::Error::from)?;
+            text.push(b'\n');
+            hash.update(&text);
+            encoder.write_all(&text)?;
+            Ok(text.len() as u64)
+        };
+        report.json_bytes += line(&json!({ "format": FORMAT, "version": VERSION }), &mut hash)?;
+        let index = self.index();
+        let contents = self.contents();
+        let mut keys: Vec<_> = index.places.iter().collect();
+        keys.sort_unstable();
+        for (key, _) in keys {
+            let Some(record) = self.find(key) else {
+                report.skipped += 1;
+                continue;
+            };
+            let facts = match codec.to_json(&record.raw) {
+                Ok(facts) => facts,
+                Err(message) => {
+                    self.warn_corrupt(self.root(), &PackError::Record(format!("`{key}` {message}")));
+                    report.skipped += 1;
+                    continue;
+                }
+            };
+            report.json_bytes += line(
+                &json!({
+                    "key": key.to_string(),
+                    "content": contents.get(key).map(ToString::to_string),
+                    "created": record.meta.created,
+                    "parse_duration_us": record.meta.parse_duration_us,
+                    "facts": facts,
+                }),
+                &mut hash,
+            )?;
+            report.records += 1;
+        }
+        let blake2b = ContentHash::of_state(&hash).map(|hash| hash.to_string());
+        report.json_bytes +=
+            line(&json!({ "end": true, "records": report.records, "blake2b": blake2b }), &mut hash)?;
+        encoder.finish()?.flush()?;
+        Ok(report)
+    }
+
+    fn contents(&self) -> HashMap<FactKey, ContentHash> {
+        let mut contents = HashMap::new();
+        for path in self.files("manifests", "manifest") {
+            if let Ok(manifest) = super::manifest::Manifest::read(&path) {
+                contents.extend(manifest.rows().map(|row| (row.key, row.content_hash)));
+            }
+        }
+        contents
+    }
+
+    /// Adds the records of a portable cache that are not there yet.
+    ///
+    /// # Errors
+    /// See [`PortableError`]; nothing was added then.
+    pub fn import(
+        &self,
+        input: &mut dyn Read,
+        codec: &dyn FactsCodec,
+        limits: PortableLimits,
+    ) -> Result<PortableReport, PortableError> {
+        if !self.is_enabled() {
+            return Err(PortableError::Disabled);
+        }
+        let mut decoder = zstd::stream::read::Decoder::new(input)?;
+        decoder.window_log_max(WINDOW_LOG)?;
+        let mut lines =
+            Lines { input: BufReader::new(decoder), limits, number: 0, total: 0, text: Vec::new() };
+        let mut hash = ContentHash::state();
+        let mut report = PortableReport::default();
+        let mut compressor = Compressor::new(DEFAULT_LEVEL)?;
+        let writer = self.pack_writer();
+        let index = self.index();
+        let (mut seen, mut header, mut ended) = (HashSet::new(), false, false);
+        while let Some(value) = lines.next()? {
+            let number = lines.number;
+            let wrong = |message: &str| PortableError::Line { line: number, message: message.to_owned() };
+            if ended {
+                return Err(wrong("follows the end"));
+            }
+            if !header {
+                if value["format"] != FORMAT || value["version"] != VERSION {
+                    return Err(wrong("is not the header of version 1"));
+                }
+                header = true;
+            } else if value["end"] == true {
+                let expected = ContentHash::of_state(&hash).map(|hash| hash.to_string());
+                if value["records"] != seen.len() as u64 || value["blake2b"].as_str() != expected.as_deref() {
+                    return Err(PortableError::Damaged("has a wrong hash at its end"));
+                }
+                ended = true;
+            } else {
+                let (key, meta, facts) = record(value).map_err(|message| wrong(&message))?;
+                if !seen.insert(key) {
+                    return Err(wrong("repeats a key"));
+                }
+                let raw = codec.from_json(facts).map_err(|message| wrong(&message))?;
+                if index.places.contains_key(&key) {
+                    report.skipped += 1;
+                } else if writer.append(&key, &compressor.compress(&raw), meta) {
+                    report.records += 1;
+                } else {
+                    return Err(PortableError::NotStored);
+                }
+            }
+            hash.update(&lines.text);
+        }
+        if !ended {
+            return Err(PortableError::Damaged("ends too early"));
+        }
+        report.json_bytes = lines.total;
+        if report.records > 0 && writer.finish() == 0 {
+            return Err(PortableError::NotStored);
+        }
+        Ok(report)
+    }
+}
+
+fn record(mut value: Value) -> Result<(FactKey, RecordMeta, Value), String> {
+    let key = value["key"].as_str().and_then(|key| key.parse().ok()).ok_or("has no valid `key`")?;
+    let created = value["created"].as_u64().ok_or("has no valid `created`")?;
+    let duration = value["parse_duration_us"].as_u64().and_then(|us| u32::try_from(us).ok());
+    let parse_duration_us = duration.ok_or("has no valid `parse_duration_us`")?;
+    let facts = value.get_mut("facts").map(Value::take).ok_or("has no `facts`")?;
+    Ok((key, RecordMeta { parse_duration_us, created }, facts))
+}
+
+/// Lines of bounded length.
+struct Lines<R> {
+    input: R,
+    limits: PortableLimits,
+    number: u64,
+    total: u64,
+    text: Vec<u8>,
+}
+
+impl<R: BufRead> Lines<R> {
+    fn next(&mut self) -> Result<Option<Value>, PortableError> {
+        self.text.clear();
+        let left = self.limits.total_bytes - self.total;
+        let limit = self.limits.line_bytes.min(left);
+        let read =
+            self.input.by_ref().take(limit.saturating_add(1)).read_until(b'\n', &mut self.text)? as u64;
+        if read > limit {
+            let line = self.limits.line_bytes < left;
+            let limit = if line { self.limits.line_bytes } else { self.limits.total_bytes };
+            return Err(PortableError::TooLarge(limit));
+        }
+        if read == 0 {
+            return Ok(None);
+        }
+        self.total += read;
+        self.number += 1;
+        serde_json::from_slice(&self.text).map(Some).map_err(|error| PortableError::Line {
+            line: self.number,
+            message: format!("is not JSON ({error})"),
+        })
+    }
+}

@@ -1,0 +1,553 @@
+//! A run from walk to snapshot.
+
+use super::files::{Facts, Known, Shared, skipped};
+use super::progress::{Interrupt, NullObserver, Phase, ProgressObserver, ProgressTracker};
+use crate::cache::{self, Cache, CacheOptions, Manifest, ManifestBuilder, ManifestId, ManifestRow, Partition};
+use crate::config::Config;
+use crate::link::{self, FileInput, LINK_VERSION, Layout};
+use crate::model::facts::{self, EXTRACTOR_VERSION};
+use crate::model::metrics::{ProcessingMetrics, Tally};
+use crate::report::data::Phases;
+use crate::store::snapshot::{self, FileEntry, Meta};
+use crate::store::{CodeGraph, FileStatus};
+use crate::walk::{self, WalkOptions, Walked};
+use anyhow::Context as _;
+use rayon::prelude::*;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Stack of a worker, bytes: enough for [`crate::extract::MAX_DEPTH`] levels.
+const STACK: usize = 16 << 20;
+
+/// Analyzes a tree: walks it, asks the cache, parses what changed, links, and keeps the graph.
+pub struct Analyzer {
+    config: Config,
+    paths: Vec<PathBuf>,
+    observer: Arc<dyn ProgressObserver>,
+    interrupt: Interrupt,
+}
+
+/// A finished run.
+#[derive(Debug)]
+pub struct Run {
+    graph: CodeGraph,
+    metrics: ProcessingMetrics,
+    phases: Phases,
+    /// Per file: its facts came from the cache.
+    cached: Vec<bool>,
+    warnings: Vec<String>,
+    root: PathBuf,
+}
+
+impl Run {
+    /// The linked graph.
+    #[must_use]
+    pub fn graph(&self) -> &CodeGraph {
+        &self.graph
+    }
+
+    /// What the run cost and achieved.
+    #[must_use]
+    pub fn metrics(&self) -> &ProcessingMetrics {
+        &self.metrics
+    }
+
+    /// Seconds per phase.
+    #[must_use]
+    pub fn phases(&self) -> &Phases {
+        &self.phases
+    }
+
+    /// Whether file number `index` of the graph came from the cache.
+    #[must_use]
+    pub fn is_cached(&self, index: u32) -> bool {
+        self.cached.get(index as usize).copied().unwrap_or(false)
+    }
+
+    /// What went less well than asked, for a person.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The analyzed root.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+}
+
+/// What the phases hand on to each other.
+struct Session<'a> {
+    config: &'a Config,
+    paths: Vec<PathBuf>,
+    cache: Cache,
+    id: ManifestId,
+    tracker: ProgressTracker,
+    interrupt: &'a Interrupt,
+    phases: Phases,
+    started: Instant,
+}
+
+impl Analyzer {
+    /// Analyzes the root of `config`.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self { config, paths: Vec::new(), observer: Arc::new(NullObserver), interrupt: Interrupt::default() }
+    }
+
+    /// Analyzes these files and folders below the root instead of all of it.
+    #[must_use]
+    pub fn paths(mut self, paths: impl IntoIterator<Item = PathBuf>) -> Self {
+        self.paths = paths.into_iter().collect();
+        self
+    }
+
+    /// Tells `observer` how far the run is.
+    #[must_use]
+    pub fn observer(mut self, observer: Arc<dyn ProgressObserver>) -> Self {
+        self.observer = observer;
+        self
+    }
+
+    /// Stops the run when `interrupt` is asked to; what was parsed until then is kept.
+    #[must_use]
+    pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
+        self.interrupt = interrupt;
+        self
+    }
+
+    /// Runs.
+    ///
+    /// # Errors
+    /// [`Interrupted`](super::progress::Interrupted), a path that does not exist, threads that can't be started. A file's trouble and a cache that
+    /// can't be used are no errors; they are in the run's report.
+    pub fn run(&self) -> anyhow::Result<Run> {
+        let started = Instant::now();
+        let paths = absolute(&self.paths)?;
+        let cache = open_cache(&self.config);
+        let id = manifest_id(&self.config, &paths);
+        let tracker = ProgressTracker::new(Arc::clone(&self.observer));
+        let session = Session {
+            config: &self.config,
+            paths,
+            cache,
+            id,
+            tracker,
+            interrupt: &self.interrupt,
+            phases: Phases::default(),
+            started,
+        };
+        session.run()
+    }
+}
+
+pub(super) fn absolute(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    paths.iter().map(|path| std::path::absolute(path).with_context(|| format!("`{}` is no path", path.display()))).collect()
+}
+
+/// The cache that `config` asks for.
+pub(crate) fn open_cache(config: &Config) -> Cache {
+    if !config.cache_enabled() {
+        return Cache::disabled();
+    }
+    let options = CacheOptions { max_size_mb: config.cache_max_bytes() >> 20, ..CacheOptions::default() };
+    Cache::open(config.cache_dir(), options)
+}
+
+/// Options of the walk that `config` asks for.
+pub(crate) fn walk_options(config: &Config) -> WalkOptions {
+    WalkOptions {
+        exclude: config.exclude().globs.clone(),
+        include: config.include().globs.clone(),
+        respect_gitignore: config.respect_gitignore(),
+        threads: config.max_workers().count().get(),
+    }
+}
+
+pub(super) fn manifest_id(config: &Config, paths: &[PathBuf]) -> ManifestId {
+    let mut options = Vec::new();
+    let mut text = |part: &[u8]| {
+        options.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        options.extend_from_slice(part);
+    };
+    text(&EXTRACTOR_VERSION.to_le_bytes());
+    text(&[u8::from(config.respect_gitignore())]);
+    for patterns in [config.include(), config.exclude()] {
+        text(patterns.base.as_os_str().as_encoded_bytes());
+        for glob in &patterns.globs {
+            text(glob.as_bytes());
+        }
+        text(b"");
+    }
+    for path in paths.iter().filter(|path| *path != config.root()) {
+        text(path.as_os_str().as_encoded_bytes());
+    }
+    ManifestId::new(config.root(), &options)
+}
+
+/// What names depend on.
+fn layout(config: &Config) -> Layout {
+    let source_roots = config
+        .source_roots()
+        .iter()
+        .filter_map(|root| root.strip_prefix(config.root()).ok())
+        .map(|root| if root.as_os_str().is_empty() { ".".to_owned() } else { crate::model::source::escape(root.as_os_str()) })
+        .collect();
+    Layout { project: config.project().to_owned(), source_roots }
+}
+
+/// Key of the graph of these files: everything that decides how it looks.
+struct GraphKey(blake2b_simd::State);
+
+impl GraphKey {
+    fn new(layout: &Layout) -> Self {
+        let mut state = blake2b_simd::Params::new().hash_length(32).to_state();
+        state.update(&LINK_VERSION.to_le_bytes()).update(&EXTRACTOR_VERSION.to_le_bytes());
+        state.update(env!("CARGO_PKG_VERSION").as_bytes());
+        for text in std::iter::once(&layout.project).chain(&layout.source_roots) {
+            state.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
+        }
+        Self(state)
+    }
+
+    fn file(&mut self, path: &str, key: &cache::FactKey) {
+        self.0.update(&(path.len() as u64).to_le_bytes()).update(path.as_bytes()).update(&key.0);
+    }
+
+    fn problem(&mut self, path: &str, reason: &str) {
+        self.0.update(b"!").update(&(path.len() as u64).to_le_bytes()).update(path.as_bytes()).update(reason.as_bytes());
+    }
+
+    fn finish(&self) -> [u8; 32] {
+        let mut key = [0; 32];
+        key.copy_from_slice(self.0.finalize().as_bytes());
+        key
+    }
+}
+
+impl Session<'_> {
+    fn timed<T>(&mut self, phase: Phase, work: impl FnOnce(&mut Self) -> T) -> T {
+        let started = Instant::now();
+        let value = work(self);
+        self.phases.add(phase, started.elapsed().as_secs_f64());
+        value
+    }
+
+    fn run(mut self) -> anyhow::Result<Run> {
+        self.tracker.start(Phase::Walk, 0, 0);
+        let (walked, manifest) = self.timed(Phase::Walk, Self::walk)?;
+        self.tracker.end();
+        self.interrupt.check()?;
+        let (partition, previous, same) = self.timed(Phase::Fingerprint, |session| {
+            let partition = cache::partition(&walked, &manifest);
+            let previous = session.latest_snapshot();
+            let same = partition.candidates.is_empty() && session.is_current(&walked, &manifest, &partition, previous.as_ref());
+            (partition, previous, same)
+        });
+        if let (true, Some(graph)) = (same, previous.as_ref()) {
+            let saved: u64 = partition.unchanged.iter().map(|&(_, row)| u64::from(manifest.row(row as usize).parse_duration_us)).sum();
+            self.cache.count_hits(u64::from(graph.len()), saved);
+            self.touch(&walked, &manifest, &partition);
+            let cached = vec![true; graph.len() as usize];
+            let graph = previous.context("the snapshot was just looked at")?;
+            return Ok(self.finish(&walked, graph, cached));
+        }
+        self.relink(&walked, &manifest, &partition, previous)
+    }
+
+    fn walk(&mut self) -> anyhow::Result<(Walked, Manifest)> {
+        let manifest = self.cache.load_manifest(&self.id);
+        let known = self.cache.is_enabled().then(|| self.cache.load_listings(&self.id));
+        let walked = walk::walk_known(self.config.root(), &self.paths, &walk_options(self.config), known.as_ref())?;
+        if let Some(listings) = &walked.listings {
+            self.cache.store_listings(&self.id, listings);
+        }
+        Ok((walked, manifest))
+    }
+
+    /// The newest snapshot of this tree that can be read.
+    fn latest_snapshot(&self) -> Option<CodeGraph> {
+        self.cache.snapshots(&self.id).into_iter().find_map(|(_, path)| match CodeGraph::open(&path) {
+            Ok(graph) => Some(graph),
+            Err(error) => {
+                tracing::warn!("`{}` {error}; it is rebuilt", path.display());
+                None
+            }
+        })
+    }
+
+    /// True where the snapshot was made from exactly these files.
+    fn is_current(&self, walked: &Walked, manifest: &Manifest, partition: &Partition, previous: Option<&CodeGraph>) -> bool {
+        let Some(graph) = previous else { return false };
+        if graph.len() as usize != walked.files.len() {
+            return false;
+        }
+        let mut key = GraphKey::new(&layout(self.config));
+        for &(file, row) in &partition.unchanged {
+            key.file(&walked.files[file as usize].path, &manifest.row(row as usize).key);
+        }
+        for problem in &walked.problems {
+            key.problem(&problem.path, &problem.reason.to_string());
+        }
+        key.finish() == graph.key()
+    }
+
+    /// Notes the day of use, once a day.
+    fn touch(&self, walked: &Walked, manifest: &Manifest, partition: &Partition) {
+        let today = cache::today();
+        if manifest.is_empty() || manifest.row(0).accessed_day == today {
+            return;
+        }
+        let mut builder = ManifestBuilder::new(self.id, self.config.root());
+        for &(_, row) in &partition.unchanged {
+            builder.push(&ManifestRow { accessed_day: today, ..manifest.row(row as usize) });
+        }
+        self.cache.store_manifest(builder, manifest, walked.started_ns, false);
+    }
+
+    /// Makes what is missing and links everything.
+    fn relink(mut self, walked: &Walked, manifest: &Manifest, partition: &Partition, previous: Option<CodeGraph>) -> anyhow::Result<Run> {
+        let workers = self.config.max_workers().count().get();
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(workers)
+            .stack_size(STACK)
+            .thread_name(|index| format!("worker-{index}"))
+            .build()
+            .context("cannot start worker threads; lower `--jobs` or the limit that stops them")?;
+        let packs = self.cache.pack_writer();
+        let mut by_key = rustc_hash::FxHashMap::default();
+        if let Some(graph) = &previous {
+            by_key.extend(graph.files().zip(0u32..).filter(|(file, _)| file.status() != FileStatus::Skipped).map(|(file, number)| (file.key(), number)));
+        }
+        let shared = Shared {
+            root: &walked.root,
+            cache: &self.cache,
+            packs: &packs,
+            previous: previous.as_ref(),
+            by_key,
+            gc_threshold: self.config.gc_threshold(),
+        };
+        let started = Instant::now();
+        let mut known: Vec<Option<Known>> = Vec::with_capacity(walked.files.len());
+        known.resize_with(walked.files.len(), || None);
+        let mut open: Vec<u32> = partition.candidates.iter().map(|candidate| candidate.file).collect();
+        // What the manifest says is unchanged, as far as its facts are at hand.
+        let recalled: Vec<(u32, Option<Known>)> = pool.install(|| {
+            partition
+                .unchanged
+                .par_iter()
+                .with_min_len(64)
+                .map(|&(file, row)| {
+                    let row = manifest.row(row as usize);
+                    let found = shared.recall(&row.key).map(|(facts, facts_hash, parse_us, _)| {
+                        shared.count_kept(&facts, parse_us);
+                        let stat = walked.files[file as usize].stat;
+                        Known { facts, facts_hash, key: row.key, content: row.content_hash, stat, parse_us, created: row.created, cached: true }
+                    });
+                    (file, found)
+                })
+                .collect()
+        });
+        for (file, found) in recalled {
+            match found {
+                Some(found) => known[file as usize] = Some(found),
+                None => open.push(file),
+            }
+        }
+        self.phases.add(Phase::Cache, started.elapsed().as_secs_f64());
+        // The largest first, so that no worker is left alone with one at the end; paths break ties.
+        open.sort_unstable_by_key(|&file| (std::cmp::Reverse(walked.files[file as usize].stat.size), file));
+        let started = Instant::now();
+        let bytes = open.iter().map(|&file| walked.files[file as usize].stat.size).sum();
+        self.tracker.start(Phase::Parse, open.len() as u64, bytes);
+        let (tracker, interrupt) = (&self.tracker, self.interrupt);
+        let made: Vec<(u32, Known)> = pool.install(|| {
+            open.par_iter()
+                .with_max_len(1)
+                .map(|&index| {
+                    let file = &walked.files[index as usize];
+                    if interrupt.is_requested() {
+                        return (index, skipped(file.stat, "interrupted".to_owned()));
+                    }
+                    let made = shared.read(file);
+                    tracker.file_done(Path::new(&file.path), file.stat.size);
+                    (index, made)
+                })
+                .collect()
+        });
+        self.tracker.end();
+        drop(shared);
+        for (file, made) in made {
+            known[file as usize] = Some(made);
+        }
+        packs.finish();
+        self.phases.add(Phase::Parse, started.elapsed().as_secs_f64());
+        // What was parsed until now is in the pack, found by its content in the next run.
+        self.interrupt.check()?;
+        let known: Vec<Known> = known.into_iter().map(|entry| entry.unwrap_or_else(|| skipped(walk::Stat::default(), "not reached".to_owned()))).collect();
+        let graph = self.link(walked, &known, previous.as_ref(), &pool)?;
+        self.timed(Phase::Store, |session| session.remember(walked, &known, manifest, partition));
+        let cached = known.iter().map(|file| file.cached).collect();
+        // Freeing the facts file by file takes longer than the rest of the run.
+        drop(known);
+        Ok(self.finish(walked, graph, cached))
+    }
+
+    fn link(&mut self, walked: &Walked, known: &[Known], previous: Option<&CodeGraph>, pool: &rayon::ThreadPool) -> anyhow::Result<CodeGraph> {
+        self.tracker.start(Phase::Link, known.len() as u64, 0);
+        let started = Instant::now();
+        let layout = layout(self.config);
+        let bytes: Vec<&[u8]> = known
+            .iter()
+            .map(|file| match &file.facts {
+                Facts::Kept(number) => previous.and_then(|graph| graph.file(*number).facts_bytes()).unwrap_or_default(),
+                Facts::Owned(bytes) => bytes,
+                Facts::Skipped(_) => &[],
+            })
+            .collect();
+        let inputs: Vec<FileInput<'_>> = walked
+            .files
+            .iter()
+            .zip(known)
+            .zip(&bytes)
+            .map(|((file, known), &bytes)| FileInput {
+                path: &file.path,
+                kind: file.kind,
+                facts: facts::Facts::open(bytes),
+                facts_hash: known.facts_hash,
+            })
+            .collect();
+        let linked = pool.install(|| link::link(&inputs, &layout));
+        self.tracker.end();
+        self.phases.add(Phase::Link, started.elapsed().as_secs_f64());
+        self.interrupt.check()?;
+        self.tracker.start(Phase::Store, known.len() as u64, 0);
+        let started = Instant::now();
+        let mut key = GraphKey::new(&layout);
+        let mut skipped: Vec<(String, String)> = Vec::new();
+        let entries: Vec<FileEntry<'_>> = walked
+            .files
+            .iter()
+            .zip(known)
+            .zip(&inputs)
+            .zip(&bytes)
+            .map(|(((file, known), input), &bytes)| {
+                key.file(&file.path, &known.key);
+                let status = match (&known.facts, &input.facts) {
+                    (Facts::Skipped(reason), _) => {
+                        skipped.push((file.path.clone(), reason.clone()));
+                        FileStatus::Skipped
+                    }
+                    (_, Some(facts)) if facts.rows(facts::table::Errors) > 0 => FileStatus::Partial,
+                    _ => FileStatus::Complete,
+                };
+                FileEntry {
+                    path: &file.path,
+                    kind: file.kind,
+                    status,
+                    key: known.key,
+                    facts: bytes,
+                    facts_hash: known.facts_hash,
+                    size: known.stat.size,
+                    parse_us: known.parse_us,
+                }
+            })
+            .collect();
+        for problem in &walked.problems {
+            let reason = problem.reason.to_string();
+            key.problem(&problem.path, &reason);
+            skipped.push((problem.path.clone(), reason));
+        }
+        let meta = Meta { project: layout.project.clone(), summary: linked.summary.clone(), skipped };
+        let graph = self.keep(&key.finish(), &entries, &linked, &meta);
+        self.tracker.end();
+        self.phases.add(Phase::Store, started.elapsed().as_secs_f64());
+        graph
+    }
+
+    /// Writes the snapshot; keeps it in memory where it can't be written.
+    fn keep(&self, key: &[u8; 32], entries: &[FileEntry<'_>], linked: &link::Linked, meta: &Meta) -> anyhow::Result<CodeGraph> {
+        let next = self.cache.snapshots(&self.id).first().map_or(1, |(generation, _)| generation + 1);
+        if let Some(path) = self.cache.snapshot_path(&self.id, next) {
+            let written = write_snapshot(&path, key, entries, linked, meta);
+            match written {
+                Ok(()) => {
+                    self.cache.prune_snapshots(&self.id);
+                    if let Ok(graph) = CodeGraph::open(&path) {
+                        return Ok(graph);
+                    }
+                }
+                Err(error) => tracing::warn!("cannot write the snapshot `{}`: {error}", path.display()),
+            }
+        }
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        snapshot::write(&mut bytes, key, entries, linked, meta)?;
+        CodeGraph::from_bytes(bytes.into_inner()).context("the graph in memory")
+    }
+
+    /// Writes the manifest.
+    fn remember(&self, walked: &Walked, known: &[Known], manifest: &Manifest, partition: &Partition) {
+        if !self.cache.is_enabled() {
+            return;
+        }
+        let today = cache::today();
+        let mut builder = ManifestBuilder::new(self.id, self.config.root());
+        for (file, known) in walked.files.iter().zip(known) {
+            if matches!(known.facts, Facts::Skipped(_)) {
+                continue;
+            }
+            builder.push(&ManifestRow {
+                path: &file.path,
+                metadata_hash: known.stat.metadata_hash(),
+                content_hash: known.content,
+                key: known.key,
+                parse_duration_us: known.parse_us,
+                status: 0,
+                created: known.created,
+                accessed_day: today,
+            });
+        }
+        self.cache.store_manifest(builder, manifest, walked.started_ns, partition.racy > 0);
+        self.cache.maintain();
+    }
+
+    fn finish(self, walked: &Walked, graph: CodeGraph, cached: Vec<bool>) -> Run {
+        let mut warnings: Vec<String> = self.cache.take_warnings().iter().map(ToString::to_string).collect();
+        if self.config.project() == "unnamed" {
+            tracing::debug!("no project name: stable names start with `unnamed`");
+        }
+        warnings.sort_unstable();
+        let stats = self.cache.stats();
+        let lost = graph.files().filter(|file| file.status() == FileStatus::Skipped).count() as u64;
+        let misses = cached.iter().filter(|&&cached| !cached).count() as u64;
+        let parsed: u64 = graph.files().zip(&cached).filter(|(_, cached)| !**cached).map(|(file, _)| file.size()).sum();
+        let tally = Tally {
+            processed_files: u64::from(graph.len()) - lost,
+            skipped_files: lost,
+            duration: self.started.elapsed(),
+            hits: u64::from(graph.len()) - misses,
+            misses,
+            time_saved: Duration::from_micros(stats.saved_us),
+            cache_bytes: self.cache.size(),
+            source_bytes: walked.files.iter().map(|file| file.stat.size).sum(),
+            stored: (parsed > 0).then_some((stats.stored_bytes, parsed)),
+            peak_memory_bytes: crate::sys::peak_resident_bytes(),
+            workers: self.config.max_workers().count().get() as u64,
+            strategy: self.config.strategy().effective().name(),
+            warnings: warnings.len() as u64,
+        };
+        Run { graph, metrics: ProcessingMetrics::from(&tally), phases: self.phases, cached, warnings, root: walked.root.clone() }
+    }
+}
+
+fn write_snapshot(path: &Path, key: &[u8; 32], entries: &[FileEntry<'_>], linked: &link::Linked, meta: &Meta) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder)?;
+    let mut out = std::io::BufWriter::with_capacity(1 << 20, file);
+    snapshot::write(&mut out, key, entries, linked, meta)?;
+    let file = out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+    file.persist(path)?;
+    Ok(())
+}

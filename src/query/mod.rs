@@ -1,0 +1,9 @@
+//! Questions to a graph: its rows one after another, and its edges as plain data. Reads snapshots alone.
+
+mod graph;
+mod records;
+mod report;
+
+pub use graph::{graph, GraphQuery};
+pub use records::records;
+pub use report::report;

@@ -1,0 +1,79 @@
+//! The report of a run, from the totals in its snapshot.
+
+use crate::engine::Run;
+use crate::link::Summary;
+use crate::report::data::{CallReasons, CallSites, Complex, Counts, FileReport, FileStatus, ParseError, ReportData};
+use crate::store::{self, GraphFile};
+use std::fmt::Write as _;
+
+/// The report of `run`.
+#[must_use]
+pub fn report(run: &Run) -> ReportData {
+    let graph = run.graph();
+    let Summary { symbols, imports, call_sites, reasons, edges, worst, cycles, .. } = &graph.meta().summary;
+    let counts = |map: &std::collections::BTreeMap<String, u64>| map.iter().filter(|(_, count)| **count > 0).map(|(name, count)| (name.clone(), *count)).collect();
+    let sites = |name: &str| call_sites.get(name).copied().unwrap_or(0);
+    let (mut ambiguous, mut unresolved) = (Vec::new(), Vec::new());
+    for (name, &count) in reasons {
+        match name.split_once(':') {
+            Some(("ambiguous", reason)) => ambiguous.push((reason.to_owned(), count)),
+            Some((_, reason)) => unresolved.push((reason.to_owned(), count)),
+            None => unresolved.push((name.clone(), count)),
+        }
+    }
+    let incomplete = sites("resolved_incomplete");
+    ReportData {
+        root: run.root().display().to_string(),
+        project: graph.meta().project.clone(),
+        graph_digest: graph.digest().iter().fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        }),
+        metrics: run.metrics().clone(),
+        phases: *run.phases(),
+        symbols: counts(symbols),
+        imports: counts(imports),
+        call_sites: CallSites {
+            resolved: sites("resolved") + incomplete,
+            ambiguous: sites("ambiguous"),
+            external: sites("external"),
+            builtin: sites("builtin"),
+            unresolved: sites("unresolved"),
+        },
+        call_site_reasons: CallReasons { incomplete, ambiguous: Counts::from_iter(ambiguous), unresolved: Counts::from_iter(unresolved) },
+        edges: counts(edges),
+        complexity: worst
+            .iter()
+            .map(|worst| Complex { qualname: worst.name.clone(), path: worst.path.clone(), line: worst.line, complexity: worst.complexity })
+            .collect(),
+        import_cycles: cycles.iter().map(|cycle| cycle.modules.clone()).collect(),
+        warnings: warnings(run),
+        files: graph.files().zip(0u32..).map(|(file, index)| file_report(run, &file, index)).collect(),
+        ..ReportData::default()
+    }
+}
+
+/// Warnings of the run, and places that the walk left out.
+fn warnings(run: &Run) -> Vec<String> {
+    let mut warnings = run.warnings().to_vec();
+    let graph = run.graph();
+    for (path, reason) in &graph.meta().skipped {
+        if graph.find(path).is_none() {
+            warnings.push(format!("`{path}` was left out: {reason}"));
+        }
+    }
+    warnings
+}
+
+fn file_report(run: &Run, file: &GraphFile<'_>, index: u32) -> FileReport {
+    let status = match file.status() {
+        store::FileStatus::Complete => FileStatus::Complete,
+        store::FileStatus::Partial => FileStatus::Partial,
+        store::FileStatus::Skipped => FileStatus::Skipped,
+    };
+    let reason = (status == FileStatus::Skipped)
+        .then(|| run.graph().meta().skipped.iter().find(|(path, _)| path == file.path()).map(|(_, reason)| reason.clone()))
+        .flatten();
+    let parse_errors = file.errors().into_iter().map(|(line, column, message)| ParseError { line, column, message: message.to_owned() }).collect();
+    FileReport { path: file.path().to_owned(), status, reason, cached: run.is_cached(index), parse_errors, lost: Vec::new() }
+}
