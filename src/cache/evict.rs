@@ -117,7 +117,7 @@ impl Cache {
         }
         self.remove_temporaries(now, &mut report);
         let named = self.current_keys(now, &mut report);
-        self.remove_snapshots(&mut report);
+        self.remove_snapshots(now, &mut report);
         self.shrink(&named, now, &mut report);
         *locked(&self.index) = None;
         report.bytes_after = self.size();
@@ -187,7 +187,7 @@ impl Cache {
         old.iter().skip(SNAPSHOTS).filter(|(_, path)| fs::remove_file(path).is_ok()).count() as u64
     }
 
-    fn remove_snapshots(&self, report: &mut GcReport) {
+    fn remove_snapshots(&self, now: u64, report: &mut GcReport) {
         let manifests = self.manifest_stems();
         let mut generations: HashMap<String, Vec<(u64, PathBuf)>> = HashMap::new();
         for path in self.files("snapshots", "snap") {
@@ -199,7 +199,7 @@ impl Cache {
             files.sort_unstable_by(|a, b| b.cmp(a));
             // One without a manifest may be just about to get it.
             let keep = if manifests.contains(&stem) { SNAPSHOTS } else { 0 };
-            let young = |path: &Path| modified(path).is_none_or(|at| at + HOUR > now_seconds());
+            let young = |path: &Path| modified(path).is_none_or(|at| at + HOUR > now);
             for (_, path) in files.iter().skip(keep) {
                 if (keep > 0 || !young(path)) && fs::remove_file(path).is_ok() {
                     report.snapshots_removed += 1;

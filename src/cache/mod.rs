@@ -356,9 +356,7 @@ impl Cache {
     }
 
     fn find(&self, key: &FactKey) -> Option<Record> {
-        if self.dir.is_none() {
-            return None;
-        }
+        self.dir.as_ref()?;
         let index = self.index();
         let place = *index.places.get(key)?;
         let (pack, entry) = index.entry(place);

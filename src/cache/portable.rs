@@ -27,6 +27,7 @@ pub trait FactsCodec {
     fn to_json(&self, raw: &[u8]) -> Result<Value, String>;
     /// # Errors
     /// What is wrong with the value.
+    #[expect(clippy::wrong_self_convention, reason = "the codec is the receiver, not the value made")]
     fn from_json(&self, value: Value) -> Result<Vec<u8>, String>;
 }
 
