@@ -514,7 +514,20 @@ impl<'a> Facts<'a> {
                 break;
             }
             let same = |row: u32| self.get(col::BIN_NAME, row) == id;
-            let stop = (start..end).find(|&row| !same(row)).unwrap_or(end);
+            // A name may be bound very often: its run is doubled over, then halved.
+            let mut step = 1;
+            while start + step < end && same(start + step) {
+                step *= 2;
+            }
+            let (mut stop, mut high) = (start + step / 2, end.min(start.saturating_add(step)));
+            while stop < high {
+                let middle = stop + (high - stop) / 2;
+                if same(middle) {
+                    stop = middle + 1;
+                } else {
+                    high = middle;
+                }
+            }
             if self.bytes_of(id) == name {
                 return start..stop;
             }
