@@ -17,9 +17,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Stack of a worker, bytes: enough for [`crate::extract::MAX_DEPTH`] levels.
-const STACK: usize = 16 << 20;
-
 /// Analyzes a tree: walks it, asks the cache, parses what changed, links, and keeps the graph.
 pub struct Analyzer {
     config: Config,
@@ -312,7 +309,7 @@ impl Session<'_> {
         let workers = self.config.max_workers().count().get();
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(workers)
-            .stack_size(STACK)
+            .stack_size(crate::extract::STACK)
             .thread_name(|index| format!("worker-{index}"))
             .build()
             .context("cannot start worker threads; lower `--jobs` or the limit that stops them")?;

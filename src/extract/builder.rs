@@ -16,6 +16,9 @@ use ruff_text_size::Ranged;
 /// compiles no more than 6,000 of the first and 199 of the second.
 pub const MAX_DEPTH: u32 = 10_000;
 
+/// Stack of a thread that extracts, bytes: enough for [`MAX_DEPTH`] levels. A build without optimization takes more.
+pub const STACK: usize = if cfg!(debug_assertions) { 64 << 20 } else { 16 << 20 };
+
 /// A file whose nesting exceeds [`MAX_DEPTH`]. Its AST must not be dropped on an ordinary stack.
 #[derive(Debug)]
 pub struct TooDeep;
@@ -336,17 +339,23 @@ impl Extractor {
     }
 
     fn errors(&mut self, text: &str, parsed: &Parsed<ModModule>, info: TextInfo<'_>) {
+        // Offset and column of the last error: a line may hold thousands of them.
+        let mut last = (0, 1);
         if let Some((start, message)) = info.decode_error {
-            self.error(text, start, 0, message);
+            self.error(text, start, 0, message, &mut last);
         }
         for error in parsed.errors() {
-            self.error(text, error.location.start().to_u32(), error.location.len().to_u32(), &error.error.to_string());
+            let (start, len) = (error.location.start().to_u32(), error.location.len().to_u32());
+            self.error(text, start, len, &error.error.to_string(), &mut last);
         }
     }
 
-    fn error(&mut self, text: &str, start: u32, len: u32, message: &str) {
+    fn error(&mut self, text: &str, start: u32, len: u32, message: &str, last: &mut (u32, u32)) {
         let line = self.lines.line(start);
-        let column = text.get(self.lines.start(line) as usize..start as usize).map_or(0, |before| before.chars().count()) as u32 + 1;
+        let first = self.lines.start(line);
+        let (from, before) = if last.0 >= first && last.0 <= start { *last } else { (first, 1) };
+        let column = before + text.get(from as usize..start as usize).map_or(0, |text| text.chars().count()) as u32;
+        *last = (start, column);
         let message = self.names.add(message);
         for (column, value) in
             [(col::ERR_START, start), (col::ERR_LEN, len), (col::ERR_LINE, line), (col::ERR_COLUMN, column), (col::ERR_MESSAGE, message)]

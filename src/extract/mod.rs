@@ -7,5 +7,8 @@ mod lines;
 mod measures;
 mod statements;
 
-pub use builder::{Extractor, MAX_DEPTH, TextInfo, TooDeep};
+pub use builder::{Extractor, MAX_DEPTH, STACK, TextInfo, TooDeep};
 pub use lines::Lines;
+
+#[cfg(test)]
+mod tests;
