@@ -3,7 +3,7 @@
 use super::Project;
 use super::links::{CallStatus, Evidence, ImportStatus, LinkBuilder, MEGAMORPHIC, Reason, TargetKind, col as lcol};
 use super::modules::Found;
-use super::value::{Key, Value, Values};
+use super::value::{Context, Key, Value, Values};
 use crate::model::facts::{Facts, ImportKind, RefKind, SymbolKind, col, ref_flag, symbol_flag, table};
 use crate::model::name::PairMap;
 use rayon::prelude::*;
@@ -62,9 +62,8 @@ struct Verdict {
 #[derive(Debug, Default)]
 pub(crate) struct Linker {
     out: LinkBuilder,
-    /// Values of the file's refs: start in `values`, by ref; one more at the end.
-    starts: Vec<u32>,
-    values: Vec<Value>,
+    cx: Context,
+    file: u32,
     targets: PairMap,
     strings: std::collections::HashMap<String, u32, rustc_hash::FxBuildHasher>,
     text: String,
@@ -98,27 +97,19 @@ impl Linker {
 
     /// Values of all refs, each from those of its base.
     fn evaluate(&mut self, project: &Project<'_>, file: u32, facts: &Facts<'_>) {
-        self.starts.clear();
-        self.values.clear();
+        self.file = file;
+        self.cx.start(file, facts.rows(table::Refs));
         let mut out = Values::new();
         for row in 0..facts.rows(table::Refs) {
-            self.starts.push(self.values.len() as u32);
-            let kind = RefKind::from_u32(facts.get(col::REF_KIND, row));
+            self.cx.refuel();
             out.clear();
-            let bases = match kind {
-                RefKind::Attribute | RefKind::Call | RefKind::Subscript | RefKind::Await => self.values_of(facts.get(col::REF_BASE, row)),
-                _ => &[],
-            };
-            project.step(file, facts, row, kind, bases, 0, &mut out);
-            self.values.extend_from_slice(&out);
+            project.eval(file, row, &mut self.cx, &mut out);
         }
-        self.starts.push(self.values.len() as u32);
+        self.cx.refuel();
     }
 
     fn values_of(&self, row: u32) -> &[Value] {
-        let row = row as usize;
-        let end = self.starts.get(row + 1).map_or(self.values.len(), |&end| end as usize);
-        &self.values[self.starts[row] as usize..end]
+        self.cx.values(self.file, row)
     }
 
     /// The row of a target; makes it where there is none.
@@ -148,6 +139,7 @@ impl Linker {
 
     /// The target that a value is, if it is one.
     fn value_target(&mut self, project: &Project<'_>, value: Value) -> Option<u32> {
+        self.cx.refuel();
         match value {
             Value::Symbol(file, symbol) | Value::Variable(file, symbol) => Some(self.target(TargetKind::Symbol, project.base[file as usize] + symbol)),
             Value::ClassReceiver(file, class) => Some(self.target(TargetKind::Symbol, project.base[file as usize] + class)),
@@ -157,14 +149,14 @@ impl Linker {
             Value::ExternalImport(..) | Value::ExternalTop(..) | Value::ExternalRef(..) => {
                 let mut text = std::mem::take(&mut self.text);
                 text.clear();
-                let target = project.dotted(value, 0, &mut text).then(|| self.string_target(TargetKind::External, &text));
+                let target = project.dotted(value, &mut self.cx, &mut text).then(|| self.string_target(TargetKind::External, &text));
                 self.text = text;
                 target
             }
             Value::Builtin(..) | Value::BuiltinRef(..) => {
                 let mut text = std::mem::take(&mut self.text);
                 text.clear();
-                let target = project.dotted(value, 0, &mut text).then(|| self.string_target(TargetKind::Builtin, &text));
+                let target = project.dotted(value, &mut self.cx, &mut text).then(|| self.string_target(TargetKind::Builtin, &text));
                 self.text = text;
                 target
             }
@@ -199,7 +191,8 @@ impl Linker {
                     if kind == ImportKind::From {
                         let key = Key::of(facts, facts.get(col::IMP_NAME, row));
                         let mut values = Values::new();
-                        let has = matches!(found, Found::File(from) if project.export(from, key, true, 1, &mut values));
+                        self.cx.refuel();
+                        let has = matches!(found, Found::File(from) if project.export(from, key, true, &mut self.cx, &mut values));
                         if has {
                             let value = values.iter().find(|value| !matches!(value, Value::Unknown(_) | Value::Symbol(_, 0)));
                             symbol = value.and_then(|&value| self.value_target(project, value)).map_or(0, |target| target + 1);
@@ -405,10 +398,9 @@ impl Linker {
             if facts.get(col::REF_FLAGS, row) & flags == 0 {
                 continue;
             }
-            let (start, end) = (self.starts[row as usize] as usize, self.starts[row as usize + 1] as usize);
+            let values: SmallVec<[Value; 4]> = SmallVec::from_slice(self.values_of(row));
             let mut through = false;
-            for at in start..end {
-                let value = self.values[at];
+            for value in values {
                 match value {
                     Value::Variable(..) => through = true,
                     Value::Symbol(..) | Value::ClassReceiver(..) if !through => {}
@@ -450,10 +442,7 @@ impl Project<'_> {
     }
 
     /// Writes the dotted name of a value outside the project; false where it has none.
-    pub(crate) fn dotted(&self, value: Value, steps: u32, out: &mut String) -> bool {
-        if steps > 16 {
-            return false;
-        }
+    pub(crate) fn dotted(&self, value: Value, cx: &mut Context, out: &mut String) -> bool {
         match value {
             Value::ExternalImport(file, row) | Value::ExternalTop(file, row) => {
                 let Some(facts) = self.facts(file) else { return false };
@@ -491,8 +480,8 @@ impl Project<'_> {
                 let Some(facts) = self.facts(file) else { return false };
                 let base = facts.get(col::REF_BASE, row);
                 let mut values = Values::new();
-                self.eval(file, base, steps + 1, &mut values);
-                let named = values.iter().any(|&value| self.dotted_base(file, value, steps + 1, out));
+                self.eval(file, base, cx, &mut values);
+                let named = values.iter().any(|&value| self.dotted_base(value, cx, out));
                 if !named {
                     return false;
                 }
@@ -505,26 +494,25 @@ impl Project<'_> {
     }
 
     /// Dotted name of what an external attribute is read from: an external value, or a class with an external base.
-    fn dotted_base(&self, file: u32, value: Value, steps: u32, out: &mut String) -> bool {
+    fn dotted_base(&self, value: Value, cx: &mut Context, out: &mut String) -> bool {
         match value {
             Value::Symbol(owner, class) | Value::Instance(owner, class) | Value::Receiver(owner, class) | Value::ClassReceiver(owner, class) | Value::Super(owner, class) => {
                 for &(owner, class) in self.classes.mro(owner, class) {
-                    if let Some(base) = self.external_base(owner, class)
-                        && self.dotted(base, steps + 1, out)
+                    if let Some(base) = self.external_base(owner, class, cx)
+                        && self.dotted(base, cx, out)
                     {
                         return true;
                     }
                 }
-                let _ = file;
                 out.push_str("object");
                 true
             }
-            _ => self.dotted(value, steps, out),
+            _ => self.dotted(value, cx, out),
         }
     }
 
     /// The first base of the class that lies outside the project, `object` aside.
-    fn external_base(&self, file: u32, class: u32) -> Option<Value> {
+    fn external_base(&self, file: u32, class: u32, cx: &mut Context) -> Option<Value> {
         let facts = self.facts(file)?;
         let rows = facts.rows(table::Bases);
         let start = partition(rows, |row| facts.get(col::BASE_SYM, row) < class);
@@ -536,7 +524,7 @@ impl Project<'_> {
                 continue;
             }
             let mut values = Values::new();
-            self.eval(file, facts.get(col::BASE_REF, row), 8, &mut values);
+            self.eval(file, facts.get(col::BASE_REF, row), cx, &mut values);
             let outside = values.into_iter().find(|value| match value {
                 Value::ExternalImport(..) | Value::ExternalTop(..) | Value::ExternalRef(..) | Value::BuiltinRef(..) => true,
                 Value::Builtin(file, row) => self.facts(*file).is_some_and(|facts| facts.str(col::REF_NAME, *row) != "object"),
