@@ -39,7 +39,7 @@ impl MethodIndex {
 
     /// Methods called `key`: (file, symbol).
     pub(crate) fn named<'p>(&'p self, project: &'p Project<'_>, key: Key<'p>) -> impl Iterator<Item = (u32, u32)> + 'p {
-        self.with_hash(key.hash).iter().filter(move |row| project.facts(row.1).is_some_and(|facts| facts.str(col::SYM_NAME, row.2) == key.text)).map(|row| (row.1, row.2))
+        self.with_hash(key.hash).iter().filter(move |row| project.facts(row.1).is_some_and(|facts| facts.bytes_of(facts.get(col::SYM_NAME, row.2)) == key.bytes)).map(|row| (row.1, row.2))
     }
 
     fn with_hash(&self, hash: u32) -> &[(u32, u32, u32)] {

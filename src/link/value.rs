@@ -167,18 +167,23 @@ impl Context {
 /// A name with its hash.
 #[derive(Clone, Copy)]
 pub(crate) struct Key<'n> {
-    pub(crate) text: &'n str,
+    pub(crate) bytes: &'n [u8],
     pub(crate) hash: u32,
 }
 
 impl<'n> Key<'n> {
     pub(crate) fn new(text: &'n str) -> Self {
-        Self { text, hash: name::hash(text.as_bytes()) }
+        Self { bytes: text.as_bytes(), hash: name::hash(text.as_bytes()) }
+    }
+
+    /// The name as text; empty where it is none.
+    pub(crate) fn text(&self) -> &'n str {
+        std::str::from_utf8(self.bytes).unwrap_or_default()
     }
 
     #[inline]
     pub(crate) fn of(facts: &Facts<'n>, string: u32) -> Self {
-        Self { text: facts.text(string), hash: facts.get(col::STR_HASH, string) }
+        Self { bytes: facts.bytes_of(string), hash: facts.get(col::STR_HASH, string) }
     }
 }
 
@@ -252,7 +257,7 @@ impl Project<'_> {
     fn name(&self, file: u32, facts: &Facts<'_>, row: u32, cx: &mut Context, out: &mut Values) {
         let key = Key::of(facts, facts.get(col::REF_NAME, row));
         if let Some(scope) = facts.opt(col::REF_BASE, row) {
-            let rows = facts.lookup(scope, key.text.as_bytes(), key.hash);
+            let rows = facts.lookup(scope, key.bytes, key.hash);
             if !rows.is_empty() {
                 let everywhere = scope == facts.get(col::REF_SCOPE, row);
                 self.bindings(file, facts, rows, everywhere, cx, out);
@@ -260,11 +265,11 @@ impl Project<'_> {
             }
         }
         // Bound through `global` elsewhere, by a star import, or built in.
-        let rows = facts.lookup(0, key.text.as_bytes(), key.hash);
+        let rows = facts.lookup(0, key.bytes, key.hash);
         if !rows.is_empty() {
             self.bindings(file, facts, rows, true, cx, out);
-        } else if !self.star(file, facts, key, cx, out) {
-            add(out, if is_builtin(key.text) { Value::Builtin(file, row) } else { Value::Unknown(Reason::Unbound) });
+        } else if !self.star(file, key, cx, out) {
+            add(out, if is_builtin(key.text()) { Value::Builtin(file, row) } else { Value::Unknown(Reason::Unbound) });
         }
     }
 
@@ -354,12 +359,12 @@ impl Project<'_> {
     }
 
     fn export_within(&self, file: u32, facts: &Facts<'_>, key: Key<'_>, stub: bool, cx: &mut Context, out: &mut Values) -> bool {
-        let rows = facts.lookup(0, key.text.as_bytes(), key.hash);
+        let rows = facts.lookup(0, key.bytes, key.hash);
         if !rows.is_empty() {
             self.bindings(file, facts, rows, false, cx, out);
             return true;
         }
-        if self.star(file, facts, key, cx, out) {
+        if self.star(file, key, cx, out) {
             return true;
         }
         match self.table.beside.get(&file) {
@@ -369,12 +374,10 @@ impl Project<'_> {
     }
 
     /// Looks `key` up through the star imports of `file`.
-    fn star(&self, file: u32, facts: &Facts<'_>, key: Key<'_>, cx: &mut Context, out: &mut Values) -> bool {
-        let rows = facts.lookup(0, b"", name::hash(b""));
-        for row in rows.rev() {
-            let import = facts.get(col::BIN_TARGET, row);
+    fn star(&self, file: u32, key: Key<'_>, cx: &mut Context, out: &mut Values) -> bool {
+        let Some(rows) = self.stars[file as usize].as_ref().and_then(|index| index.get(&key.hash)) else { return false };
+        for &import in rows.iter().rev() {
             if let Some(Found::File(from)) = self.imports[file as usize][import as usize].module
-                && from != file
                 && self.exported_by_star(from, key)
                 && self.export(from, key, true, cx, out)
             {
@@ -389,12 +392,15 @@ impl Project<'_> {
         let Some(facts) = self.facts(file) else { return false };
         let flags = facts.get(col::FILE_FLAGS, 0);
         if flags & file_flag::HAS_ALL == 0 {
-            return !key.text.starts_with('_');
+            return !key.bytes.starts_with(b"_");
         }
         if flags & file_flag::DYNAMIC_ALL != 0 {
             return true;
         }
-        (0..facts.rows(table::Exports)).any(|row| facts.get(col::EXP_REF, row) != 0 || facts.str(col::EXP_NAME, row) == key.text)
+        (0..facts.rows(table::Exports)).any(|row| {
+            let name = facts.get(col::EXP_NAME, row);
+            facts.get(col::EXP_REF, row) != 0 || facts.get(col::STR_HASH, name) == key.hash && facts.bytes_of(name) == key.bytes
+        })
     }
 
     /// Attribute `key` of `base`, read by ref `row` of `file`.
@@ -410,7 +416,7 @@ impl Project<'_> {
                 }
             }
             Value::Namespace(namespace) => {
-                let name = format!("{}.{}", self.table.namespaces[namespace as usize], key.text);
+                let name = format!("{}.{}", self.table.namespaces[namespace as usize], key.text());
                 match self.table.find(&name) {
                     Some(found) => add(out, module(found)),
                     None => add(out, Value::Unknown(Reason::NoSuchName)),
@@ -430,7 +436,7 @@ impl Project<'_> {
             return;
         }
         if self.table.package[owner as usize] {
-            let name = format!("{}.{}", self.table.plain_name(owner), key.text);
+            let name = format!("{}.{}", self.table.plain_name(owner), key.text());
             if let Some(found) = self.table.find(&name) {
                 add(out, module(found));
                 return;
@@ -456,7 +462,7 @@ impl Project<'_> {
                 add(out, Value::Unknown(Reason::UnknownBase));
             } else if mro.iter().any(|&(owner, class)| self.defines(owner, class, Key::new("__getattr__"))) {
                 add(out, Value::Unknown(Reason::Dynamic));
-            } else if is_object_attribute(key.text) {
+            } else if is_object_attribute(key.text()) {
                 add(out, Value::BuiltinRef(file, row));
             } else {
                 add(out, Value::Unknown(Reason::NoSuchName));
@@ -486,7 +492,7 @@ impl Project<'_> {
     /// True where the body of the class binds `key`.
     pub(crate) fn defines(&self, owner: u32, class: u32, key: Key<'_>) -> bool {
         self.facts(owner)
-            .and_then(|facts| facts.opt(col::SYM_SCOPE, class).map(|scope| !facts.lookup(scope, key.text.as_bytes(), key.hash).is_empty()))
+            .and_then(|facts| facts.opt(col::SYM_SCOPE, class).map(|scope| !facts.lookup(scope, key.bytes, key.hash).is_empty()))
             .unwrap_or(false)
     }
 
@@ -496,7 +502,7 @@ impl Project<'_> {
         let scope = facts.opt(col::SYM_SCOPE, class)?;
         let definition = BindingKind::Definition as u32;
         facts
-            .lookup(scope, key.text.as_bytes(), key.hash)
+            .lookup(scope, key.bytes, key.hash)
             .rev()
             .find(|&row| facts.get(col::BIN_KIND, row) & !BINDING_CONDITIONAL == definition)
             .map(|row| facts.get(col::BIN_TARGET, row))
@@ -506,7 +512,7 @@ impl Project<'_> {
     fn own_member(&self, owner: u32, class: u32, key: Key<'_>, instance: bool, cx: &mut Context, out: &mut Values) {
         let Some(facts) = self.facts(owner) else { return };
         let Some(scope) = facts.opt(col::SYM_SCOPE, class) else { return };
-        let rows = facts.lookup(scope, key.text.as_bytes(), key.hash);
+        let rows = facts.lookup(scope, key.bytes, key.hash);
         if !rows.is_empty() {
             let last = rows.end - 1;
             let target = facts.get(col::BIN_TARGET, last);
@@ -521,7 +527,7 @@ impl Project<'_> {
             return;
         }
         if instance && let Some(scope) = self.classes.instance_scope(self, owner, class) {
-            let rows = facts.lookup(scope, key.text.as_bytes(), key.hash);
+            let rows = facts.lookup(scope, key.bytes, key.hash);
             if !rows.is_empty() {
                 self.bindings(owner, facts, rows, true, cx, out);
             }

@@ -498,6 +498,9 @@ impl<'a> Facts<'a> {
 
     /// Rows of `scope` in Bindings that bind `name`, in source order.
     pub fn lookup(&self, scope: u32, name: &[u8], hash: u32) -> std::ops::Range<u32> {
+        if scope >= self.rows(table::Scopes) {
+            return 0..0;
+        }
         let std::ops::Range { mut start, end } = self.bindings_of(scope);
         let mut high = end;
         while start < high {
