@@ -64,6 +64,8 @@ pub(crate) struct Linker {
     out: LinkBuilder,
     cx: Context,
     file: u32,
+    /// For each string: the first ref +1 that reads it as a global name from a function.
+    globals: Vec<u32>,
     targets: PairMap,
     strings: std::collections::HashMap<String, u32, rustc_hash::FxBuildHasher>,
     text: String,
@@ -99,8 +101,30 @@ impl Linker {
     fn evaluate(&mut self, project: &Project<'_>, file: u32, facts: &Facts<'_>) {
         self.file = file;
         self.cx.start(file, facts.rows(table::Refs));
+        self.globals.clear();
+        self.globals.resize(facts.rows(table::Strings) as usize, 0);
         let mut out = Values::new();
         for row in 0..facts.rows(table::Refs) {
+            let base = facts.get(col::REF_BASE, row);
+            match RefKind::from_u32(facts.get(col::REF_KIND, row)) {
+                // Whatever is read from an unknown value is unknown for the same reason.
+                RefKind::Attribute | RefKind::Call if self.cx.is_unknown(base) => {
+                    self.cx.alias(row, base);
+                    continue;
+                }
+                // A global name means the same in all functions.
+                RefKind::Name if base <= 1 && facts.get(col::REF_SCOPE, row) != 0 => {
+                    let known = &mut self.globals[facts.get(col::REF_NAME, row) as usize];
+                    match known.checked_sub(1) {
+                        Some(other) if self.cx.is_done(other) => {
+                            self.cx.alias(row, other);
+                            continue;
+                        }
+                        _ => *known = row + 1,
+                    }
+                }
+                _ => {}
+            }
             self.cx.refuel();
             out.clear();
             project.eval(file, row, &mut self.cx, &mut out);

@@ -96,6 +96,32 @@ impl Context {
         self.fuel = FUEL;
     }
 
+    /// Gives `row` of the own file the values of `other`, which is done; says whether it is.
+    #[inline]
+    pub(crate) fn alias(&mut self, row: u32, other: u32) -> bool {
+        let slot = self.rows[other as usize];
+        self.rows[row as usize] = slot;
+        slot != 0
+    }
+
+    /// True for a ref of the own file of which nothing but a reason is known.
+    #[inline]
+    pub(crate) fn is_unknown(&self, row: u32) -> bool {
+        match self.rows[row as usize] {
+            0 => false,
+            slot => {
+                let (start, end) = self.ranges[slot as usize - 1];
+                end == start + 1 && matches!(self.arena[start as usize], Value::Unknown(_))
+            }
+        }
+    }
+
+    /// True once `row` of the own file is done.
+    #[inline]
+    pub(crate) fn is_done(&self, row: u32) -> bool {
+        self.rows[row as usize] != 0
+    }
+
     fn slot(&self, file: u32, row: u32) -> u32 {
         if file == self.own { self.rows.get(row as usize).copied().unwrap_or(0) } else { self.foreign.get(&(file, row)).copied().unwrap_or(0) }
     }
