@@ -79,7 +79,7 @@ impl Linker {
     /// The links of `file`, as a block.
     pub(crate) fn file(&mut self, project: &Project<'_>, file: u32) -> Vec<u8> {
         self.out.clear();
-        self.targets.clear();
+        self.targets.clear(64);
         self.strings.clear();
         if let Some(facts) = project.facts(file) {
             self.evaluate(project, file, facts);
@@ -103,6 +103,7 @@ impl Linker {
         self.cx.start(file, facts.rows(table::Refs));
         self.globals.clear();
         self.globals.resize(facts.rows(table::Strings) as usize, 0);
+        let globals = if facts.rows(table::Scopes) > 1 { facts.get(col::SCO_BIND, 1) } else { facts.rows(table::Bindings) };
         let mut out = Values::new();
         for row in 0..facts.rows(table::Refs) {
             let base = facts.get(col::REF_BASE, row);
@@ -113,7 +114,7 @@ impl Linker {
                     continue;
                 }
                 // A global name means the same in all functions.
-                RefKind::Name if base <= 1 && facts.get(col::REF_SCOPE, row) != 0 => {
+                RefKind::Name if base <= globals && facts.get(col::REF_SCOPE, row) != 0 => {
                     let known = &mut self.globals[facts.get(col::REF_NAME, row) as usize];
                     match known.checked_sub(1) {
                         Some(other) if self.cx.is_done(other) => {

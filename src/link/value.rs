@@ -9,10 +9,13 @@ use super::builtins::{is_builtin, is_literal_class};
 use super::links::Reason;
 use super::modules::Found;
 use crate::model::facts::{
-    BINDING_CONDITIONAL, BindingKind, Facts, ImportKind, ParamKind, RefKind, ScopeKind, SymbolKind, col, file_flag, symbol_flag, table,
+    BINDING_CONDITIONAL, BINDING_LAST, BindingKind, Facts, ImportKind, ParamKind, RefKind, ScopeKind, SymbolKind, col, file_flag, symbol_flag, table,
 };
 use crate::model::name;
 use smallvec::SmallVec;
+
+/// The bits of a binding's kind proper.
+const BINDING_KIND: u32 = BINDING_CONDITIONAL - 1;
 
 /// A value. Pairs are (file, row).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -281,15 +284,12 @@ impl Project<'_> {
     }
 
     fn name(&self, file: u32, facts: &Facts<'_>, row: u32, cx: &mut Context, out: &mut Values) {
-        let key = Key::of(facts, facts.get(col::REF_NAME, row));
-        if let Some(scope) = facts.opt(col::REF_BASE, row) {
-            let rows = facts.lookup(scope, key.bytes, key.hash);
-            if !rows.is_empty() {
-                let everywhere = scope == facts.get(col::REF_SCOPE, row);
-                self.bindings(file, facts, rows, everywhere, cx, out);
-                return;
-            }
+        if let Some(first) = facts.opt(col::REF_BASE, row) {
+            let everywhere = facts.bindings_of(facts.get(col::REF_SCOPE, row)).contains(&first);
+            self.bindings(file, facts, facts.run(first), everywhere, cx, out);
+            return;
         }
+        let key = Key::of(facts, facts.get(col::REF_NAME, row));
         // Bound through `global` elsewhere, by a star import, or built in.
         let rows = facts.lookup(0, key.bytes, key.hash);
         if !rows.is_empty() {
@@ -301,7 +301,7 @@ impl Project<'_> {
 
     /// Values of the bindings `rows`, all of one name.
     fn bindings(&self, file: u32, facts: &Facts<'_>, rows: std::ops::Range<u32>, everywhere: bool, cx: &mut Context, out: &mut Values) {
-        let kind_at = |row| facts.get(col::BIN_KIND, row);
+        let kind_at = |row| facts.get(col::BIN_KIND, row) & !BINDING_LAST;
         let first = if everywhere {
             rows.start
         } else {
@@ -530,7 +530,7 @@ impl Project<'_> {
         facts
             .lookup(scope, key.bytes, key.hash)
             .rev()
-            .find(|&row| facts.get(col::BIN_KIND, row) & !BINDING_CONDITIONAL == definition)
+            .find(|&row| facts.get(col::BIN_KIND, row) & BINDING_KIND == definition)
             .map(|row| facts.get(col::BIN_TARGET, row))
             .filter(|&symbol| facts.get(col::SYM_KIND, symbol) == SymbolKind::Method as u32)
     }
@@ -542,7 +542,7 @@ impl Project<'_> {
         if !rows.is_empty() {
             let last = rows.end - 1;
             let target = facts.get(col::BIN_TARGET, last);
-            let definition = facts.get(col::BIN_KIND, last) & !BINDING_CONDITIONAL == BindingKind::Definition as u32;
+            let definition = facts.get(col::BIN_KIND, last) & BINDING_KIND == BindingKind::Definition as u32;
             if instance && definition && facts.get(col::SYM_FLAGS, target) & symbol_flag::PROPERTY != 0 {
                 // The property is what the path names; its value is unknown.
                 add(out, Value::Variable(owner, target));
