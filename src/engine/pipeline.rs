@@ -9,7 +9,7 @@ use crate::model::facts::{self, EXTRACTOR_VERSION};
 use crate::model::metrics::{ProcessingMetrics, Tally};
 use crate::report::data::Phases;
 use crate::store::snapshot::{self, FileEntry, Meta};
-use crate::store::{CodeGraph, FileStatus};
+use crate::store::{CodeGraph, FileStatus, GraphFile};
 use crate::walk::{self, WalkOptions, Walked};
 use anyhow::Context as _;
 use rayon::prelude::*;
@@ -26,6 +26,7 @@ pub struct Analyzer {
     paths: Vec<PathBuf>,
     observer: Arc<dyn ProgressObserver>,
     interrupt: Interrupt,
+    totals_only: bool,
 }
 
 /// A finished run.
@@ -86,6 +87,7 @@ struct Session<'a> {
     id: ManifestId,
     tracker: ProgressTracker,
     interrupt: &'a Interrupt,
+    totals_only: bool,
     phases: Phases,
     started: Instant,
 }
@@ -94,7 +96,7 @@ impl Analyzer {
     /// Analyzes the root of `config`.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, paths: Vec::new(), observer: Arc::new(NullObserver), interrupt: Interrupt::default() }
+        Self { config, paths: Vec::new(), observer: Arc::new(NullObserver), interrupt: Interrupt::default(), totals_only: false }
     }
 
     /// Analyzes these files and folders below the root instead of all of it.
@@ -118,6 +120,14 @@ impl Analyzer {
         self
     }
 
+    /// Promises that of the graph only totals, files and syntax errors are read. A run in which nothing changed then
+    /// does without looking for damage in the rest of the snapshot.
+    #[must_use]
+    pub fn totals_only(mut self, totals_only: bool) -> Self {
+        self.totals_only = totals_only;
+        self
+    }
+
     /// Runs.
     ///
     /// # Errors
@@ -136,6 +146,7 @@ impl Analyzer {
             id,
             tracker,
             interrupt: &self.interrupt,
+            totals_only: self.totals_only,
             phases: Phases::default(),
             started,
         };
@@ -161,6 +172,8 @@ pub(crate) fn walk_options(config: &Config) -> WalkOptions {
     WalkOptions {
         exclude: config.exclude().globs.clone(),
         include: config.include().globs.clone(),
+        exclude_at: config.root().strip_prefix(&config.exclude().base).unwrap_or(Path::new("")).to_owned(),
+        include_at: config.root().strip_prefix(&config.include().base).unwrap_or(Path::new("")).to_owned(),
         respect_gitignore: config.respect_gitignore(),
         threads: config.max_workers().count().get(),
     }
@@ -272,7 +285,7 @@ impl Session<'_> {
         self.cache.snapshots(&self.id).into_iter().find_map(|(_, path)| match CodeGraph::open(&path) {
             Ok(graph) => Some(graph),
             Err(error) => {
-                tracing::warn!("`{}` {error}; it is rebuilt", path.display());
+                self.cache.warn_corrupt(&path, &error);
                 None
             }
         })
@@ -291,7 +304,17 @@ impl Session<'_> {
         for problem in &walked.problems {
             key.problem(&problem.path, &problem.reason.to_string());
         }
-        key.finish() == graph.key()
+        key.finish() == graph.key() && self.is_sound(graph)
+    }
+
+    /// True where everything that will be read of the snapshot is whole.
+    fn is_sound(&self, graph: &CodeGraph) -> bool {
+        let read = |file: &GraphFile<'_>| file.status() != FileStatus::Skipped && (file.has_errors() || !self.totals_only);
+        let sound = graph.files().filter(read).all(|file| file.facts_bytes().is_some());
+        if !sound && let Some((_, path)) = self.cache.snapshots(&self.id).first() {
+            self.cache.warn_corrupt(path, &"has a damaged block");
+        }
+        sound
     }
 
     /// Notes the day of use, once a day.
