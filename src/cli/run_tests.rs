@@ -42,6 +42,7 @@ impl Analysis for FakeAnalysis {
             label: id.to_owned(),
             kind: "function",
             external,
+            source: !external,
             path: None,
             line: None,
         };

@@ -60,7 +60,9 @@ fn parse(path: &Path, text: &str) -> Result<Pyproject, ConfigError> {
         .and_then(|name| name.get_ref().as_str())
         .filter(|name| Raw::from(*name).text().is_ok())
         .map(str::to_owned);
+    let hint = hinted_roots(document).map(|(roots, span)| (Key::SourceRoots, roots, place(Some(span))));
     let Some(section) = document.get("tool").and_then(|tool| tool.get_ref().get("pydebug")) else {
+        out.settings.extend(hint);
         return Ok(out);
     };
     let DeValue::Table(table) = section.get_ref() else {
@@ -88,12 +90,56 @@ fn parse(path: &Path, text: &str) -> Result<Pyproject, ConfigError> {
         confine(key, &raw, &place)?;
         out.settings.push((key, raw, place));
     }
+    if !out.settings.iter().any(|(key, ..)| *key == Key::SourceRoots) {
+        out.settings.extend(hint);
+    }
     // The table is sorted by name; errors should come in the order of the file.
     out.settings.sort_by_key(|(_, _, place)| match place {
         Place::Pyproject { line, .. } => *line,
         _ => None,
     });
     Ok(out)
+}
+
+/// Where the build back end is told to look for packages, which is where their names start. Folders outside the
+/// file's own are no hint, and no error: the table is another program's.
+fn hinted_roots(document: &DeTable<'_>) -> Option<(Raw, Range<usize>)> {
+    let find = |path: &[&str]| {
+        let (last, tables) = path.split_last()?;
+        let mut table = document;
+        for name in tables {
+            let DeValue::Table(inner) = table.get(*name)?.get_ref() else { return None };
+            table = inner;
+        }
+        table.get(*last)
+    };
+    let texts = |values: &mut dyn Iterator<Item = &Spanned<DeValue<'_>>>, folder: &dyn Fn(&str) -> Option<String>| {
+        let mut roots: Vec<String> = values.filter_map(|value| value.get_ref().as_str()).filter_map(folder).collect();
+        roots.retain(|root| is_inside(root));
+        roots.dedup();
+        (!roots.is_empty()).then_some(Raw::List(roots))
+    };
+    let as_written = |text: &str| Some(text.to_owned());
+    let setuptools = find(&["tool", "setuptools", "packages", "find", "where"]).and_then(|found| {
+        let DeValue::Array(items) = found.get_ref() else { return None };
+        Some((texts(&mut items.iter(), &as_written)?, found.span()))
+    });
+    let package_dir = || {
+        let found = find(&["tool", "setuptools", "package-dir", ""])?;
+        Some((texts(&mut std::iter::once(found), &as_written)?, found.span()))
+    };
+    let poetry = || {
+        let found = find(&["tool", "poetry", "packages"])?;
+        let DeValue::Array(items) = found.get_ref() else { return None };
+        Some((texts(&mut items.iter().filter_map(|item| item.get_ref().get("from")), &as_written)?, found.span()))
+    };
+    let hatch = || {
+        let found = find(&["tool", "hatch", "build", "targets", "wheel", "packages"])?;
+        let DeValue::Array(items) = found.get_ref() else { return None };
+        let parent = |package: &str| package.trim_end_matches('/').rsplit_once('/').map(|(parent, _)| parent.to_owned());
+        Some((texts(&mut items.iter(), &parent)?, found.span()))
+    };
+    setuptools.or_else(package_dir).or_else(poetry).or_else(hatch)
 }
 
 fn raw(value: &Spanned<DeValue<'_>>) -> Raw {
@@ -136,19 +182,21 @@ fn holds_address(value: &Spanned<DeValue<'_>>) -> bool {
     }
 }
 
+/// Whether a folder, as written, lies at or below the file's own.
+fn is_inside(text: &str) -> bool {
+    Path::new(text)
+        .components()
+        .all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir))
+}
+
 /// Refuses folders outside the file's own: a stranger's tree must not choose where this program writes or reads.
 fn confine(key: Key, raw: &Raw, place: &Place) -> Result<(), ConfigError> {
     if !matches!(key, Key::CacheDir | Key::SourceRoots) {
         return Ok(());
     }
-    let inside = |text: &str| {
-        Path::new(text)
-            .components()
-            .all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir))
-    };
     let fine = match raw {
-        Raw::Text(text) => inside(text),
-        Raw::List(items) => items.iter().all(|item| inside(item)),
+        Raw::Text(text) => is_inside(text),
+        Raw::List(items) => items.iter().all(|item| is_inside(item)),
         _ => true,
     };
     if fine {
@@ -214,6 +262,21 @@ mod tests {
                 "[tool.pydebug]\nsource-roots = ['/etc']\n",
                 "`pyproject.toml` line 2: `source-roots` cannot be a list of 1; name folders below that of `pyproject.toml`",
             ),
+        ] {
+            assert_eq!(message(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn build_back_ends_hint_at_source_roots() {
+        for (text, expected) in [
+            ("[tool.setuptools.packages.find]\nwhere = ['src', 'lib']\n", "None [List([\"src\", \"lib\"])]"),
+            ("[tool.setuptools.packages.find]\nwhere = ['../x']\n", "None []"),
+            ("[tool.setuptools]\npackages = ['a']\n", "None []"),
+            ("[tool.setuptools.package-dir]\n'' = 'lib'\n", "None [List([\"lib\"])]"),
+            ("[[tool.poetry.packages]]\ninclude = 'p'\nfrom = 'py'\n", "None [List([\"py\"])]"),
+            ("[tool.hatch.build.targets.wheel]\npackages = ['py/a', 'py/b', 'c']\n", "None [List([\"py\"])]"),
+            ("[tool.setuptools.package-dir]\n'' = 'lib'\n[tool.pydebug]\nsource-roots = ['x']\n", "None [List([\"x\"])]"),
         ] {
             assert_eq!(message(text), expected, "{text}");
         }

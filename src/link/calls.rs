@@ -217,7 +217,8 @@ impl Linker {
                         let key = Key::of(facts, facts.get(col::IMP_NAME, row));
                         let mut values = Values::new();
                         self.cx.refuel();
-                        let has = matches!(found, Found::File(from) if project.export(from, key, true, &mut self.cx, &mut values));
+                        let itself = found == Found::File(file) && target.other.is_some();
+                        let has = !itself && matches!(found, Found::File(from) if project.export(from, key, true, &mut self.cx, &mut values));
                         if has {
                             let value = values.iter().find(|value| !matches!(value, Value::Unknown(_) | Value::Symbol(_, 0)));
                             symbol = value.and_then(|&value| self.value_target(project, value)).map_or(0, |target| target + 1);

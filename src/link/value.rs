@@ -345,6 +345,8 @@ impl Project<'_> {
             ImportKind::From => {
                 let key = Key::of(facts, facts.get(col::IMP_NAME, row));
                 match target.module {
+                    // `from . import part` in the package itself: nothing else binds the name before the submodule does.
+                    Some(Found::File(from)) if from == file && let Some(submodule) = target.other => add(out, module(submodule)),
                     Some(Found::File(from)) => {
                         if !self.export(from, key, true, cx, out) {
                             match target.other {

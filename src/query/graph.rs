@@ -22,7 +22,7 @@ pub enum GraphQuery {
 
 /// The nodes and edges that `query` asks for; without `external`, those of the project alone.
 pub fn graph(code: &CodeGraph, query: GraphQuery, external: bool) -> GraphData {
-    let mut builder = Builder { code, data: GraphData::default(), symbols: FxHashMap::default(), names: FxHashMap::default(), external };
+    let mut builder = Builder { code, data: GraphData::default(), symbols: FxHashMap::default(), names: FxHashMap::default(), external, keys: !matches!(query, GraphQuery::Calls { .. }) };
     match query {
         GraphQuery::Calls { candidates } => builder.calls(candidates),
         GraphQuery::Imports => builder.imports(),
@@ -37,6 +37,8 @@ struct Builder<'g> {
     symbols: FxHashMap<u32, u32>,
     names: FxHashMap<String, u32>,
     external: bool,
+    /// All nodes of the project are sources of edges, classes too.
+    keys: bool,
 }
 
 /// Dotted name of a symbol: its module's importable name and its qualified name, without numbers of shadowed ones.
@@ -78,6 +80,7 @@ impl Builder<'_> {
             label: dotted(&file, &facts, row),
             kind: kind.name(),
             external: false,
+            source: self.keys || !matches!(kind, SymbolKind::Class | SymbolKind::TypeAlias),
             path: Some(file.path().to_owned()),
             line: Some(facts.get(col::SYM_LINE, row)),
         });
@@ -90,7 +93,7 @@ impl Builder<'_> {
             return node;
         }
         let node = self.data.nodes.len() as u32;
-        self.data.nodes.push(NodeRow { id: format!("<{kind}>:{label}"), label: label.clone(), kind, external: kind != "package", path: None, line: None });
+        self.data.nodes.push(NodeRow { id: format!("<{kind}>:{label}"), label: label.clone(), kind, external: kind != "package", source: self.keys, path: None, line: None });
         self.names.insert(label, node);
         node
     }

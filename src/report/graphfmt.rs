@@ -34,8 +34,10 @@ pub struct NodeRow {
     pub label: String,
     /// What it is, such as `function` or `external`.
     pub kind: &'static str,
-    /// Whether it lies outside the project: it is then nobody's key in JSON.
+    /// Whether it lies outside the project: it is then no key in JSON.
     pub external: bool,
+    /// Whether edges can leave it: only then is it a key in JSON without any.
+    pub source: bool,
     /// The path relative to the root.
     pub path: Option<String>,
     /// The line, from one.
@@ -117,7 +119,7 @@ impl<'a> Sorted<'a> {
 /// One key a line, so that two graphs can be compared with `diff`.
 fn json(graph: &GraphData, out: &mut impl Write) -> io::Result<()> {
     let mut adjacency: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for node in graph.nodes.iter().filter(|node| !node.external) {
+    for node in graph.nodes.iter().filter(|node| node.source && !node.external) {
         adjacency.entry(&node.label).or_default();
     }
     for edge in &graph.edges {

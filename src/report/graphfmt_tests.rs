@@ -21,6 +21,7 @@ fn node(id: &str, external: bool) -> NodeRow {
         label: id.to_owned(),
         kind: if external { "external" } else { "function" },
         external,
+        source: !external,
         path: (!external).then(|| format!("{id}.py")),
         line: (!external).then_some(7),
     }
