@@ -14,7 +14,7 @@ use crate::walk::{self, WalkOptions, Walked};
 use anyhow::Context as _;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Stack of a worker, bytes: enough for [`crate::extract::MAX_DEPTH`] levels.
@@ -484,7 +484,7 @@ impl Session<'_> {
             skipped.push((problem.path.clone(), reason));
         }
         let meta = Meta { project: layout.project.clone(), summary: linked.summary.clone(), skipped };
-        let graph = self.keep(&key.finish(), &entries, &linked, &meta);
+        let graph = pool.install(|| self.keep(&key.finish(), &entries, &linked, &meta));
         self.tracker.end();
         self.phases.add(Phase::Store, started.elapsed().as_secs_f64());
         graph
@@ -505,9 +505,9 @@ impl Session<'_> {
                 Err(error) => tracing::warn!("cannot write the snapshot `{}`: {error}", path.display()),
             }
         }
-        let mut bytes = std::io::Cursor::new(Vec::new());
-        snapshot::write(&mut bytes, key, entries, linked, meta)?;
-        CodeGraph::from_bytes(bytes.into_inner()).context("the graph in memory")
+        let bytes = Mutex::new(Vec::new());
+        snapshot::write(&bytes, key, entries, linked, meta)?;
+        CodeGraph::from_bytes(bytes.into_inner().unwrap_or_else(PoisonError::into_inner)).context("the graph in memory")
     }
 
     /// Writes the manifest.
@@ -568,9 +568,7 @@ impl Session<'_> {
 fn write_snapshot(path: &Path, key: &[u8; 32], entries: &[FileEntry<'_>], linked: &link::Linked, meta: &Meta) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder)?;
-    let mut out = std::io::BufWriter::with_capacity(1 << 20, file);
-    snapshot::write(&mut out, key, entries, linked, meta)?;
-    let file = out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+    snapshot::write(file.as_file(), key, entries, linked, meta)?;
     file.persist(path)?;
     Ok(())
 }

@@ -101,13 +101,14 @@ pub fn link(files: &[FileInput<'_>], layout: &Layout) -> Linked {
         .collect();
     let mut links = Vec::with_capacity(files.len());
     let mut sum = digest::Sum::default();
-    let mut summary = Summary::default();
+    let mut totals = summary::Counts::default();
     for (block, digest, counts) in results {
         links.push(block);
         sum.add(&digest);
-        summary.add(counts);
+        totals.add(counts);
     }
-    summary.finish(&project, &links);
+    let mut summary = Summary::default();
+    summary.finish(&totals, &project, &links);
     let Project { table, base, .. } = project;
     Linked { modules: table.names, symbol_base: base, links, digest: sum.bytes(), summary }
 }
