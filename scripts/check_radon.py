@@ -25,6 +25,8 @@ except ImportError:
     sys.exit("error: no radon for this Python: `pip install radon==6.0.1`, or run scripts/test")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+# Radon tokenizes a long string again for each of its lines: larger files take it minutes.
+LINES_UP_TO = 100_000
 # Our field of a file record, and radon's name for the same.
 LINE_METRICS = {"lines": "loc", "source_lines": "sloc", "comment_lines": "comments", "blank_lines": "blank"}
 
@@ -66,6 +68,8 @@ def read(job: tuple[Path, str]) -> tuple[str, list[tuple[int, str, int, str]], d
             visitor = ComplexityVisitor(off=False)
             visitor.visit(node)
             functions.append((node.lineno, node.name, visitor.functions[0].complexity, explain(node)))
+    if len(source) > LINES_UP_TO:
+        return path, functions, {}
     try:
         raw = radon_lines(source.decode())
         lines = {name: getattr(raw, name) for name in LINE_METRICS.values()}

@@ -1,5 +1,6 @@
 //! The extractor's state, what opens and closes scopes, and the last steps once all statements are seen.
 
+use super::depth;
 use super::lines::Lines;
 use super::measures::{Frame, Seen};
 use crate::model::facts::{
@@ -39,14 +40,14 @@ struct Event {
     line: u32,
     start: u32,
     len: u32,
-    /// Next event of the same scope and name, in source order.
-    next: u32,
     /// In the first event of a scope and name: the last one.
     tail: u32,
     variable: bool,
+    /// In the first event of a name: the kind of its first `global` or `nonlocal` +1, 0 without any.
+    declared: u32,
+    /// In the first event of a name: bit 0 where an unknown value was bound, bit 1 where one was in a branch.
+    unknown: u32,
 }
-
-const END: u32 = u32::MAX;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scope {
@@ -119,7 +120,10 @@ impl Extractor {
     pub fn extract(&mut self, text: &str, parsed: &Parsed<ModModule>, info: TextInfo<'_>) -> Result<Vec<u8>, TooDeep> {
         self.clear(text.len());
         self.lines.index(text);
-        self.mark_tokens(parsed)?;
+        // The bound from the tokens is cheap and too high where operators of one node follow each other.
+        if self.mark_tokens(parsed) > MAX_DEPTH && depth::exceeds(parsed.syntax(), MAX_DEPTH) {
+            return Err(TooDeep);
+        }
         self.file_flags = info.flags;
         let mut pass = Pass { x: self, text };
         pass.module(&parsed.syntax().body);
@@ -161,7 +165,7 @@ impl Extractor {
     }
 
     /// One pass over the tokens: what each line holds, and an upper bound of the AST's depth.
-    fn mark_tokens(&mut self, parsed: &Parsed<ModModule>) -> Result<(), TooDeep> {
+    fn mark_tokens(&mut self, parsed: &Parsed<ModModule>) -> u32 {
         // Per open bracket: links since the last comma; their sum bounds the depth of an expression.
         let mut levels: smallvec::SmallVec<[u32; 32]> = smallvec::smallvec![0];
         let (mut depth, mut indent, mut deepest) = (0u32, 0u32, 0u32);
@@ -191,7 +195,7 @@ impl Extractor {
                         *level = 0;
                     }
                 }
-                TokenKind::Newline => {
+                TokenKind::Newline | TokenKind::Semi => {
                     levels.clear();
                     levels.push(0);
                     depth = 0;
@@ -211,7 +215,7 @@ impl Extractor {
             }
         }
         self.lines.sum();
-        if deepest > MAX_DEPTH { Err(TooDeep) } else { Ok(()) }
+        deepest
     }
 
     /// Opens a scope and makes it the current one; the caller restores the old one.
@@ -312,18 +316,13 @@ impl Extractor {
         let key = u64::from(scope) << 32 | u64::from(name);
         let row = self.events.len() as u32;
         let (head, new) = self.bound.insert(key, row);
+        let unknown = if kind == BindingKind::Value && target == 0 { 1 << u32::from(conditional != 0) } else { 0 };
         if !new {
-            // The same value again says nothing new, unless it is the last word.
-            let mut at = head;
-            while at != END {
-                let event = &self.events[at as usize];
-                if event.kind == kind_bits && event.target == target && (event.next == END || kind == BindingKind::Value && target == 0) {
-                    return;
-                }
-                at = event.next;
+            // The same value again says nothing new, unless another one came between; an unknown one never does.
+            let last = &self.events[self.events[head as usize].tail as usize];
+            if last.kind == kind_bits && last.target == target || self.events[head as usize].unknown & unknown != 0 {
+                return;
             }
-            let tail = self.events[head as usize].tail;
-            self.events[tail as usize].next = row;
             self.events[head as usize].tail = row;
         }
         self.declares |= matches!(kind, BindingKind::Global | BindingKind::Nonlocal);
@@ -336,10 +335,16 @@ impl Extractor {
             line,
             start: range.start().to_u32(),
             len: range.len().to_u32(),
-            next: END,
             tail: row,
             variable,
+            declared: 0,
+            unknown: 0,
         });
+        let first = &mut self.events[head as usize];
+        first.unknown |= unknown;
+        if matches!(kind, BindingKind::Global | BindingKind::Nonlocal) && first.declared == 0 {
+            first.declared = kind as u32 + 1;
+        }
     }
 
     fn errors(&mut self, text: &str, parsed: &Parsed<ModModule>, info: TextInfo<'_>) {
@@ -405,15 +410,7 @@ impl Extractor {
 
     /// The `global` or `nonlocal` that a scope says of a name.
     fn declared(&self, key: u64) -> Option<u32> {
-        let mut at = self.bound.get(key).unwrap_or(END);
-        while at != END {
-            let kind = self.events[at as usize].kind & !BINDING_CONDITIONAL;
-            if kind == BindingKind::Global as u32 || kind == BindingKind::Nonlocal as u32 {
-                return Some(kind);
-            }
-            at = self.events[at as usize].next;
-        }
-        None
+        self.bound.get(key).and_then(|head| self.events[head as usize].declared.checked_sub(1))
     }
 
     /// Writes Scopes and Bindings; makes the variables' symbols.
@@ -501,18 +498,13 @@ impl Extractor {
 
     /// Where `global` or `nonlocal` in `scope` moves the bindings of `name`; `scope` itself without them.
     fn declared_in(&self, scope: u32, name: u32) -> u32 {
-        let mut at = self.bound.get(u64::from(scope) << 32 | u64::from(name)).unwrap_or(END);
-        while at != END {
-            let event = &self.events[at as usize];
-            let kind = event.kind & !BINDING_CONDITIONAL;
-            if kind == BindingKind::Global as u32 {
-                return 0;
-            }
-            if kind == BindingKind::Nonlocal as u32 {
+        match self.declared(u64::from(scope) << 32 | u64::from(name)) {
+            Some(kind) if kind == BindingKind::Global as u32 => return 0,
+            Some(_) => {
                 let parent = self.scopes[scope as usize].parent;
                 return self.function_scope(parent, name).unwrap_or(scope);
             }
-            at = event.next;
+            None => {}
         }
         scope
     }

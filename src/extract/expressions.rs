@@ -1,7 +1,7 @@
 //! Expressions: access paths, call sites, lambdas, comprehensions.
 
-use super::builder::{Pass, Value};
-use crate::model::facts::{BindingKind, ImportKind, RefKind, ScopeKind, SymbolKind, call_flag, col, ref_flag};
+use super::builder::{Pass, Scope, Value};
+use crate::model::facts::{BindingKind, ImportKind, RefKind, ScopeKind, SymbolKind, call_flag, col, ref_flag, symbol_flag};
 use ruff_python_ast::{self as ast, Expr, InterpolatedStringElement};
 use ruff_text_size::Ranged;
 
@@ -86,7 +86,15 @@ impl Pass<'_> {
             Expr::Named(named) => {
                 let value = self.read(&named.value);
                 let bound = self.x.value_ref(value, named.value.start().to_u32());
+                // In a comprehension it binds in the scope around it (PEP 572).
+                let scope = self.x.scope;
+                while let Scope { kind: ScopeKind::Comprehension, parent, .. } = self.x.scopes[self.x.scope as usize]
+                    && parent != 0
+                {
+                    self.x.scope = parent - 1;
+                }
                 self.bind_target(&named.target, bound);
+                self.x.scope = scope;
                 value
             }
             Expr::Starred(starred) => {
@@ -97,11 +105,11 @@ impl Pass<'_> {
             Expr::If(node) => {
                 self.x.decide(1);
                 self.x.think(1, true);
-                self.x.deeper();
+                self.x.weigh(1);
                 self.read(&node.body);
                 self.read(&node.test);
                 self.read(&node.orelse);
-                self.x.shallower();
+                self.x.weigh(-1);
                 Value::None
             }
             Expr::Lambda(lambda) => self.lambda(lambda),
@@ -254,11 +262,17 @@ impl Pass<'_> {
                 "__import__" => self.literal_import(arguments, start),
                 _ => {
                     let id = self.x.out.column(col::REF_NAME)[row as usize];
-                    self.x.called(id);
+                    self.x.called(0, id);
                 }
             },
             Expr::Attribute(attribute) if attribute.attr.id.as_str() == "import_module" => self.literal_import(arguments, start),
-            Expr::Attribute(attribute) => self.all_method(attribute, arguments),
+            Expr::Attribute(attribute) => {
+                if let Expr::Name(base) = &*attribute.value {
+                    let (base, name) = (self.x.names.add(&base.id), self.x.names.add(&attribute.attr.id));
+                    self.x.called(base, name);
+                }
+                self.all_method(attribute, arguments);
+            }
             _ => {}
         }
         self.arguments(arguments);
@@ -282,10 +296,12 @@ impl Pass<'_> {
     fn super_call(&mut self, arguments: &ast::Arguments, start: u32) -> Value {
         match arguments.args.first() {
             None => Value::Super(0),
-            Some(class) => {
+            // Visited again with the other arguments, so what it calls must not count here.
+            Some(class) if is_path(class) => {
                 let value = self.expr(class);
                 Value::Super(self.x.value_ref(value, start))
             }
+            Some(_) => Value::None,
         }
     }
 
@@ -327,9 +343,9 @@ impl Pass<'_> {
         if let Some(parameters) = &lambda.parameters {
             self.bind_parameters(sym, parameters);
         }
-        self.x.deeper();
+        self.x.weigh(1);
         self.read(&lambda.body);
-        self.x.shallower();
+        self.x.weigh(-1);
         (self.x.scope, self.x.symbol, self.x.conditional) = (scope, symbol, conditional);
         // The lambda as a value: a name that nothing else can have.
         let name = self.x.names.add(&format!("<lambda@{sym}>"));
@@ -360,7 +376,13 @@ impl Pass<'_> {
     }
 
     fn generator(&mut self) {
-        if let Some(frame) = self.x.frames.last_mut() {
+        let mut scope = self.x.scopes[self.x.scope as usize];
+        while scope.kind == ScopeKind::Comprehension && scope.parent != 0 {
+            scope = self.x.scopes[scope.parent as usize - 1];
+        }
+        if scope.kind == ScopeKind::Lambda {
+            self.x.out.column_mut(col::SYM_FLAGS)[scope.sym as usize] |= symbol_flag::GENERATOR;
+        } else if let Some(frame) = self.x.frames.last_mut() {
             frame.generator = true;
         }
     }
@@ -370,7 +392,6 @@ impl Pass<'_> {
         match target {
             Expr::Name(name) => {
                 let id = self.x.names.add(&name.id);
-                // A walrus in a comprehension binds outside; a comprehension's own target within.
                 let line = self.x.lines.line(name.range.start().to_u32());
                 self.x.bind(self.x.scope, id, BindingKind::Value, value, name.range, line);
             }
@@ -407,4 +428,12 @@ impl Pass<'_> {
         let line = self.x.lines.line(attribute.range.start().to_u32());
         self.x.bind(scope, name, BindingKind::Value, value, attribute.range, line);
     }
+}
+
+/// A name or attributes of one: visiting it twice gives no row twice.
+pub(super) fn is_path(mut expr: &Expr) -> bool {
+    while let Expr::Attribute(attribute) = expr {
+        expr = &attribute.value;
+    }
+    expr.is_name_expr()
 }

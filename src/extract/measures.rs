@@ -25,11 +25,15 @@ pub(super) struct Frame {
     pub(super) body: Body,
     pub(super) complexity: u32,
     pub(super) cognitive: u32,
-    pub(super) depth: u32,
-    pub(super) deepest: u32,
+    /// Blocks we stand in, and the most of them.
+    depth: u32,
+    deepest: u32,
+    /// Structures around us that make one more of them harder to follow.
+    weight: u32,
     pub(super) generator: bool,
     /// String of the function's name, for recursion; 0 otherwise.
     pub(super) own_name: u32,
+    pub(super) method: bool,
     recursive: bool,
     /// String of the first parameter of a method, and the scope of its class.
     pub(super) self_name: u32,
@@ -49,8 +53,10 @@ impl Frame {
             cognitive: 0,
             depth: 0,
             deepest: 0,
+            weight: 0,
             generator: false,
             own_name: 0,
+            method: false,
             recursive: false,
             self_name: 0,
             class_scope: 0,
@@ -133,34 +139,57 @@ impl Extractor {
         if self.uncounted == 0
             && let Some(frame) = self.frames.last_mut()
         {
-            frame.cognitive += points + if nested { frame.depth } else { 0 };
+            frame.cognitive += points + if nested { frame.weight } else { 0 };
         }
     }
 
-    /// Enters a control structure.
+    /// Enters the block of a branch, a loop or a handler.
     #[inline]
     pub(super) fn deeper(&mut self) {
+        self.weigh(1);
+        self.indent();
+    }
+
+    /// Leaves what [`Self::deeper`] entered.
+    #[inline]
+    pub(super) fn shallower(&mut self) {
+        self.weigh(-1);
+        self.dedent();
+    }
+
+    /// Enters a block that is no harder to follow than what is around it: of `with` and `try`.
+    #[inline]
+    pub(super) fn indent(&mut self) {
         if let Some(frame) = self.frames.last_mut() {
             frame.depth += 1;
             frame.deepest = frame.deepest.max(frame.depth);
         }
     }
 
-    /// Leaves a control structure.
+    /// Leaves what [`Self::indent`] entered.
     #[inline]
-    pub(super) fn shallower(&mut self) {
+    pub(super) fn dedent(&mut self) {
         if let Some(frame) = self.frames.last_mut() {
             frame.depth -= 1;
         }
     }
 
-    /// A call of `name`: recursion counts once.
+    /// Enters (1) or leaves (-1) what is harder to follow and no block: a lambda, a conditional expression.
     #[inline]
-    pub(super) fn called(&mut self, name: u32) {
+    pub(super) fn weigh(&mut self, change: i32) {
+        if let Some(frame) = self.frames.last_mut() {
+            frame.weight = frame.weight.wrapping_add_signed(change);
+        }
+    }
+
+    /// A call of `name`, or of it as an attribute of `base` (0 without): recursion counts once.
+    #[inline]
+    pub(super) fn called(&mut self, base: u32, name: u32) {
         if let Some(frame) = self.frames.last_mut()
             && frame.own_name == name
             && name != 0
             && !frame.recursive
+            && (if frame.method { base == frame.self_name && base != 0 } else { base == 0 })
         {
             frame.recursive = true;
             frame.cognitive += 1;

@@ -1,6 +1,7 @@
 //! AST to facts: a pure function of the text, with no I/O and no knowledge of other files.
 
 mod builder;
+mod depth;
 mod expressions;
 mod lines;
 mod measures;

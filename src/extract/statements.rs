@@ -1,6 +1,7 @@
 //! Statements: definitions, bindings, imports, control structures.
 
 use super::builder::{Pass, Value};
+use super::expressions::is_path;
 use super::measures::{Body, Frame};
 use crate::model::facts::{
     BindingKind, ImportKind, ParamKind, ScopeKind, SymbolKind, col, file_flag, import_flag, ref_flag, symbol_flag,
@@ -36,6 +37,9 @@ impl Pass<'_> {
                 self.x.operator(node.op as u32, 1);
                 self.x.operand(self.text, &node.target);
                 self.x.operand(self.text, &node.value);
+                if node.target.is_name_expr() {
+                    self.read(&node.target);
+                }
                 self.bind_target(&node.target, 0);
                 self.read(&node.value);
                 if self.is_module_all(&node.target) {
@@ -72,9 +76,9 @@ impl Pass<'_> {
                         self.bind_target(target, 0);
                     }
                 }
-                self.x.deeper();
+                self.x.indent();
                 self.block(&node.body);
-                self.x.shallower();
+                self.x.dedent();
             }
             Stmt::Try(node) => self.try_(node),
             Stmt::Match(node) => self.match_(node),
@@ -87,10 +91,13 @@ impl Pass<'_> {
             }
             Stmt::Assert(node) => {
                 self.x.decide(1);
-                self.x.uncounted += 1;
+                // What it asserts does not count further.
+                let complexity = self.x.frames.last().map(|frame| frame.complexity);
                 self.read(&node.test);
                 self.read_opt(node.msg.as_deref());
-                self.x.uncounted -= 1;
+                if let (Some(frame), Some(complexity)) = (self.x.frames.last_mut(), complexity) {
+                    frame.complexity = complexity;
+                }
             }
             Stmt::Import(node) => {
                 for alias in &node.names {
@@ -308,6 +315,7 @@ impl Pass<'_> {
         self.bind_parameters(sym, &node.parameters);
         let mut frame = Frame::new(Body::Function);
         frame.own_name = name;
+        frame.method = in_class.is_some();
         if let Some(class_scope) = in_class {
             let first = node.parameters.posonlyargs.first().or(node.parameters.args.first());
             if let Some(first) = first
@@ -463,9 +471,9 @@ impl Pass<'_> {
             handler.type_.as_deref().is_none_or(catches_import_error)
         });
         self.x.optional += u32::from(optional);
-        self.x.deeper();
+        self.x.indent();
         self.branch(&node.body);
-        self.x.shallower();
+        self.x.dedent();
         for handler in &node.handlers {
             let ast::ExceptHandler::ExceptHandler(handler) = handler;
             self.x.think(1, true);
@@ -489,10 +497,10 @@ impl Pass<'_> {
             self.x.shallower();
         }
         self.x.optional -= u32::from(optional);
-        self.x.deeper();
+        self.x.indent();
         self.branch(&node.orelse);
-        self.x.shallower();
         self.block(&node.finalbody);
+        self.x.dedent();
     }
 
     fn exception(&mut self, value: Value, start: u32, caught: u32) {
@@ -642,7 +650,7 @@ impl Pass<'_> {
                 self.exports(&node.left);
                 self.exports(&node.right);
             }
-            Expr::Attribute(attribute) if attribute.attr.id.as_str() == "__all__" => {
+            Expr::Attribute(attribute) if attribute.attr.id.as_str() == "__all__" && is_path(value) => {
                 let module = self.expr(&attribute.value);
                 let row = self.x.to_ref(module, attribute.range.start().to_u32());
                 self.x.out.push(col::EXP_NAME, 0);

@@ -3,6 +3,7 @@
 //! Knows no path: what comes out is a function of the bytes and the kind of file.
 
 pub mod decode;
+mod nesting;
 mod whole;
 
 pub use whole::{Outcome, Scratch};

@@ -1,6 +1,6 @@
 //! A whole file at once.
 
-use super::decode;
+use super::{decode, nesting};
 use crate::extract::{Extractor, TextInfo};
 use crate::model::facts::file_flag;
 use ruff_python_ast::PySourceType;
@@ -29,6 +29,9 @@ impl Scratch {
             flags |= file_flag::LOSSY;
         }
         let text = &*decoded.text;
+        if nesting::is_hopeless(text.as_bytes()) {
+            return Outcome::TooDeep;
+        }
         let source_type = if stub { PySourceType::Stub } else { PySourceType::Python };
         let parsed = ruff_python_parser::parse_unchecked_source(text, source_type);
         let info = TextInfo {
