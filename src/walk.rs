@@ -76,11 +76,15 @@ const COARSE_NS: i64 = 2_500_000_000;
 /// What to leave out and how many threads to use.
 #[derive(Clone, Debug)]
 pub struct WalkOptions {
-    /// Globs in gitignore syntax, relative to the root. `!glob` keeps what a gitignore file leaves out.
+    /// Globs in gitignore syntax, relative to the root or a folder above it. `!glob` keeps what a gitignore file leaves out.
     pub exclude: Vec<String>,
-    /// Globs in gitignore syntax, relative to the root; where there are any, only files that match one are
+    /// Globs in gitignore syntax, likewise; where there are any, only files that match one are
     /// sources.
     pub include: Vec<String>,
+    /// Where the root lies in the folder that `exclude` is relative to; empty where that is the root.
+    pub exclude_at: PathBuf,
+    /// The same for `include`.
+    pub include_at: PathBuf,
     /// Whether `.gitignore` and `.git/info/exclude` count.
     pub respect_gitignore: bool,
     /// Upper bound of threads; 0 means the processors there are.
@@ -89,7 +93,14 @@ pub struct WalkOptions {
 
 impl Default for WalkOptions {
     fn default() -> Self {
-        Self { exclude: Vec::new(), include: Vec::new(), respect_gitignore: true, threads: 0 }
+        Self {
+            exclude: Vec::new(),
+            include: Vec::new(),
+            exclude_at: PathBuf::new(),
+            include_at: PathBuf::new(),
+            respect_gitignore: true,
+            threads: 0,
+        }
     }
 }
 

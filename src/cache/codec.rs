@@ -9,7 +9,7 @@ use zstd::bulk;
 pub(crate) const FLAG_PLAIN: u32 = 1;
 
 /// Level used unless told otherwise: on Python sources level -5 was 1.25 times as fast and stored 1.5 times as much.
-pub const DEFAULT_LEVEL: i32 = 1;
+pub const DEFAULT_LEVEL: i32 = -3;
 
 /// Compresses records, one after the other; one for each worker.
 pub struct Compressor {

@@ -241,7 +241,8 @@ impl Cache {
         }
     }
 
-    fn warn_corrupt(&self, path: &Path, error: &dyn std::fmt::Display) {
+    /// Counts a damaged file of the cache and warns of it.
+    pub(crate) fn warn_corrupt(&self, path: &Path, error: &dyn std::fmt::Display) {
         add(&self.counters.corrupt, 1);
         self.warn(CacheWarning::Corrupt { path: path.to_path_buf(), message: error.to_string() });
     }

@@ -26,6 +26,8 @@ pub struct Request<'a> {
     pub observer: Arc<dyn ProgressObserver>,
     /// Asks the run to stop; it then fails with [`Interrupted`](crate::engine::progress::Interrupted).
     pub interrupt: Interrupt,
+    /// Whether [`Analysis::report`] is the only view that will be asked for.
+    pub report_only: bool,
 }
 
 /// Which graph.
@@ -132,6 +134,7 @@ impl Host for Engine {
             .paths(request.paths.iter().cloned())
             .observer(Arc::clone(&request.observer))
             .interrupt(request.interrupt.clone())
+            .totals_only(request.report_only)
             .run()?;
         Ok(Box::new(run))
     }

@@ -25,10 +25,16 @@ impl FactsCodec for Codec {
 
 /// Does what was asked.
 pub(super) fn answer(config: &Config, request: CacheRequest<'_>) -> anyhow::Result<Answer> {
-    anyhow::ensure!(config.cache_enabled(), "the cache is switched off; drop `--no-cache` or PARSER_CACHE_ENABLED=false");
+    anyhow::ensure!(
+        config.cache_enabled(),
+        "the cache is switched off; drop `--no-cache` or PARSER_CACHE_ENABLED=false"
+    );
     let exists = config.cache_dir().join("CACHEDIR.TAG").exists();
     if !exists && !matches!(request, CacheRequest::Import(_)) {
-        anyhow::bail!("there is no cache at `{}`; run `pydebug analyze` first or name it with `--cache-dir`", config.cache_dir().display());
+        anyhow::bail!(
+            "there is no cache at `{}`; run `pydebug analyze` first or name it with `--cache-dir`",
+            config.cache_dir().display()
+        );
     }
     let cache = open_cache(config);
     let mut found = false;
@@ -50,7 +56,11 @@ pub(super) fn answer(config: &Config, request: CacheRequest<'_>) -> anyhow::Resu
         }
         CacheRequest::Verify => {
             let report = cache.verify();
-            let damaged: Vec<String> = report.damaged.iter().map(|(path, message)| format!("{}: {message}", path.display())).collect();
+            let damaged: Vec<String> = report
+                .damaged
+                .iter()
+                .map(|(path, message)| format!("{}: {message}", path.display()))
+                .collect();
             found = !damaged.is_empty();
             vec![
                 ("packs", report.packs.into()),
@@ -63,11 +73,19 @@ pub(super) fn answer(config: &Config, request: CacheRequest<'_>) -> anyhow::Resu
         }
         CacheRequest::Export(out) => {
             let report = cache.export(out, &Codec)?;
-            vec![("records", report.records.into()), ("skipped", report.skipped.into()), ("json_bytes", report.json_bytes.into())]
+            vec![
+                ("records", report.records.into()),
+                ("skipped", report.skipped.into()),
+                ("json_bytes", report.json_bytes.into()),
+            ]
         }
         CacheRequest::Import(input) => {
             let report = cache.import(input, &Codec, PortableLimits::default())?;
-            vec![("records", report.records.into()), ("skipped", report.skipped.into()), ("json_bytes", report.json_bytes.into())]
+            vec![
+                ("records", report.records.into()),
+                ("skipped", report.skipped.into()),
+                ("json_bytes", report.json_bytes.into()),
+            ]
         }
         CacheRequest::Show(file) => show(&cache, file)?,
     };
@@ -100,10 +118,16 @@ fn show(cache: &Cache, file: &Path) -> anyhow::Result<Vec<(&'static str, Value)>
     let path = file.canonicalize().with_context(|| format!("cannot find `{}`", file.display()))?;
     let entries = cache.show(&path);
     let entry = entries.first().with_context(|| {
-        format!("the cache knows nothing of `{}`; analyze its tree first, or name the root as the last argument", file.display())
+        format!(
+            "the cache knows nothing of `{}`; analyze its tree first, or name the root as the last argument",
+            file.display()
+        )
     })?;
     let facts = entry.record.as_ref().and_then(|record| Facts::open(&record.raw));
-    let time = |seconds: u64| jiff::Timestamp::from_second(i64::try_from(seconds).unwrap_or(0)).map_or(Value::Null, |time| time.to_string().into());
+    let time = |seconds: u64| {
+        jiff::Timestamp::from_second(i64::try_from(seconds).unwrap_or(0))
+            .map_or(Value::Null, |time| time.to_string().into())
+    };
     let day = time(u64::from(entry.accessed_day) * 86_400);
     Ok(vec![
         ("file_path", entry.path.clone().into()),

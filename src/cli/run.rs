@@ -199,12 +199,19 @@ impl Session<'_, '_> {
     }
 
     fn request<'r>(&self, config: &'r Config, paths: &'r [PathBuf], mode: ProgressMode) -> Request<'r> {
-        Request { config, paths, observer: self.observer(mode), interrupt: self.interrupt.clone() }
+        Request {
+            config,
+            paths,
+            observer: self.observer(mode),
+            interrupt: self.interrupt.clone(),
+            report_only: false,
+        }
     }
 
     fn analyze(&mut self, args: &AnalyzeArgs) -> anyhow::Result<Outcome> {
         let config = self.settle(&args.paths, &args.settings)?;
-        let request = self.request(&config, &args.paths, args.progress);
+        let report_only = args.output_format != OutputFormat::Jsonl;
+        let request = Request { report_only, ..self.request(&config, &args.paths, args.progress) };
         let analysis = self.host.analyze(&request);
         // The bar is gone before anything is printed.
         request.observer.finish();
@@ -334,6 +341,13 @@ impl Session<'_, '_> {
                 let shown = match value {
                     Value::String(text) => escape(text).into_owned(),
                     Value::Number(number) if number.is_u64() => text::thousands(number.as_u64().unwrap_or(0)),
+                    Value::Bool(yes) => if *yes { "yes" } else { "no" }.to_owned(),
+                    Value::Array(items) if items.is_empty() => "none".to_owned(),
+                    Value::Array(items) => {
+                        let lines: Vec<_> =
+                            items.iter().map(|item| escape(item.as_str().unwrap_or_default())).collect();
+                        lines.join(&format!("\n{:width$}  ", ""))
+                    }
                     other => escape(&other.to_string()).into_owned(),
                 };
                 writeln!(out, "{:<width$}  {shown}", name.replace('_', " "))?;

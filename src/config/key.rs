@@ -19,7 +19,6 @@ pub enum Key {
     Project,
     SourceRoots,
     RespectGitignore,
-    Calls,
 }
 
 /// A row of the table.
@@ -76,7 +75,7 @@ const TABLE: [Spec; Key::COUNT] = [
         Key::MaxMemory,
         "max-memory-mb",
         Some("PARSER_MAX_MEMORY_MB"),
-        "memory budget, auto = from the machine; checked and recorded, not enforced yet",
+        "memory budget; auto = from the machine; no effect yet beyond bounding the two settings below",
     ),
     spec(
         Key::ChunkSize,
@@ -94,7 +93,7 @@ const TABLE: [Spec; Key::COUNT] = [
         Key::GcThreshold,
         "gc-threshold",
         Some("PARSER_GC_THRESHOLD"),
-        "files after which a worker drops its scratch memory; no effect yet",
+        "files after which a worker drops its scratch memory",
     ),
     spec(
         Key::Include,
@@ -116,12 +115,11 @@ const TABLE: [Spec; Key::COUNT] = [
         "folders whose children are top-level modules; none = found by layout",
     ),
     spec(Key::RespectGitignore, "respect-gitignore", None, "whether files that git ignores are left out"),
-    spec(Key::Calls, "calls", None, "whether call sites are resolved to edges"),
 ];
 
 impl Key {
     /// How many settings there are.
-    pub const COUNT: usize = Key::Calls as usize + 1;
+    pub const COUNT: usize = Key::RespectGitignore as usize + 1;
 
     /// Every setting, in the order of `pydebug config`.
     pub fn all() -> impl Iterator<Item = Self> {

@@ -122,7 +122,6 @@ struct Values {
     project: String,
     source_roots: Vec<PathBuf>,
     respect_gitignore: bool,
-    calls: bool,
 }
 
 impl Values {
@@ -143,7 +142,6 @@ impl Values {
             project: UNNAMED.to_owned(),
             source_roots: Vec::new(),
             respect_gitignore: true,
-            calls: true,
         };
         match preset {
             Preset::Standard => base,
@@ -192,7 +190,6 @@ impl Values {
                 self.source_roots = raw.list()?.iter().map(|root| below(base, root)).collect();
             }
             Key::RespectGitignore => self.respect_gitignore = raw.bool()?,
-            Key::Calls => self.calls = raw.bool()?,
         }
         Ok(())
     }
@@ -331,12 +328,6 @@ impl Config {
         self.values.respect_gitignore
     }
 
-    /// Whether call sites are resolved to edges.
-    #[must_use]
-    pub fn calls(&self) -> bool {
-        self.values.calls
-    }
-
     /// Where a value came from.
     #[must_use]
     pub fn origin(&self, key: Key) -> &Origin {
@@ -367,7 +358,6 @@ impl Config {
             Key::Project => values.project.clone().into(),
             Key::SourceRoots => values.source_roots.iter().map(|root| root.to_string_lossy()).collect(),
             Key::RespectGitignore => values.respect_gitignore.into(),
-            Key::Calls => values.calls.into(),
         }
     }
 

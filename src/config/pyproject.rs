@@ -233,7 +233,10 @@ mod tests {
     fn messages() {
         for (text, expected) in [
             ("", "None []"),
-            ("[project]\nname = 'p'\n[tool.pydebug]\ncalls = false\n", "Some(\"p\") [Bool(false)]"),
+            (
+                "[project]\nname = 'p'\n[tool.pydebug]\nrespect-gitignore = false\n",
+                "Some(\"p\") [Bool(false)]",
+            ),
             ("[project]\nname = \"a\\u0007\"\n", "None []"),
             (
                 "[tool.pydebug]\n\nmax_workers = 3\n",

@@ -9,12 +9,12 @@ use crate::model::facts::{self, EXTRACTOR_VERSION};
 use crate::model::metrics::{ProcessingMetrics, Tally};
 use crate::report::data::Phases;
 use crate::store::snapshot::{self, FileEntry, Meta};
-use crate::store::{CodeGraph, FileStatus};
+use crate::store::{CodeGraph, FileStatus, GraphFile};
 use crate::walk::{self, WalkOptions, Walked};
 use anyhow::Context as _;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Analyzes a tree: walks it, asks the cache, parses what changed, links, and keeps the graph.
@@ -23,6 +23,7 @@ pub struct Analyzer {
     paths: Vec<PathBuf>,
     observer: Arc<dyn ProgressObserver>,
     interrupt: Interrupt,
+    totals_only: bool,
 }
 
 /// A finished run.
@@ -83,6 +84,7 @@ struct Session<'a> {
     id: ManifestId,
     tracker: ProgressTracker,
     interrupt: &'a Interrupt,
+    totals_only: bool,
     phases: Phases,
     started: Instant,
 }
@@ -91,7 +93,7 @@ impl Analyzer {
     /// Analyzes the root of `config`.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, paths: Vec::new(), observer: Arc::new(NullObserver), interrupt: Interrupt::default() }
+        Self { config, paths: Vec::new(), observer: Arc::new(NullObserver), interrupt: Interrupt::default(), totals_only: false }
     }
 
     /// Analyzes these files and folders below the root instead of all of it.
@@ -115,6 +117,14 @@ impl Analyzer {
         self
     }
 
+    /// Promises that of the graph only totals, files and syntax errors are read. A run in which nothing changed then
+    /// does without looking for damage in the rest of the snapshot.
+    #[must_use]
+    pub fn totals_only(mut self, totals_only: bool) -> Self {
+        self.totals_only = totals_only;
+        self
+    }
+
     /// Runs.
     ///
     /// # Errors
@@ -133,6 +143,7 @@ impl Analyzer {
             id,
             tracker,
             interrupt: &self.interrupt,
+            totals_only: self.totals_only,
             phases: Phases::default(),
             started,
         };
@@ -158,6 +169,8 @@ pub(crate) fn walk_options(config: &Config) -> WalkOptions {
     WalkOptions {
         exclude: config.exclude().globs.clone(),
         include: config.include().globs.clone(),
+        exclude_at: config.root().strip_prefix(&config.exclude().base).unwrap_or(Path::new("")).to_owned(),
+        include_at: config.root().strip_prefix(&config.include().base).unwrap_or(Path::new("")).to_owned(),
         respect_gitignore: config.respect_gitignore(),
         threads: config.max_workers().count().get(),
     }
@@ -269,7 +282,7 @@ impl Session<'_> {
         self.cache.snapshots(&self.id).into_iter().find_map(|(_, path)| match CodeGraph::open(&path) {
             Ok(graph) => Some(graph),
             Err(error) => {
-                tracing::warn!("`{}` {error}; it is rebuilt", path.display());
+                self.cache.warn_corrupt(&path, &error);
                 None
             }
         })
@@ -288,7 +301,17 @@ impl Session<'_> {
         for problem in &walked.problems {
             key.problem(&problem.path, &problem.reason.to_string());
         }
-        key.finish() == graph.key()
+        key.finish() == graph.key() && self.is_sound(graph)
+    }
+
+    /// True where everything that will be read of the snapshot is whole.
+    fn is_sound(&self, graph: &CodeGraph) -> bool {
+        let read = |file: &GraphFile<'_>| file.status() != FileStatus::Skipped && (file.has_errors() || !self.totals_only);
+        let sound = graph.files().filter(read).all(|file| file.facts_bytes().is_some());
+        if !sound && let Some((_, path)) = self.cache.snapshots(&self.id).first() {
+            self.cache.warn_corrupt(path, &"has a damaged block");
+        }
+        sound
     }
 
     /// Notes the day of use, once a day.
@@ -458,7 +481,7 @@ impl Session<'_> {
             skipped.push((problem.path.clone(), reason));
         }
         let meta = Meta { project: layout.project.clone(), summary: linked.summary.clone(), skipped };
-        let graph = self.keep(&key.finish(), &entries, &linked, &meta);
+        let graph = pool.install(|| self.keep(&key.finish(), &entries, &linked, &meta));
         self.tracker.end();
         self.phases.add(Phase::Store, started.elapsed().as_secs_f64());
         graph
@@ -479,9 +502,9 @@ impl Session<'_> {
                 Err(error) => tracing::warn!("cannot write the snapshot `{}`: {error}", path.display()),
             }
         }
-        let mut bytes = std::io::Cursor::new(Vec::new());
-        snapshot::write(&mut bytes, key, entries, linked, meta)?;
-        CodeGraph::from_bytes(bytes.into_inner()).context("the graph in memory")
+        let bytes = Mutex::new(Vec::new());
+        snapshot::write(&bytes, key, entries, linked, meta)?;
+        CodeGraph::from_bytes(bytes.into_inner().unwrap_or_else(PoisonError::into_inner)).context("the graph in memory")
     }
 
     /// Writes the manifest.
@@ -542,9 +565,7 @@ impl Session<'_> {
 fn write_snapshot(path: &Path, key: &[u8; 32], entries: &[FileEntry<'_>], linked: &link::Linked, meta: &Meta) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder)?;
-    let mut out = std::io::BufWriter::with_capacity(1 << 20, file);
-    snapshot::write(&mut out, key, entries, linked, meta)?;
-    let file = out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+    snapshot::write(file.as_file(), key, entries, linked, meta)?;
     file.persist(path)?;
     Ok(())
 }

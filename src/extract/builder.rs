@@ -4,7 +4,7 @@ use super::depth;
 use super::lines::Lines;
 use super::measures::{Frame, Seen};
 use crate::model::facts::{
-    BINDING_CONDITIONAL, BindingKind, FactsBuilder, RefKind, ScopeKind, SymbolKind, col, file_flag, ref_flag, symbol_flag,
+    BINDING_CONDITIONAL, BINDING_LAST, BindingKind, FactsBuilder, RefKind, ScopeKind, SymbolKind, col, file_flag, ref_flag, symbol_flag,
 };
 use crate::model::name::{Names, PairMap};
 use ruff_python_ast::token::TokenKind;
@@ -43,6 +43,8 @@ struct Event {
     line: u32,
     start: u32,
     len: u32,
+    /// In the first event of a scope and name: the last one.
+    tail: u32,
     variable: bool,
     /// In the first event of a name: the kind of its first `global` or `nonlocal` +1, 0 without any.
     declared: u32,
@@ -82,8 +84,10 @@ pub struct Extractor {
     pub(super) lines: Lines,
     refs: PairMap,
     bound: PairMap,
-    /// Last event of each (scope, name); the first one is in `bound`.
-    tails: PairMap,
+    /// First row in Bindings of each (scope, name).
+    rows: PairMap,
+    /// The file has `global` or `nonlocal`.
+    declares: bool,
     events: Vec<Event>,
     pub(super) scopes: Vec<Scope>,
     pub(super) frames: Vec<Frame>,
@@ -98,6 +102,10 @@ pub struct Extractor {
     pub(super) uncounted: u32,
     pub(super) file_flags: u32,
     ordinals: PairMap,
+    /// For each scope: end of its events in `order`, once they are sorted.
+    firsts: Vec<u32>,
+    /// Hash of the name, name and event, sorted by scope.
+    order: Vec<(u32, u32, u32)>,
 }
 
 /// One pass over one file.
@@ -113,7 +121,7 @@ impl Extractor {
     /// [`TooDeep`] where visiting (or dropping) the AST could overflow the stack: the caller must
     /// forget it.
     pub fn extract(&mut self, text: &str, parsed: &Parsed<ModModule>, info: TextInfo<'_>) -> Result<Vec<u8>, TooDeep> {
-        self.clear();
+        self.clear(text.len());
         self.lines.index(text);
         // The bound from the tokens is cheap and too high where operators of one node follow each other.
         if self.mark_tokens(parsed) > MAX_DEPTH && depth::exceeds(parsed.syntax(), MAX_DEPTH) {
@@ -123,8 +131,8 @@ impl Extractor {
         let mut pass = Pass { x: self, text };
         pass.module(&parsed.syntax().body);
         self.errors(text, parsed, info);
-        self.resolve_names();
         self.finish_bindings();
+        self.resolve_names();
         self.finish_ordinals();
         let encoding = self.names.add(info.encoding);
         let doc = self.out.column(col::BODY_DOC).last().copied().unwrap_or(0);
@@ -139,12 +147,14 @@ impl Extractor {
         Ok(self.out.finish())
     }
 
-    fn clear(&mut self) {
+    fn clear(&mut self, bytes: usize) {
         self.out.clear();
         self.names.clear();
-        for map in [&mut self.refs, &mut self.bound, &mut self.tails, &mut self.ordinals] {
-            map.clear();
+        // About one path in 40 bytes, a binding in 80, a definition in 300.
+        for (map, share) in [(&mut self.refs, 20), (&mut self.bound, 40), (&mut self.rows, 40), (&mut self.ordinals, 200)] {
+            map.clear(bytes / share);
         }
+        self.declares = false;
         self.events.clear();
         self.scopes.clear();
         self.frames.clear();
@@ -312,12 +322,13 @@ impl Extractor {
         let unknown = if kind == BindingKind::Value && target == 0 { 1 << u32::from(conditional != 0) } else { 0 };
         if !new {
             // The same value again says nothing new, unless another one came between; an unknown one never does.
-            let last = &self.events[self.tails.get(key).unwrap_or(head) as usize];
+            let last = &self.events[self.events[head as usize].tail as usize];
             if last.kind == kind_bits && last.target == target || self.events[head as usize].unknown & unknown != 0 {
                 return;
             }
+            self.events[head as usize].tail = row;
         }
-        self.tails.set(key, row);
+        self.declares |= matches!(kind, BindingKind::Global | BindingKind::Nonlocal);
         let variable = matches!(kind, BindingKind::Value | BindingKind::Annotation);
         self.events.push(Event {
             scope,
@@ -327,6 +338,7 @@ impl Extractor {
             line,
             start: range.start().to_u32(),
             len: range.len().to_u32(),
+            tail: row,
             variable,
             declared: 0,
             unknown: 0,
@@ -380,18 +392,23 @@ impl Extractor {
         }
     }
 
-    /// The scope in which `name`, used in `scope`, is bound, +1; 0 where no scope of the file binds it.
+    /// The first binding of `name` as seen from `scope`, +1; 0 where no scope of the file binds it.
     fn binder(&self, scope: u32, name: u32) -> u32 {
         let mut at = scope + 1;
         let mut seen_function = false;
         while at != 0 {
             let here = &self.scopes[at as usize - 1];
             let skip = seen_function && here.kind == ScopeKind::Class || here.kind == ScopeKind::Instance;
-            if !skip && let Some(head) = self.bound.get(u64::from(at - 1) << 32 | u64::from(name)) {
-                match self.events[head as usize].declared.checked_sub(1) {
-                    None => return at,
-                    Some(kind) if kind == BindingKind::Global as u32 => return 1,
-                    Some(_) => {}
+            if !skip {
+                let key = u64::from(at - 1) << 32 | u64::from(name);
+                if self.declares
+                    && let Some(kind) = self.declared(key)
+                {
+                    if kind == BindingKind::Global as u32 {
+                        return self.rows.get(u64::from(name)).map_or(0, |row| row + 1);
+                    }
+                } else if let Some(row) = self.rows.get(key) {
+                    return row + 1;
                 }
             }
             seen_function |= matches!(here.kind, ScopeKind::Function | ScopeKind::Lambda | ScopeKind::Comprehension);
@@ -400,26 +417,50 @@ impl Extractor {
         0
     }
 
+    /// The `global` or `nonlocal` that a scope says of a name.
+    fn declared(&self, key: u64) -> Option<u32> {
+        self.bound.get(key).and_then(|head| self.events[head as usize].declared.checked_sub(1))
+    }
+
     /// Writes Scopes and Bindings; makes the variables' symbols.
     fn finish_bindings(&mut self) {
         // `global x` in a function: what it binds there belongs to the module.
-        for at in 0..self.events.len() {
-            let Event { scope, name, kind, .. } = self.events[at];
-            let plain = kind & !BINDING_CONDITIONAL;
-            if scope != 0 && plain != BindingKind::Global as u32 && plain != BindingKind::Nonlocal as u32 {
-                let owner = self.declared_in(scope, name);
-                if owner != scope {
-                    self.events[at].scope = owner;
-                    self.events[at].kind = plain | BINDING_CONDITIONAL;
+        if self.declares {
+            for at in 0..self.events.len() {
+                let Event { scope, name, kind, .. } = self.events[at];
+                let plain = kind & !BINDING_CONDITIONAL;
+                if scope != 0 && plain != BindingKind::Global as u32 && plain != BindingKind::Nonlocal as u32 {
+                    let owner = self.declared_in(scope, name);
+                    if owner != scope {
+                        self.events[at].scope = owner;
+                        self.events[at].kind = plain | BINDING_CONDITIONAL;
+                    }
                 }
             }
         }
-        let mut order: Vec<u32> = (0..self.events.len() as u32).collect();
-        let key = |at: u32| {
-            let event = &self.events[at as usize];
-            (event.scope, self.names.hashes[event.name as usize], event.name, at)
-        };
-        order.sort_unstable_by_key(|&at| key(at));
+        // By scope first, by counting; scopes are small.
+        self.firsts.clear();
+        self.firsts.resize(self.scopes.len() + 1, 0);
+        for event in &self.events {
+            self.firsts[event.scope as usize + 1] += 1;
+        }
+        for scope in 1..self.firsts.len() {
+            self.firsts[scope] += self.firsts[scope - 1];
+        }
+        let mut order = std::mem::take(&mut self.order);
+        order.clear();
+        order.resize(self.events.len(), (0, 0, 0));
+        for (at, event) in self.events.iter().enumerate() {
+            let place = &mut self.firsts[event.scope as usize];
+            order[*place as usize] = (self.names.hashes[event.name as usize], event.name, at as u32);
+            *place += 1;
+        }
+        let mut start = 0;
+        for scope in 0..self.scopes.len() {
+            let end = self.firsts[scope] as usize;
+            order[start..end].sort_unstable();
+            start = end;
+        }
         let mut next = 0;
         for scope in 0..self.scopes.len() as u32 {
             let Scope { kind, parent, sym, .. } = self.scopes[scope as usize];
@@ -428,30 +469,34 @@ impl Extractor {
             self.out.push(col::SCO_SYM, sym);
             let first = self.out.column(col::BIN_NAME).len() as u32;
             self.out.push(col::SCO_BIND, first);
-            while next < order.len() && self.events[order[next] as usize].scope == scope {
-                let Event { name, line, start, len, .. } = self.events[order[next] as usize];
+            let end = self.firsts[scope as usize] as usize;
+            while next < end {
+                let Event { name, line, start, len, .. } = self.events[order[next].2 as usize];
                 let mut stop = next;
                 let (mut variable, mut defined) = (false, false);
-                while stop < order.len() {
-                    let event = &self.events[order[stop] as usize];
-                    if event.scope != scope || event.name != name {
-                        break;
-                    }
+                while stop < end && order[stop].1 == name {
+                    let event = &self.events[order[stop].2 as usize];
                     variable |= event.variable;
                     defined |= !event.variable;
                     stop += 1;
                 }
+                let row = self.out.column(col::BIN_NAME).len() as u32;
+                self.rows.insert(u64::from(scope) << 32 | u64::from(name), row);
                 if variable && !defined && matches!(kind, ScopeKind::Module | ScopeKind::Class | ScopeKind::Instance) {
                     let symbol = self.variable(kind, sym, name, line, start, start + len, &order[next..stop]);
                     self.push_binding(name, BindingKind::Variable as u32, symbol);
                 }
-                for &at in &order[next..stop] {
+                for &(_, _, at) in &order[next..stop] {
                     let Event { kind, target, .. } = self.events[at as usize];
                     self.push_binding(name, kind, target);
+                }
+                if let Some(last) = self.out.column_mut(col::BIN_KIND).last_mut() {
+                    *last |= BINDING_LAST;
                 }
                 next = stop;
             }
         }
+        self.order = order;
     }
 
     fn push_binding(&mut self, name: u32, kind: u32, target: u32) {
@@ -462,22 +507,32 @@ impl Extractor {
 
     /// Where `global` or `nonlocal` in `scope` moves the bindings of `name`; `scope` itself without them.
     fn declared_in(&self, scope: u32, name: u32) -> u32 {
-        let head = self.bound.get(u64::from(scope) << 32 | u64::from(name));
-        let declared = head.and_then(|head| self.events[head as usize].declared.checked_sub(1));
-        if declared == Some(BindingKind::Global as u32) {
-            return 0;
-        }
-        if declared == Some(BindingKind::Nonlocal as u32) {
-            let parent = self.scopes[scope as usize].parent;
-            return match parent.checked_sub(1).map(|parent| self.binder(parent, name)) {
-                Some(binder) if binder > 0 => binder - 1,
-                _ => scope,
-            };
+        match self.declared(u64::from(scope) << 32 | u64::from(name)) {
+            Some(kind) if kind == BindingKind::Global as u32 => return 0,
+            Some(_) => {
+                let parent = self.scopes[scope as usize].parent;
+                return self.function_scope(parent, name).unwrap_or(scope);
+            }
+            None => {}
         }
         scope
     }
 
-    fn variable(&mut self, scope: ScopeKind, owner: u32, name: u32, line: u32, start: u32, end: u32, events: &[u32]) -> u32 {
+    /// The function around `scope` (+1) that binds `name`.
+    fn function_scope(&self, scope: u32, name: u32) -> Option<u32> {
+        let mut at = scope;
+        while at != 0 {
+            let here = &self.scopes[at as usize - 1];
+            let key = u64::from(at - 1) << 32 | u64::from(name);
+            if here.kind == ScopeKind::Function && self.bound.get(key).is_some() && self.declared(key).is_none() {
+                return Some(at - 1);
+            }
+            at = here.parent;
+        }
+        None
+    }
+
+    fn variable(&mut self, scope: ScopeKind, owner: u32, name: u32, line: u32, start: u32, end: u32, events: &[(u32, u32, u32)]) -> u32 {
         let kind = match scope {
             ScopeKind::Module => SymbolKind::Variable,
             ScopeKind::Class => SymbolKind::ClassVariable,
@@ -488,7 +543,7 @@ impl Extractor {
         if text.iter().any(u8::is_ascii_uppercase) && !text.iter().any(u8::is_ascii_lowercase) {
             flags |= symbol_flag::CONSTANT;
         }
-        let annotated = events.iter().any(|&at| self.events[at as usize].kind & !BINDING_CONDITIONAL == BindingKind::Annotation as u32);
+        let annotated = events.iter().any(|&(_, _, at)| self.events[at as usize].kind & !BINDING_CONDITIONAL == BindingKind::Annotation as u32);
         let class = self.out.column(col::SYM_FLAGS)[owner as usize];
         if annotated {
             flags |= symbol_flag::ANNOTATED;

@@ -86,6 +86,14 @@ impl Lines {
             TokenKind::Newline | TokenKind::NonLogicalNewline | TokenKind::Indent | TokenKind::Dedent | TokenKind::EndOfFile => return,
             _ => CODE,
         };
+        // Most tokens stand on the line of the one before.
+        if let Some(&next) = self.starts.get(self.cursor + 1)
+            && end <= next
+            && self.class.get(self.cursor) == Some(&CODE)
+            && start >= self.starts[self.cursor]
+        {
+            return;
+        }
         while self.cursor + 1 < self.starts.len() && self.starts[self.cursor + 1] <= start {
             self.cursor += 1;
         }

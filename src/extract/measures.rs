@@ -82,7 +82,7 @@ pub(super) struct Seen {
 
 impl Seen {
     pub(super) fn clear(&mut self) {
-        self.map.clear();
+        self.map.clear(64);
         self.frames = 0;
     }
 }

@@ -3,7 +3,7 @@
 use super::Project;
 use super::links::{CallStatus, Evidence, ImportStatus, LinkBuilder, MEGAMORPHIC, Reason, TargetKind, col as lcol};
 use super::modules::Found;
-use super::value::{Key, Value, Values};
+use super::value::{Context, Key, Value, Values};
 use crate::model::facts::{Facts, ImportKind, RefKind, SymbolKind, col, ref_flag, symbol_flag, table};
 use crate::model::name::PairMap;
 use rayon::prelude::*;
@@ -39,7 +39,7 @@ impl MethodIndex {
 
     /// Methods called `key`: (file, symbol).
     pub(crate) fn named<'p>(&'p self, project: &'p Project<'_>, key: Key<'p>) -> impl Iterator<Item = (u32, u32)> + 'p {
-        self.with_hash(key.hash).iter().filter(move |row| project.facts(row.1).is_some_and(|facts| facts.str(col::SYM_NAME, row.2) == key.text)).map(|row| (row.1, row.2))
+        self.with_hash(key.hash).iter().filter(move |row| project.facts(row.1).is_some_and(|facts| facts.bytes_of(facts.get(col::SYM_NAME, row.2)) == key.bytes)).map(|row| (row.1, row.2))
     }
 
     fn with_hash(&self, hash: u32) -> &[(u32, u32, u32)] {
@@ -62,9 +62,10 @@ struct Verdict {
 #[derive(Debug, Default)]
 pub(crate) struct Linker {
     out: LinkBuilder,
-    /// Values of the file's refs: start in `values`, by ref; one more at the end.
-    starts: Vec<u32>,
-    values: Vec<Value>,
+    cx: Context,
+    file: u32,
+    /// For each string: the first ref +1 that reads it as a global name from a function.
+    globals: Vec<u32>,
     targets: PairMap,
     strings: std::collections::HashMap<String, u32, rustc_hash::FxBuildHasher>,
     text: String,
@@ -78,7 +79,7 @@ impl Linker {
     /// The links of `file`, as a block.
     pub(crate) fn file(&mut self, project: &Project<'_>, file: u32) -> Vec<u8> {
         self.out.clear();
-        self.targets.clear();
+        self.targets.clear(64);
         self.strings.clear();
         if let Some(facts) = project.facts(file) {
             self.evaluate(project, file, facts);
@@ -98,27 +99,42 @@ impl Linker {
 
     /// Values of all refs, each from those of its base.
     fn evaluate(&mut self, project: &Project<'_>, file: u32, facts: &Facts<'_>) {
-        self.starts.clear();
-        self.values.clear();
+        self.file = file;
+        self.cx.start(file, facts.rows(table::Refs));
+        self.globals.clear();
+        self.globals.resize(facts.rows(table::Strings) as usize, 0);
+        let globals = if facts.rows(table::Scopes) > 1 { facts.get(col::SCO_BIND, 1) } else { facts.rows(table::Bindings) };
         let mut out = Values::new();
         for row in 0..facts.rows(table::Refs) {
-            self.starts.push(self.values.len() as u32);
-            let kind = RefKind::from_u32(facts.get(col::REF_KIND, row));
+            let base = facts.get(col::REF_BASE, row);
+            match RefKind::from_u32(facts.get(col::REF_KIND, row)) {
+                // Whatever is read from an unknown value is unknown for the same reason.
+                RefKind::Attribute | RefKind::Call if self.cx.is_unknown(base) => {
+                    self.cx.alias(row, base);
+                    continue;
+                }
+                // A global name means the same in all functions.
+                RefKind::Name if base <= globals && facts.get(col::REF_SCOPE, row) != 0 => {
+                    let known = &mut self.globals[facts.get(col::REF_NAME, row) as usize];
+                    match known.checked_sub(1) {
+                        Some(other) if self.cx.is_done(other) => {
+                            self.cx.alias(row, other);
+                            continue;
+                        }
+                        _ => *known = row + 1,
+                    }
+                }
+                _ => {}
+            }
+            self.cx.refuel();
             out.clear();
-            let bases = match kind {
-                RefKind::Attribute | RefKind::Call | RefKind::Subscript | RefKind::Await => self.values_of(facts.get(col::REF_BASE, row)),
-                _ => &[],
-            };
-            project.step(file, facts, row, kind, bases, 0, &mut out);
-            self.values.extend_from_slice(&out);
+            project.eval(file, row, &mut self.cx, &mut out);
         }
-        self.starts.push(self.values.len() as u32);
+        self.cx.refuel();
     }
 
     fn values_of(&self, row: u32) -> &[Value] {
-        let row = row as usize;
-        let end = self.starts.get(row + 1).map_or(self.values.len(), |&end| end as usize);
-        &self.values[self.starts[row] as usize..end]
+        self.cx.values(self.file, row)
     }
 
     /// The row of a target; makes it where there is none.
@@ -148,6 +164,7 @@ impl Linker {
 
     /// The target that a value is, if it is one.
     fn value_target(&mut self, project: &Project<'_>, value: Value) -> Option<u32> {
+        self.cx.refuel();
         match value {
             Value::Symbol(file, symbol) | Value::Variable(file, symbol) => Some(self.target(TargetKind::Symbol, project.base[file as usize] + symbol)),
             Value::ClassReceiver(file, class) => Some(self.target(TargetKind::Symbol, project.base[file as usize] + class)),
@@ -157,14 +174,14 @@ impl Linker {
             Value::ExternalImport(..) | Value::ExternalTop(..) | Value::ExternalRef(..) => {
                 let mut text = std::mem::take(&mut self.text);
                 text.clear();
-                let target = project.dotted(value, 0, &mut text).then(|| self.string_target(TargetKind::External, &text));
+                let target = project.dotted(value, &mut self.cx, &mut text).then(|| self.string_target(TargetKind::External, &text));
                 self.text = text;
                 target
             }
             Value::Builtin(..) | Value::BuiltinRef(..) => {
                 let mut text = std::mem::take(&mut self.text);
                 text.clear();
-                let target = project.dotted(value, 0, &mut text).then(|| self.string_target(TargetKind::Builtin, &text));
+                let target = project.dotted(value, &mut self.cx, &mut text).then(|| self.string_target(TargetKind::Builtin, &text));
                 self.text = text;
                 target
             }
@@ -199,8 +216,9 @@ impl Linker {
                     if kind == ImportKind::From {
                         let key = Key::of(facts, facts.get(col::IMP_NAME, row));
                         let mut values = Values::new();
+                        self.cx.refuel();
                         let itself = found == Found::File(file) && target.other.is_some();
-                        let has = !itself && matches!(found, Found::File(from) if project.export(from, key, true, 1, &mut values));
+                        let has = !itself && matches!(found, Found::File(from) if project.export(from, key, true, &mut self.cx, &mut values));
                         if has {
                             let value = values.iter().find(|value| !matches!(value, Value::Unknown(_) | Value::Symbol(_, 0)));
                             symbol = value.and_then(|&value| self.value_target(project, value)).map_or(0, |target| target + 1);
@@ -406,10 +424,9 @@ impl Linker {
             if facts.get(col::REF_FLAGS, row) & flags == 0 {
                 continue;
             }
-            let (start, end) = (self.starts[row as usize] as usize, self.starts[row as usize + 1] as usize);
+            let values: SmallVec<[Value; 4]> = SmallVec::from_slice(self.values_of(row));
             let mut through = false;
-            for at in start..end {
-                let value = self.values[at];
+            for value in values {
                 match value {
                     Value::Variable(..) => through = true,
                     Value::Symbol(..) | Value::ClassReceiver(..) if !through => {}
@@ -451,10 +468,7 @@ impl Project<'_> {
     }
 
     /// Writes the dotted name of a value outside the project; false where it has none.
-    pub(crate) fn dotted(&self, value: Value, steps: u32, out: &mut String) -> bool {
-        if steps > 16 {
-            return false;
-        }
+    pub(crate) fn dotted(&self, value: Value, cx: &mut Context, out: &mut String) -> bool {
         match value {
             Value::ExternalImport(file, row) | Value::ExternalTop(file, row) => {
                 let Some(facts) = self.facts(file) else { return false };
@@ -492,8 +506,8 @@ impl Project<'_> {
                 let Some(facts) = self.facts(file) else { return false };
                 let base = facts.get(col::REF_BASE, row);
                 let mut values = Values::new();
-                self.eval(file, base, steps + 1, &mut values);
-                let named = values.iter().any(|&value| self.dotted_base(file, value, steps + 1, out));
+                self.eval(file, base, cx, &mut values);
+                let named = values.iter().any(|&value| self.dotted_base(value, cx, out));
                 if !named {
                     return false;
                 }
@@ -506,26 +520,25 @@ impl Project<'_> {
     }
 
     /// Dotted name of what an external attribute is read from: an external value, or a class with an external base.
-    fn dotted_base(&self, file: u32, value: Value, steps: u32, out: &mut String) -> bool {
+    fn dotted_base(&self, value: Value, cx: &mut Context, out: &mut String) -> bool {
         match value {
             Value::Symbol(owner, class) | Value::Instance(owner, class) | Value::Receiver(owner, class) | Value::ClassReceiver(owner, class) | Value::Super(owner, class) => {
                 for &(owner, class) in self.classes.mro(owner, class) {
-                    if let Some(base) = self.external_base(owner, class)
-                        && self.dotted(base, steps + 1, out)
+                    if let Some(base) = self.external_base(owner, class, cx)
+                        && self.dotted(base, cx, out)
                     {
                         return true;
                     }
                 }
-                let _ = file;
                 out.push_str("object");
                 true
             }
-            _ => self.dotted(value, steps, out),
+            _ => self.dotted(value, cx, out),
         }
     }
 
     /// The first base of the class that lies outside the project, `object` aside.
-    fn external_base(&self, file: u32, class: u32) -> Option<Value> {
+    fn external_base(&self, file: u32, class: u32, cx: &mut Context) -> Option<Value> {
         let facts = self.facts(file)?;
         let rows = facts.rows(table::Bases);
         let start = partition(rows, |row| facts.get(col::BASE_SYM, row) < class);
@@ -537,7 +550,7 @@ impl Project<'_> {
                 continue;
             }
             let mut values = Values::new();
-            self.eval(file, facts.get(col::BASE_REF, row), 8, &mut values);
+            self.eval(file, facts.get(col::BASE_REF, row), cx, &mut values);
             let outside = values.into_iter().find(|value| match value {
                 Value::ExternalImport(..) | Value::ExternalTop(..) | Value::ExternalRef(..) | Value::BuiltinRef(..) => true,
                 Value::Builtin(file, row) => self.facts(*file).is_some_and(|facts| facts.str(col::REF_NAME, *row) != "object"),

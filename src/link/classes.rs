@@ -4,7 +4,7 @@
 //! have it. Where the bases admit no such order, depth first without repetition is taken.
 
 use super::Project;
-use super::value::{Value, Values};
+use super::value::{Context, Value, Values};
 use crate::model::facts::{ScopeKind, SymbolKind, col, table};
 use rayon::prelude::*;
 use smallvec::SmallVec;
@@ -35,9 +35,6 @@ pub(crate) struct Classes {
     child_start: Vec<u32>,
     children: Vec<u32>,
 }
-
-/// Depth of bases followed while the order is not known yet.
-const MAX_BASE_STEPS: u32 = 6;
 
 impl Classes {
     pub(crate) fn new(project: &Project<'_>) -> Self {
@@ -88,27 +85,22 @@ impl Classes {
     }
 
     /// Calls `then` with the MRO of the class, and whether something outside or unknown is among its ancestors.
-    pub(crate) fn with_mro<R>(&self, project: &Project<'_>, file: u32, class: u32, steps: u32, then: impl FnOnce(&[Class], bool, bool) -> R) -> R {
+    pub(crate) fn with_mro<R>(&self, project: &Project<'_>, file: u32, class: u32, cx: &mut Context, then: impl FnOnce(&[Class], bool, bool, &mut Context) -> R) -> R {
         if !self.mro_start.is_empty()
             && let Some(number) = self.number(file, class)
         {
             let number = number as usize;
             let mro = &self.mro[self.mro_start[number] as usize..self.mro_start[number + 1] as usize];
-            return then(mro, self.external[number], self.unknown[number]);
+            return then(mro, self.external[number], self.unknown[number], cx);
         }
         // While bases are being found: depth first, for nested classes reached through a base.
         let mut order = vec![(file, class)];
         let (mut external, mut unknown) = (false, false);
         let mut at = 0;
-        let depth = steps.max(1);
         while at < order.len() && order.len() < 64 {
             let (file, class) = order[at];
             at += 1;
-            if depth + MAX_BASE_STEPS > 24 {
-                unknown = true;
-                break;
-            }
-            let bases = bases_of(project, file, class, depth + MAX_BASE_STEPS);
+            let bases = bases_of(project, file, class, cx);
             external |= bases.external;
             unknown |= bases.unknown;
             for base in bases.classes {
@@ -117,7 +109,7 @@ impl Classes {
                 }
             }
         }
-        then(&order, external, unknown)
+        then(&order, external, unknown, cx)
     }
 
     /// The MRO of a class, itself first.
@@ -134,12 +126,13 @@ impl Classes {
     /// All classes below a class, in no special order; stops above `limit`.
     pub(crate) fn descendants(&self, file: u32, class: u32, limit: usize) -> Option<Vec<u32>> {
         let mut found: Vec<u32> = Vec::new();
+        let mut seen = rustc_hash::FxHashSet::default();
         let Some(number) = self.number(file, class) else { return Some(found) };
         let mut open = vec![number];
         while let Some(number) = open.pop() {
             let range = self.child_start[number as usize] as usize..self.child_start[number as usize + 1] as usize;
             for &child in &self.children[range] {
-                if !found.contains(&child) {
+                if seen.insert(child) {
                     if found.len() >= limit {
                         return None;
                     }
@@ -258,31 +251,34 @@ fn bases_of_file(project: &Project<'_>, classes: &Classes, file: u32) -> Vec<Bas
     let own = &classes.by_file[file as usize];
     let mut all = vec![Bases::default(); own.len()];
     let Some(facts) = project.facts(file) else { return all };
+    let mut cx = Context::default();
+    cx.start(file, facts.rows(table::Refs));
     for row in 0..facts.rows(table::Bases) {
         if facts.get(col::BASE_KEYWORD, row) == 0
             && let Ok(at) = own.binary_search_by_key(&facts.get(col::BASE_SYM, row), |class| class.0)
         {
-            add_base(project, file, row, 0, &mut all[at]);
+            cx.refuel();
+            add_base(project, file, row, &mut cx, &mut all[at]);
         }
     }
     all
 }
 
-fn bases_of(project: &Project<'_>, file: u32, class: u32, steps: u32) -> Bases {
+fn bases_of(project: &Project<'_>, file: u32, class: u32, cx: &mut Context) -> Bases {
     let mut bases = Bases::default();
     let Some(facts) = project.facts(file) else { return bases };
     for row in 0..facts.rows(table::Bases) {
         if facts.get(col::BASE_SYM, row) == class && facts.get(col::BASE_KEYWORD, row) == 0 {
-            add_base(project, file, row, steps, &mut bases);
+            add_base(project, file, row, cx, &mut bases);
         }
     }
     bases
 }
 
-fn add_base(project: &Project<'_>, file: u32, row: u32, steps: u32, bases: &mut Bases) {
+fn add_base(project: &Project<'_>, file: u32, row: u32, cx: &mut Context, bases: &mut Bases) {
     let Some(facts) = project.facts(file) else { return };
     let mut values = Values::new();
-    project.eval(file, facts.get(col::BASE_REF, row), steps, &mut values);
+    project.eval(file, facts.get(col::BASE_REF, row), cx, &mut values);
     for value in values {
         match value {
             Value::Symbol(file, class) if project.kind(file, class) == SymbolKind::Class => {

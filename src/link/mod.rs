@@ -15,6 +15,7 @@ mod digest;
 mod imports;
 pub mod links;
 mod modules;
+mod stars;
 mod summary;
 mod value;
 
@@ -61,6 +62,7 @@ pub(crate) struct Project<'a> {
     pub(crate) files: &'a [FileInput<'a>],
     pub(crate) table: modules::ModuleTable,
     pub(crate) imports: Vec<imports::Targets>,
+    pub(crate) stars: Vec<Option<Box<stars::StarIndex>>>,
     pub(crate) classes: classes::Classes,
     pub(crate) methods: calls::MethodIndex,
     pub(crate) base: Vec<u32>,
@@ -81,8 +83,9 @@ pub fn link(files: &[FileInput<'_>], layout: &Layout) -> Linked {
         base.push(next);
         next += file.facts.as_ref().map_or(1, |facts| facts.rows(crate::model::facts::table::Symbols));
     }
-    let imports = (0..files.len() as u32).into_par_iter().with_min_len(16).map(|file| imports::targets(files, &table, file)).collect();
-    let mut project = Project { files, table, imports, classes: classes::Classes::default(), methods: calls::MethodIndex::default(), base };
+    let imports: Vec<imports::Targets> = (0..files.len() as u32).into_par_iter().with_min_len(16).map(|file| imports::targets(files, &table, file)).collect();
+    let stars = stars::index(files, &imports, &table.beside);
+    let mut project = Project { files, table, imports, stars, classes: classes::Classes::default(), methods: calls::MethodIndex::default(), base };
     project.classes = classes::Classes::new(&project);
     project.methods = calls::MethodIndex::new(&project);
     let project = project;
@@ -98,13 +101,14 @@ pub fn link(files: &[FileInput<'_>], layout: &Layout) -> Linked {
         .collect();
     let mut links = Vec::with_capacity(files.len());
     let mut sum = digest::Sum::default();
-    let mut summary = Summary::default();
+    let mut totals = summary::Counts::default();
     for (block, digest, counts) in results {
         links.push(block);
         sum.add(&digest);
-        summary.add(counts);
+        totals.add(counts);
     }
-    summary.finish(&project, &links);
+    let mut summary = Summary::default();
+    summary.finish(&totals, &project, &links);
     let Project { table, base, .. } = project;
     Linked { modules: table.names, symbol_base: base, links, digest: sum.bytes(), summary }
 }

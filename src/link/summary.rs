@@ -57,15 +57,15 @@ pub struct Summary {
 }
 
 /// What one file adds.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Counts {
-    symbols: [u32; SymbolKind::ALL.len()],
-    imports: [u32; ImportStatus::ALL.len()],
-    sites: [u32; CallStatus::ALL.len()],
-    reasons: [[u32; Reason::ALL.len()]; 2],
-    edges: [u32; EDGES.len()],
-    lines: [u32; 4],
-    errors: bool,
+    symbols: [u64; SymbolKind::ALL.len()],
+    imports: [u64; ImportStatus::ALL.len()],
+    sites: [u64; CallStatus::ALL.len()],
+    reasons: [[u64; Reason::ALL.len()]; 2],
+    edges: [u64; EDGES.len()],
+    lines: [u64; 4],
+    errors: u64,
     worst: Vec<Worst>,
 }
 
@@ -75,25 +75,16 @@ pub(crate) const EDGES: [&str; 9] =
 
 impl Counts {
     pub(crate) fn of(project: &Project<'_>, file: u32, block: &[u8]) -> Self {
-        let mut counts = Self {
-            symbols: Default::default(),
-            imports: Default::default(),
-            sites: Default::default(),
-            reasons: [[0; Reason::ALL.len()]; 2],
-            edges: Default::default(),
-            lines: Default::default(),
-            errors: false,
-            worst: Vec::new(),
-        };
+        let mut counts = Self::default();
         counts.edges[0] = 1;
         let (Some(facts), Some(links)) = (project.facts(file), Links::open_links(block)) else { return counts };
         for row in 0..facts.rows(table::Symbols) {
             counts.symbols[facts.get(col::SYM_KIND, row) as usize] += 1;
         }
-        counts.edges[1] = facts.rows(table::Symbols) - 1;
+        counts.edges[1] = u64::from(facts.rows(table::Symbols) - 1);
         for row in 0..links.rows(ltable::Imports) {
             counts.imports[links.get(lcol::LIMP_STATUS, row) as usize] += 1;
-            counts.edges[2] += u32::from(links.get(lcol::LIMP_MODULE, row) != 0);
+            counts.edges[2] += u64::from(links.get(lcol::LIMP_MODULE, row) != 0);
         }
         for row in 0..links.rows(ltable::Sites) {
             let status = links.get(lcol::SITE_STATUS, row);
@@ -107,21 +98,21 @@ impl Counts {
                 counts.edges[if made { 4 } else { 3 }] += 1;
             }
         }
-        counts.edges[5] = links.rows(ltable::References);
+        counts.edges[5] = links.rows(ltable::References).into();
         for row in 0..links.rows(ltable::Bases) {
-            counts.edges[6] += u32::from(links.get(lcol::LBASE_TARGET, row) != 0 && facts.get(col::BASE_KEYWORD, row) == 0);
+            counts.edges[6] += u64::from(links.get(lcol::LBASE_TARGET, row) != 0 && facts.get(col::BASE_KEYWORD, row) == 0);
         }
-        counts.edges[7] = links.rows(ltable::Overrides);
+        counts.edges[7] = links.rows(ltable::Overrides).into();
         for row in 0..links.rows(ltable::Decorators) {
-            counts.edges[8] += u32::from(links.get(lcol::LDEC_TARGET, row) != 0);
+            counts.edges[8] += u64::from(links.get(lcol::LDEC_TARGET, row) != 0);
         }
-        counts.errors = facts.rows(table::Errors) > 0;
+        counts.errors = u64::from(facts.rows(table::Errors) > 0);
         let bodies = facts.rows(table::Bodies);
         for row in 0..bodies {
             let symbol = facts.get(col::BODY_SYM, row);
             if symbol == 0 {
                 let measures = [col::BODY_END_LINE, col::BODY_SLOC, col::BODY_COMMENT, col::BODY_BLANK];
-                counts.lines = measures.map(|column| facts.get(column, row));
+                counts.lines = measures.map(|column| facts.get(column, row).into());
                 continue;
             }
             let complexity = facts.get(col::BODY_CC, row);
@@ -140,38 +131,42 @@ impl Counts {
         }
         counts
     }
+
+    /// Adds those of another file.
+    pub(crate) fn add(&mut self, other: Self) {
+        fn sum(totals: &mut [u64], counts: &[u64]) {
+            totals.iter_mut().zip(counts).for_each(|(total, count)| *total += count);
+        }
+        sum(&mut self.symbols, &other.symbols);
+        sum(&mut self.imports, &other.imports);
+        sum(&mut self.sites, &other.sites);
+        self.reasons.iter_mut().zip(&other.reasons).for_each(|(totals, counts)| sum(totals, counts));
+        sum(&mut self.edges, &other.edges);
+        sum(&mut self.lines, &other.lines);
+        self.errors += other.errors;
+        self.worst.extend(other.worst);
+    }
 }
 
 impl Summary {
-    pub(crate) fn add(&mut self, counts: Counts) {
-        fn sum(map: &mut BTreeMap<String, u64>, names: impl Iterator<Item = &'static str>, counts: &[u32]) {
-            for (name, &count) in names.zip(counts) {
-                match map.get_mut(name) {
-                    Some(total) => *total += u64::from(count),
-                    None if !name.is_empty() => {
-                        map.insert(name.to_owned(), u64::from(count));
-                    }
-                    None => {}
-                }
-            }
+    /// The totals that `counts` come to.
+    fn name(&mut self, counts: &Counts) {
+        fn named(names: impl Iterator<Item = &'static str>, counts: &[u64]) -> BTreeMap<String, u64> {
+            names.zip(counts).map(|(name, &count)| (name.to_owned(), count)).collect()
         }
-        sum(&mut self.symbols, SymbolKind::ALL.iter().map(|kind| kind.name()), &counts.symbols);
-        sum(&mut self.imports, ImportStatus::ALL.iter().map(|kind| kind.name()), &counts.imports);
-        sum(&mut self.call_sites, CallStatus::ALL.iter().map(|kind| kind.name()), &counts.sites);
+        self.symbols = named(SymbolKind::ALL.iter().map(|kind| kind.name()), &counts.symbols);
+        self.imports = named(ImportStatus::ALL.iter().map(|kind| kind.name()), &counts.imports);
+        self.call_sites = named(CallStatus::ALL.iter().map(|kind| kind.name()), &counts.sites);
+        self.edges = named(EDGES.into_iter(), &counts.edges);
         for (group, counts) in ["ambiguous", "unresolved"].iter().zip(&counts.reasons) {
             for (reason, &count) in Reason::ALL.iter().zip(counts).filter(|(_, count)| **count > 0) {
-                *self.reasons.entry(format!("{group}:{}", reason.name())).or_default() += u64::from(count);
+                self.reasons.insert(format!("{group}:{}", reason.name()), count);
             }
         }
-        sum(&mut self.edges, EDGES.into_iter(), &counts.edges);
-        for (total, count) in self.lines.iter_mut().zip(counts.lines) {
-            *total += u64::from(count);
-        }
-        self.files_with_errors += u64::from(counts.errors);
-        self.worst.extend(counts.worst);
-        if self.worst.len() > 1000 {
-            self.keep_worst();
-        }
+        self.lines = counts.lines;
+        self.files_with_errors = counts.errors;
+        self.worst.clone_from(&counts.worst);
+        self.keep_worst();
     }
 
     fn keep_worst(&mut self) {
@@ -179,8 +174,8 @@ impl Summary {
         self.worst.truncate(WORST);
     }
 
-    pub(crate) fn finish(&mut self, project: &Project<'_>, links: &[Vec<u8>]) {
-        self.keep_worst();
+    pub(crate) fn finish(&mut self, counts: &Counts, project: &Project<'_>, links: &[Vec<u8>]) {
+        self.name(counts);
         let mut edges: Vec<Vec<u32>> = Vec::with_capacity(links.len());
         for (file, block) in links.iter().enumerate() {
             edges.push(runtime_imports(project, file as u32, block));

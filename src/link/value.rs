@@ -9,10 +9,13 @@ use super::builtins::{is_builtin, is_literal_class};
 use super::links::Reason;
 use super::modules::Found;
 use crate::model::facts::{
-    BINDING_CONDITIONAL, BindingKind, Facts, ImportKind, ParamKind, RefKind, ScopeKind, SymbolKind, col, file_flag, symbol_flag, table,
+    BINDING_CONDITIONAL, BINDING_LAST, BindingKind, Facts, ImportKind, ParamKind, RefKind, ScopeKind, SymbolKind, col, file_flag, symbol_flag, table,
 };
 use crate::model::name;
 use smallvec::SmallVec;
+
+/// The bits of a binding's kind proper.
+const BINDING_KIND: u32 = BINDING_CONDITIONAL - 1;
 
 /// A value. Pairs are (file, row).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,25 +53,166 @@ pub(crate) enum Value {
 pub(crate) type Values = SmallVec<[Value; 2]>;
 
 /// Depth of aliases, re-exports and bases followed.
-const MAX_STEPS: u32 = 24;
+const MAX_DEPTH: u32 = 40;
+/// Refs and exports looked at for one path.
+const FUEL: u32 = 400;
 /// Values kept of one path.
 const MAX_VALUES: usize = 16;
+
+/// What was found out so far while one file is linked: each path is evaluated once.
+///
+/// A path that leads back to itself contributes nothing to itself. What was found out on such a way round is kept only
+/// once the path that it leads back to is done, since until then it lacks that path's other values. All of it depends on
+/// the order of the file's rows alone.
+#[derive(Debug, Default)]
+pub(crate) struct Context {
+    own: u32,
+    /// For each row of the own file: place in `ranges` +1.
+    rows: Vec<u32>,
+    foreign: rustc_hash::FxHashMap<(u32, u32), u32>,
+    ranges: Vec<(u32, u32)>,
+    arena: Vec<Value>,
+    active: Vec<(u32, u32)>,
+    /// Lowest place in `active` that a path led back to.
+    cut: usize,
+    depth: u32,
+    fuel: u32,
+}
+
+impl Context {
+    /// Starts anew for `file`, which has so many refs.
+    pub(crate) fn start(&mut self, file: u32, refs: u32) {
+        self.own = file;
+        self.rows.clear();
+        self.rows.resize(refs as usize, 0);
+        self.foreign.clear();
+        self.ranges.clear();
+        self.arena.clear();
+        self.refuel();
+    }
+
+    /// Allows the next path its own share of work.
+    pub(crate) fn refuel(&mut self) {
+        self.active.clear();
+        self.cut = usize::MAX;
+        self.depth = 0;
+        self.fuel = FUEL;
+    }
+
+    /// Gives `row` of the own file the values of `other`, which is done; says whether it is.
+    #[inline]
+    pub(crate) fn alias(&mut self, row: u32, other: u32) -> bool {
+        let slot = self.rows[other as usize];
+        self.rows[row as usize] = slot;
+        slot != 0
+    }
+
+    /// True for a ref of the own file of which nothing but a reason is known.
+    #[inline]
+    pub(crate) fn is_unknown(&self, row: u32) -> bool {
+        match self.rows[row as usize] {
+            0 => false,
+            slot => {
+                let (start, end) = self.ranges[slot as usize - 1];
+                end == start + 1 && matches!(self.arena[start as usize], Value::Unknown(_))
+            }
+        }
+    }
+
+    /// True once `row` of the own file is done.
+    #[inline]
+    pub(crate) fn is_done(&self, row: u32) -> bool {
+        self.rows[row as usize] != 0
+    }
+
+    fn slot(&self, file: u32, row: u32) -> u32 {
+        if file == self.own { self.rows.get(row as usize).copied().unwrap_or(0) } else { self.foreign.get(&(file, row)).copied().unwrap_or(0) }
+    }
+
+    /// Values of a ref that is done.
+    pub(crate) fn values(&self, file: u32, row: u32) -> &[Value] {
+        match self.slot(file, row) {
+            0 => &[],
+            slot => {
+                let (start, end) = self.ranges[slot as usize - 1];
+                &self.arena[start as usize..end as usize]
+            }
+        }
+    }
+
+    fn known(&self, file: u32, row: u32, out: &mut Values) -> bool {
+        if self.slot(file, row) == 0 {
+            return false;
+        }
+        for &value in self.values(file, row) {
+            add(out, value);
+        }
+        true
+    }
+
+    fn enter(&mut self, file: u32, row: u32) -> bool {
+        if let Some(at) = self.active.iter().position(|&entry| entry == (file, row)) {
+            self.cut = self.cut.min(at);
+            return false;
+        }
+        if !self.deeper() {
+            return false;
+        }
+        self.active.push((file, row));
+        true
+    }
+
+    fn deeper(&mut self) -> bool {
+        if self.depth >= MAX_DEPTH || self.fuel == 0 {
+            self.cut = 0;
+            return false;
+        }
+        self.fuel -= 1;
+        self.depth += 1;
+        true
+    }
+
+    fn leave(&mut self, file: u32, row: u32, values: &[Value]) {
+        self.active.pop();
+        self.depth -= 1;
+        if self.cut < self.active.len() {
+            return;
+        }
+        self.cut = usize::MAX;
+        let start = self.arena.len() as u32;
+        self.arena.extend_from_slice(values);
+        self.ranges.push((start, self.arena.len() as u32));
+        let slot = self.ranges.len() as u32;
+        if file == self.own {
+            if let Some(entry) = self.rows.get_mut(row as usize) {
+                *entry = slot;
+            }
+        } else {
+            self.foreign.insert((file, row), slot);
+        }
+    }
+}
 
 /// A name with its hash.
 #[derive(Clone, Copy)]
 pub(crate) struct Key<'n> {
-    pub(crate) text: &'n str,
+    pub(crate) bytes: &'n [u8],
     pub(crate) hash: u32,
 }
 
 impl<'n> Key<'n> {
     pub(crate) fn new(text: &'n str) -> Self {
-        Self { text, hash: name::hash(text.as_bytes()) }
+        Self { bytes: text.as_bytes(), hash: name::hash(text.as_bytes()) }
+    }
+
+    /// The name as text; empty where it is none.
+    pub(crate) fn text(&self) -> &'n str {
+        std::str::from_utf8(self.bytes).unwrap_or_default()
     }
 
     #[inline]
     pub(crate) fn of(facts: &Facts<'n>, string: u32) -> Self {
-        Self { text: facts.text(string), hash: facts.get(col::STR_HASH, string) }
+        Self { bytes: facts.bytes_of(string), hash: facts.get(col::STR_HASH, string) }
     }
 }
 
@@ -81,29 +225,37 @@ pub(crate) fn add(values: &mut Values, value: Value) {
 
 impl Project<'_> {
     /// Values of ref `row` of `file`.
-    pub(crate) fn eval(&self, file: u32, row: u32, steps: u32, out: &mut Values) {
+    pub(crate) fn eval(&self, file: u32, row: u32, cx: &mut Context, out: &mut Values) {
         let Some(facts) = self.facts(file) else { return };
-        if steps >= MAX_STEPS {
+        if cx.known(file, row, out) {
+            return;
+        }
+        if !cx.enter(file, row) {
             add(out, Value::Unknown(Reason::Depth));
             return;
         }
         let mut bases = Values::new();
+        let mut values = Values::new();
         let kind = RefKind::from_u32(facts.get(col::REF_KIND, row));
         if matches!(kind, RefKind::Attribute | RefKind::Call | RefKind::Subscript | RefKind::Await) {
-            self.eval(file, facts.get(col::REF_BASE, row), steps + 1, &mut bases);
+            self.eval(file, facts.get(col::REF_BASE, row), cx, &mut bases);
         }
-        self.step(file, facts, row, kind, &bases, steps, out);
+        self.step(file, facts, row, kind, &bases, cx, &mut values);
+        cx.leave(file, row, &values);
+        for value in values {
+            add(out, value);
+        }
     }
 
     /// Values of ref `row`, given those of its base.
     #[expect(clippy::too_many_arguments, reason = "the state of one step")]
-    pub(crate) fn step(&self, file: u32, facts: &Facts<'_>, row: u32, kind: RefKind, bases: &[Value], steps: u32, out: &mut Values) {
+    fn step(&self, file: u32, facts: &Facts<'_>, row: u32, kind: RefKind, bases: &[Value], cx: &mut Context, out: &mut Values) {
         match kind {
-            RefKind::Name => self.name(file, facts, row, steps, out),
+            RefKind::Name => self.name(file, facts, row, cx, out),
             RefKind::Attribute => {
                 let key = Key::of(facts, facts.get(col::REF_NAME, row));
                 for &base in bases {
-                    self.attribute(file, row, base, key, steps, out);
+                    self.attribute(file, row, base, key, cx, out);
                 }
             }
             RefKind::Call => {
@@ -126,33 +278,30 @@ impl Project<'_> {
             }
             RefKind::Await => add(out, Value::Unknown(Reason::Await)),
             RefKind::Literal => add(out, Value::Literal(file, row)),
-            RefKind::Super => self.super_(file, facts, row, steps, out),
+            RefKind::Super => self.super_(file, facts, row, cx, out),
             RefKind::Other => add(out, Value::Unknown(Reason::Expression)),
         }
     }
 
-    fn name(&self, file: u32, facts: &Facts<'_>, row: u32, steps: u32, out: &mut Values) {
-        let key = Key::of(facts, facts.get(col::REF_NAME, row));
-        if let Some(scope) = facts.opt(col::REF_BASE, row) {
-            let rows = facts.lookup(scope, key.text.as_bytes(), key.hash);
-            if !rows.is_empty() {
-                let everywhere = scope == facts.get(col::REF_SCOPE, row);
-                self.bindings(file, facts, rows, everywhere, steps, out);
-                return;
-            }
+    fn name(&self, file: u32, facts: &Facts<'_>, row: u32, cx: &mut Context, out: &mut Values) {
+        if let Some(first) = facts.opt(col::REF_BASE, row) {
+            let everywhere = facts.bindings_of(facts.get(col::REF_SCOPE, row)).contains(&first);
+            self.bindings(file, facts, facts.run(first), everywhere, cx, out);
+            return;
         }
+        let key = Key::of(facts, facts.get(col::REF_NAME, row));
         // Bound through `global` elsewhere, by a star import, or built in.
-        let rows = facts.lookup(0, key.text.as_bytes(), key.hash);
+        let rows = facts.lookup(0, key.bytes, key.hash);
         if !rows.is_empty() {
-            self.bindings(file, facts, rows, true, steps, out);
-        } else if !self.star(file, facts, key, steps, out) {
-            add(out, if is_builtin(key.text) { Value::Builtin(file, row) } else { Value::Unknown(Reason::Unbound) });
+            self.bindings(file, facts, rows, true, cx, out);
+        } else if !self.star(file, key, cx, out) {
+            add(out, if is_builtin(key.text()) { Value::Builtin(file, row) } else { Value::Unknown(Reason::Unbound) });
         }
     }
 
     /// Values of the bindings `rows`, all of one name.
-    fn bindings(&self, file: u32, facts: &Facts<'_>, rows: std::ops::Range<u32>, everywhere: bool, steps: u32, out: &mut Values) {
-        let kind_at = |row| facts.get(col::BIN_KIND, row);
+    fn bindings(&self, file: u32, facts: &Facts<'_>, rows: std::ops::Range<u32>, everywhere: bool, cx: &mut Context, out: &mut Values) {
+        let kind_at = |row| facts.get(col::BIN_KIND, row) & !BINDING_LAST;
         let first = if everywhere {
             rows.start
         } else {
@@ -171,10 +320,10 @@ impl Project<'_> {
             let target = facts.get(col::BIN_TARGET, row);
             match BindingKind::from_u32(kind_at(row) & !BINDING_CONDITIONAL) {
                 BindingKind::Definition => add(out, Value::Symbol(file, target)),
-                BindingKind::Import => self.import(file, facts, target, steps, out),
+                BindingKind::Import => self.import(file, facts, target, cx, out),
                 BindingKind::Parameter => add(out, parameter(file, facts, target)),
                 BindingKind::Value => match target.checked_sub(1) {
-                    Some(value) => self.eval(file, value, steps + 1, out),
+                    Some(value) => self.eval(file, value, cx, out),
                     None => add(out, Value::Unknown(Reason::Value)),
                 },
                 BindingKind::Annotation | BindingKind::Variable | BindingKind::Global | BindingKind::Nonlocal | BindingKind::Star => {}
@@ -186,7 +335,7 @@ impl Project<'_> {
     }
 
     /// What import row `row` of `file` binds.
-    fn import(&self, file: u32, facts: &Facts<'_>, row: u32, steps: u32, out: &mut Values) {
+    fn import(&self, file: u32, facts: &Facts<'_>, row: u32, cx: &mut Context, out: &mut Values) {
         let target = &self.imports[file as usize][row as usize];
         match ImportKind::from_u32(facts.get(col::IMP_KIND, row)) {
             ImportKind::Module if facts.get(col::IMP_AS, row) == 0 => match target.other {
@@ -199,7 +348,7 @@ impl Project<'_> {
                     // `from . import part` in the package itself: nothing else binds the name before the submodule does.
                     Some(Found::File(from)) if from == file && let Some(submodule) = target.other => add(out, module(submodule)),
                     Some(Found::File(from)) => {
-                        if !self.export(from, key, true, steps + 1, out) {
+                        if !self.export(from, key, true, cx, out) {
                             match target.other {
                                 Some(found) => add(out, module(found)),
                                 None => add(out, Value::Unknown(self.missing(from))),
@@ -226,38 +375,39 @@ impl Project<'_> {
     }
 
     /// Values that module `file` has under `key`: own names, star imports, the stub beside it. False where there are none.
-    pub(crate) fn export(&self, file: u32, key: Key<'_>, stub: bool, steps: u32, out: &mut Values) -> bool {
+    pub(crate) fn export(&self, file: u32, key: Key<'_>, stub: bool, cx: &mut Context, out: &mut Values) -> bool {
         let Some(facts) = self.facts(file) else { return false };
-        if steps >= MAX_STEPS {
+        if !cx.deeper() {
             add(out, Value::Unknown(Reason::Depth));
             return true;
         }
-        let rows = facts.lookup(0, key.text.as_bytes(), key.hash);
+        let found = self.export_within(file, facts, key, stub, cx, out);
+        cx.depth -= 1;
+        found
+    }
+
+    fn export_within(&self, file: u32, facts: &Facts<'_>, key: Key<'_>, stub: bool, cx: &mut Context, out: &mut Values) -> bool {
+        let rows = facts.lookup(0, key.bytes, key.hash);
         if !rows.is_empty() {
-            self.bindings(file, facts, rows, false, steps, out);
+            self.bindings(file, facts, rows, false, cx, out);
             return true;
         }
-        if self.star(file, facts, key, steps, out) {
+        if self.star(file, key, cx, out) {
             return true;
         }
         match self.table.beside.get(&file) {
-            Some(&other) if stub => self.export(other, key, false, steps + 1, out),
+            Some(&other) if stub => self.export(other, key, false, cx, out),
             _ => false,
         }
     }
 
     /// Looks `key` up through the star imports of `file`.
-    fn star(&self, file: u32, facts: &Facts<'_>, key: Key<'_>, steps: u32, out: &mut Values) -> bool {
-        if steps >= MAX_STEPS {
-            return false;
-        }
-        let rows = facts.lookup(0, b"", name::hash(b""));
-        for row in rows.rev() {
-            let import = facts.get(col::BIN_TARGET, row);
+    fn star(&self, file: u32, key: Key<'_>, cx: &mut Context, out: &mut Values) -> bool {
+        let Some(rows) = self.stars[file as usize].as_ref().and_then(|index| index.get(&key.hash)) else { return false };
+        for &import in rows.iter().rev() {
             if let Some(Found::File(from)) = self.imports[file as usize][import as usize].module
-                && from != file
                 && self.exported_by_star(from, key)
-                && self.export(from, key, true, steps + 1, out)
+                && self.export(from, key, true, cx, out)
             {
                 return true;
             }
@@ -270,48 +420,51 @@ impl Project<'_> {
         let Some(facts) = self.facts(file) else { return false };
         let flags = facts.get(col::FILE_FLAGS, 0);
         if flags & file_flag::HAS_ALL == 0 {
-            return !key.text.starts_with('_');
+            return !key.bytes.starts_with(b"_");
         }
         if flags & file_flag::DYNAMIC_ALL != 0 {
             return true;
         }
-        (0..facts.rows(table::Exports)).any(|row| facts.get(col::EXP_REF, row) != 0 || facts.str(col::EXP_NAME, row) == key.text)
+        (0..facts.rows(table::Exports)).any(|row| {
+            let name = facts.get(col::EXP_NAME, row);
+            facts.get(col::EXP_REF, row) != 0 || facts.get(col::STR_HASH, name) == key.hash && facts.bytes_of(name) == key.bytes
+        })
     }
 
     /// Attribute `key` of `base`, read by ref `row` of `file`.
-    fn attribute(&self, file: u32, row: u32, base: Value, key: Key<'_>, steps: u32, out: &mut Values) {
+    fn attribute(&self, file: u32, row: u32, base: Value, key: Key<'_>, cx: &mut Context, out: &mut Values) {
         match base {
             Value::Variable(..) => {}
             Value::Symbol(owner, symbol) => {
                 let Some(facts) = self.facts(owner) else { return };
                 match SymbolKind::from_u32(facts.get(col::SYM_KIND, symbol)) {
-                    SymbolKind::Module => self.module_attribute(owner, key, steps, out),
-                    SymbolKind::Class => self.member(file, row, owner, symbol, key, false, steps, out),
+                    SymbolKind::Module => self.module_attribute(owner, key, cx, out),
+                    SymbolKind::Class => self.member(file, row, owner, symbol, key, false, cx, out),
                     _ => add(out, Value::Unknown(Reason::Attribute)),
                 }
             }
             Value::Namespace(namespace) => {
-                let name = format!("{}.{}", self.table.namespaces[namespace as usize], key.text);
+                let name = format!("{}.{}", self.table.namespaces[namespace as usize], key.text());
                 match self.table.find(&name) {
                     Some(found) => add(out, module(found)),
                     None => add(out, Value::Unknown(Reason::NoSuchName)),
                 }
             }
-            Value::Instance(owner, class) | Value::Receiver(owner, class) => self.member(file, row, owner, class, key, true, steps, out),
-            Value::ClassReceiver(owner, class) => self.member(file, row, owner, class, key, false, steps, out),
-            Value::Super(owner, class) => self.super_member(file, row, owner, class, key, steps, out),
+            Value::Instance(owner, class) | Value::Receiver(owner, class) => self.member(file, row, owner, class, key, true, cx, out),
+            Value::ClassReceiver(owner, class) => self.member(file, row, owner, class, key, false, cx, out),
+            Value::Super(owner, class) => self.super_member(file, row, owner, class, key, cx, out),
             Value::ExternalImport(..) | Value::ExternalTop(..) | Value::ExternalRef(..) => add(out, Value::ExternalRef(file, row)),
             Value::Builtin(..) | Value::BuiltinRef(..) | Value::Literal(..) => add(out, Value::BuiltinRef(file, row)),
             Value::Unknown(reason) => add(out, Value::Unknown(reason)),
         }
     }
 
-    fn module_attribute(&self, owner: u32, key: Key<'_>, steps: u32, out: &mut Values) {
-        if self.export(owner, key, true, steps + 1, out) {
+    fn module_attribute(&self, owner: u32, key: Key<'_>, cx: &mut Context, out: &mut Values) {
+        if self.export(owner, key, true, cx, out) {
             return;
         }
         if self.table.package[owner as usize] {
-            let name = format!("{}.{}", self.table.plain_name(owner), key.text);
+            let name = format!("{}.{}", self.table.plain_name(owner), key.text());
             if let Some(found) = self.table.find(&name) {
                 add(out, module(found));
                 return;
@@ -322,11 +475,11 @@ impl Project<'_> {
 
     /// Attribute of a class (or of its instances) through the MRO.
     #[expect(clippy::too_many_arguments, reason = "the state of one step")]
-    fn member(&self, file: u32, row: u32, owner: u32, class: u32, key: Key<'_>, instance: bool, steps: u32, out: &mut Values) {
-        self.classes.with_mro(self, owner, class, steps, |mro, external, unknown| {
+    fn member(&self, file: u32, row: u32, owner: u32, class: u32, key: Key<'_>, instance: bool, cx: &mut Context, out: &mut Values) {
+        self.classes.with_mro(self, owner, class, cx, |mro, external, unknown, cx| {
             let before = out.len();
             for &(owner, class) in mro {
-                self.own_member(owner, class, key, instance, steps, out);
+                self.own_member(owner, class, key, instance, cx, out);
                 if out.len() > before {
                     return;
                 }
@@ -337,7 +490,7 @@ impl Project<'_> {
                 add(out, Value::Unknown(Reason::UnknownBase));
             } else if mro.iter().any(|&(owner, class)| self.defines(owner, class, Key::new("__getattr__"))) {
                 add(out, Value::Unknown(Reason::Dynamic));
-            } else if is_object_attribute(key.text) {
+            } else if is_object_attribute(key.text()) {
                 add(out, Value::BuiltinRef(file, row));
             } else {
                 add(out, Value::Unknown(Reason::NoSuchName));
@@ -345,11 +498,11 @@ impl Project<'_> {
         });
     }
 
-    fn super_member(&self, file: u32, row: u32, owner: u32, class: u32, key: Key<'_>, steps: u32, out: &mut Values) {
-        self.classes.with_mro(self, owner, class, steps, |mro, external, unknown| {
+    fn super_member(&self, file: u32, row: u32, owner: u32, class: u32, key: Key<'_>, cx: &mut Context, out: &mut Values) {
+        self.classes.with_mro(self, owner, class, cx, |mro, external, unknown, cx| {
             let before = out.len();
             for &(owner, class) in mro.iter().skip(1) {
-                self.own_member(owner, class, key, true, steps, out);
+                self.own_member(owner, class, key, true, cx, out);
                 if out.len() > before {
                     return;
                 }
@@ -367,7 +520,7 @@ impl Project<'_> {
     /// True where the body of the class binds `key`.
     pub(crate) fn defines(&self, owner: u32, class: u32, key: Key<'_>) -> bool {
         self.facts(owner)
-            .and_then(|facts| facts.opt(col::SYM_SCOPE, class).map(|scope| !facts.lookup(scope, key.text.as_bytes(), key.hash).is_empty()))
+            .and_then(|facts| facts.opt(col::SYM_SCOPE, class).map(|scope| !facts.lookup(scope, key.bytes, key.hash).is_empty()))
             .unwrap_or(false)
     }
 
@@ -377,37 +530,34 @@ impl Project<'_> {
         let scope = facts.opt(col::SYM_SCOPE, class)?;
         let definition = BindingKind::Definition as u32;
         facts
-            .lookup(scope, key.text.as_bytes(), key.hash)
+            .lookup(scope, key.bytes, key.hash)
             .rev()
-            .find(|&row| facts.get(col::BIN_KIND, row) & !BINDING_CONDITIONAL == definition)
+            .find(|&row| facts.get(col::BIN_KIND, row) & BINDING_KIND == definition)
             .map(|row| facts.get(col::BIN_TARGET, row))
             .filter(|&symbol| facts.get(col::SYM_KIND, symbol) == SymbolKind::Method as u32)
     }
 
-    fn own_member(&self, owner: u32, class: u32, key: Key<'_>, instance: bool, steps: u32, out: &mut Values) {
+    fn own_member(&self, owner: u32, class: u32, key: Key<'_>, instance: bool, cx: &mut Context, out: &mut Values) {
         let Some(facts) = self.facts(owner) else { return };
-        if steps >= MAX_STEPS {
-            return add(out, Value::Unknown(Reason::Depth));
-        }
         let Some(scope) = facts.opt(col::SYM_SCOPE, class) else { return };
-        let rows = facts.lookup(scope, key.text.as_bytes(), key.hash);
+        let rows = facts.lookup(scope, key.bytes, key.hash);
         if !rows.is_empty() {
             let last = rows.end - 1;
             let target = facts.get(col::BIN_TARGET, last);
-            let definition = facts.get(col::BIN_KIND, last) & !BINDING_CONDITIONAL == BindingKind::Definition as u32;
+            let definition = facts.get(col::BIN_KIND, last) & BINDING_KIND == BindingKind::Definition as u32;
             if instance && definition && facts.get(col::SYM_FLAGS, target) & symbol_flag::PROPERTY != 0 {
                 // The property is what the path names; its value is unknown.
                 add(out, Value::Variable(owner, target));
                 add(out, Value::Unknown(Reason::Property));
                 return;
             }
-            self.bindings(owner, facts, rows, false, steps + 1, out);
+            self.bindings(owner, facts, rows, false, cx, out);
             return;
         }
         if instance && let Some(scope) = self.classes.instance_scope(self, owner, class) {
-            let rows = facts.lookup(scope, key.text.as_bytes(), key.hash);
+            let rows = facts.lookup(scope, key.bytes, key.hash);
             if !rows.is_empty() {
-                self.bindings(owner, facts, rows, true, steps + 1, out);
+                self.bindings(owner, facts, rows, true, cx, out);
             }
         }
     }
@@ -436,10 +586,10 @@ impl Project<'_> {
         self.facts(file).map_or(SymbolKind::Variable, |facts| SymbolKind::from_u32(facts.get(col::SYM_KIND, symbol)))
     }
 
-    fn super_(&self, file: u32, facts: &Facts<'_>, row: u32, steps: u32, out: &mut Values) {
+    fn super_(&self, file: u32, facts: &Facts<'_>, row: u32, cx: &mut Context, out: &mut Values) {
         if let Some(argument) = facts.opt(col::REF_BASE, row) {
             let mut values = Values::new();
-            self.eval(file, argument, steps + 1, &mut values);
+            self.eval(file, argument, cx, &mut values);
             for value in values {
                 match value {
                     Value::Symbol(file, class) | Value::ClassReceiver(file, class) if self.kind(file, class) == SymbolKind::Class => {

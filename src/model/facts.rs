@@ -105,7 +105,7 @@ block::schema! {
         Bindings {
             /// String.
             BIN_NAME,
-            /// [`super::BindingKind`], plus [`super::BINDING_CONDITIONAL`].
+            /// [`super::BindingKind`], plus [`super::BINDING_CONDITIONAL`] and [`super::BINDING_LAST`].
             BIN_KIND,
             /// By kind: symbol, import row, parameter row, value's ref +1.
             BIN_TARGET,
@@ -116,7 +116,7 @@ block::schema! {
             REF_SCOPE,
             /// [`super::RefKind`].
             REF_KIND,
-            /// Ref it starts from; for a name: the scope that binds it +1.
+            /// Ref it starts from; for a name: its first row in Bindings +1.
             REF_BASE,
             /// String.
             REF_NAME,
@@ -384,6 +384,9 @@ stored! {
 /// Added to a binding's kind where it stands in a branch, a loop or a `try`.
 pub const BINDING_CONDITIONAL: u32 = 16;
 
+/// Added to the kind of the last binding of a name in its scope.
+pub const BINDING_LAST: u32 = 32;
+
 stored! {
     /// Form of an access path.
     RefKind {
@@ -496,8 +499,21 @@ impl<'a> Facts<'a> {
         self.get(col::SCO_BIND, scope)..end
     }
 
+    /// The bindings of one name in one scope, from its first row.
+    #[inline]
+    pub fn run(&self, first: u32) -> std::ops::Range<u32> {
+        let mut last = first;
+        while self.get(col::BIN_KIND, last) & BINDING_LAST == 0 && last + 1 < self.rows(table::Bindings) {
+            last += 1;
+        }
+        first..last + 1
+    }
+
     /// Rows of `scope` in Bindings that bind `name`, in source order.
     pub fn lookup(&self, scope: u32, name: &[u8], hash: u32) -> std::ops::Range<u32> {
+        if scope >= self.rows(table::Scopes) {
+            return 0..0;
+        }
         let std::ops::Range { mut start, end } = self.bindings_of(scope);
         let mut high = end;
         while start < high {
@@ -513,25 +529,11 @@ impl<'a> Facts<'a> {
             if self.get(col::STR_HASH, id) != hash {
                 break;
             }
-            let same = |row: u32| self.get(col::BIN_NAME, row) == id;
-            // A name may be bound very often: its run is doubled over, then halved.
-            let mut step = 1;
-            while start + step < end && same(start + step) {
-                step *= 2;
-            }
-            let (mut stop, mut high) = (start + step / 2, end.min(start.saturating_add(step)));
-            while stop < high {
-                let middle = stop + (high - stop) / 2;
-                if same(middle) {
-                    stop = middle + 1;
-                } else {
-                    high = middle;
-                }
-            }
+            let run = self.run(start);
             if self.bytes_of(id) == name {
-                return start..stop;
+                return run;
             }
-            start = stop;
+            start = run.end;
         }
         start..start
     }

@@ -130,10 +130,10 @@ pub struct PairMap {
 }
 
 impl PairMap {
-    /// Forgets all entries, keeps the memory.
-    pub fn clear(&mut self) {
+    /// Forgets all entries, keeps the memory; makes room for about so many.
+    pub fn clear(&mut self, expected: usize) {
         self.slots.clear();
-        self.slots.resize(1024, (0, 0));
+        self.slots.resize((2 * expected).next_power_of_two().clamp(32, 1 << 16), (0, 0));
         self.len = 0;
     }
 
@@ -220,7 +220,7 @@ mod tests {
         #[test]
         fn pair_map_is_a_map(pairs in prop::collection::vec((0u64..2000, any::<u16>()), 0..3000)) {
             let mut map = PairMap::default();
-            map.clear();
+            map.clear(0);
             let mut model = std::collections::HashMap::new();
             for &(key, value) in &pairs {
                 let expected = *model.entry(key).or_insert(u32::from(value));

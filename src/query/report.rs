@@ -46,6 +46,7 @@ pub fn report(run: &Run) -> ReportData {
             .iter()
             .map(|worst| Complex { qualname: worst.name.clone(), path: worst.path.clone(), line: worst.line, complexity: worst.complexity })
             .collect(),
+        import_cycle_count: graph.meta().summary.cycle_count,
         import_cycles: cycles.iter().map(|cycle| cycle.modules.clone()).collect(),
         warnings: warnings(run),
         files: graph.files().zip(0u32..).map(|(file, index)| file_report(run, &file, index)).collect(),

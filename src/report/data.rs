@@ -197,7 +197,9 @@ pub struct ReportData {
     pub edges: Counts,
     /// The functions of highest cyclomatic complexity, worst first.
     pub complexity: Vec<Complex>,
-    /// Import cycles, each as its modules' names.
+    /// Groups of modules that import each other when loaded, listed below or not.
+    pub import_cycle_count: u64,
+    /// The largest of those groups, each as its modules' names.
     pub import_cycles: Vec<Vec<String>>,
     /// What went less well than asked, for a person.
     pub warnings: Vec<String>,
@@ -222,6 +224,7 @@ impl Default for ReportData {
             implicit_call_sites: 0,
             edges: Counts::default(),
             complexity: Vec::new(),
+            import_cycle_count: 0,
             import_cycles: Vec::new(),
             warnings: Vec::new(),
             files: Vec::new(),

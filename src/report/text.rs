@@ -7,12 +7,19 @@ use anstyle::{AnsiColor, Style};
 
 use super::data::{Counts, FileStatus, ReportData};
 use super::escape::escape;
+use crate::config::UNNAMED;
 use crate::engine::progress::Phase;
 
 /// Lines of each list unless all are asked for.
 const SOME: usize = 10;
+/// Members of a group of modules unless all are asked for.
+const MEMBERS: usize = 4;
+/// Columns of a page; what wraps, wraps here.
+const WIDTH: usize = 100;
 /// Columns of the labels on the left.
-const LABEL: usize = 16;
+const LABEL: usize = 20;
+/// Seconds below which a time is not worth a word.
+const NOTHING: f64 = 0.000_05;
 /// Columns of the numbers beside them.
 const NUMBER: usize = 12;
 
@@ -77,7 +84,17 @@ fn percent(part: u64, whole: u64) -> String {
 }
 
 fn seconds(value: f64) -> String {
-    if value < 0.1 { format!("{:.1} ms", value * 1000.0) } else { format!("{value:.2} s") }
+    match value * 1000.0 {
+        milliseconds if milliseconds < 10.0 => format!("{milliseconds:.1} ms"),
+        milliseconds if milliseconds < 100.0 => format!("{milliseconds:.0} ms"),
+        _ => format!("{value:.2} s"),
+    }
+}
+
+/// A lower-case name of the schema as words; kinds of edges stay as queries write them.
+fn words(name: &str) -> String {
+    let name = escape(name);
+    if name.contains(|c: char| c.is_ascii_lowercase()) { name.replace('_', " ") } else { name.into_owned() }
 }
 
 fn plural(count: u64, one: &str, many: &str) -> String {
@@ -99,7 +116,7 @@ impl<W: Write> Page<W> {
 
     /// A line below a heading.
     fn row(&mut self, label: &str, number: u64, note: impl Display) -> io::Result<()> {
-        let label = format!("  {}", escape(label));
+        let label = format!("  {}", words(label));
         let line = format!("{label:<LABEL$}{:>NUMBER$}  {note}", thousands(number));
         writeln!(self.out, "{}", line.trim_end())
     }
@@ -112,6 +129,26 @@ impl<W: Write> Page<W> {
         Ok(())
     }
 
+    /// Items with commas between them, on as many lines as they need; later lines are indented by two more.
+    fn wrapped(&mut self, indent: usize, first: &str, items: &[String]) -> io::Result<()> {
+        let mut line = format!("{:indent$}{first}", "");
+        let mut used = line.chars().count();
+        for (at, item) in items.iter().enumerate() {
+            let comma = if at + 1 < items.len() { "," } else { "" };
+            let wanted = item.chars().count() + comma.len() + 1;
+            if at > 0 && used + wanted > WIDTH {
+                writeln!(self.out, "{}", line.trim_end())?;
+                line = format!("{:1$}", "", indent + 2);
+                used = indent + 2;
+            }
+            line.push_str(item);
+            line.push_str(comma);
+            line.push(' ');
+            used += wanted;
+        }
+        writeln!(self.out, "{}", line.trim_end())
+    }
+
     fn more(&mut self, left: usize) -> io::Result<()> {
         if left == 0 {
             return Ok(());
@@ -121,15 +158,11 @@ impl<W: Write> Page<W> {
     }
 }
 
-fn reasons(counts: &Counts) -> String {
-    let shown: Vec<String> = counts
-        .0
-        .iter()
-        .filter(|(_, count)| *count > 0)
-        .take(4)
-        .map(|(name, count)| format!("{} {}", escape(name), thousands(*count)))
-        .collect();
-    shown.join(", ")
+/// The counts in words, the largest first.
+fn reasons(counts: &Counts) -> Vec<String> {
+    let mut shown: Vec<_> = counts.0.iter().filter(|(_, count)| *count > 0).collect();
+    shown.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    shown.into_iter().map(|(name, count)| format!("{} {}", words(name), thousands(*count))).collect()
 }
 
 /// Writes the summary that a person reads after a run.
@@ -141,7 +174,12 @@ pub fn full(data: &ReportData, options: Options, out: impl Write) -> io::Result<
     let mut page = Page { out, options };
     let dim = options.dim();
     let style = options.heading();
-    writeln!(page.out, "{style}{}{style:#}  {dim}{}{dim:#}", escape(&data.project), escape(&data.root))?;
+    let root = escape(&data.root);
+    if data.project == UNNAMED {
+        writeln!(page.out, "{style}{root}{style:#}")?;
+    } else {
+        writeln!(page.out, "{style}{}{style:#}  {dim}{root}{dim:#}", escape(&data.project))?;
+    }
     overview(data, &mut page)?;
     calls(data, &mut page)?;
     complexity(data, &mut page)?;
@@ -174,15 +212,23 @@ fn calls<W: Write>(data: &ReportData, page: &mut Page<W>) -> io::Result<()> {
     let total = data.call_sites.total();
     page.head("Call sites", thousands(total), "")?;
     for (name, count) in data.call_sites.rows() {
-        let why = match name {
+        let note = match name {
             "resolved" if data.call_site_reasons.incomplete > 0 => {
-                format!("other targets unknown at {}", thousands(data.call_site_reasons.incomplete))
+                format!("at {} more targets are possible", thousands(data.call_site_reasons.incomplete))
             }
-            "ambiguous" => reasons(&data.call_site_reasons.ambiguous),
-            "unresolved" => reasons(&data.call_site_reasons.unresolved),
+            "resolved" => "to the project's own code".to_owned(),
+            "external" if count > 0 => "into other packages".to_owned(),
             _ => String::new(),
         };
-        page.row(name, count, format_args!("{:>6}  {why}", percent(count, total)))?;
+        page.row(name, count, format_args!("{:>6}  {note}", percent(count, total)))?;
+        let why = match name {
+            "ambiguous" => reasons(&data.call_site_reasons.ambiguous),
+            "unresolved" => reasons(&data.call_site_reasons.unresolved),
+            _ => continue,
+        };
+        if !why.is_empty() {
+            page.wrapped(4, "", &why)?;
+        }
     }
     if data.implicit_call_sites > 0 {
         page.row("implicit", data.implicit_call_sites, "operators, properties, protocols; counted apart")?;
@@ -193,7 +239,7 @@ fn calls<W: Write>(data: &ReportData, page: &mut Page<W>) -> io::Result<()> {
 
 fn complexity<W: Write>(data: &ReportData, page: &mut Page<W>) -> io::Result<()> {
     let Some(worst) = data.complexity.first() else { return Ok(()) };
-    page.head("Complexity", thousands(u64::from(worst.complexity)), "the worst")?;
+    page.head("Complexity", thousands(u64::from(worst.complexity)), "the highest cyclomatic complexity")?;
     let limit = page.options.limit();
     for function in data.complexity.iter().take(limit) {
         let dim = page.options.dim();
@@ -210,15 +256,19 @@ fn complexity<W: Write>(data: &ReportData, page: &mut Page<W>) -> io::Result<()>
 }
 
 fn cycles<W: Write>(data: &ReportData, page: &mut Page<W>) -> io::Result<()> {
-    page.head("Import cycles", thousands(data.import_cycles.len() as u64), "")?;
+    let count = data.import_cycle_count;
+    let note = if count > 0 { "groups of modules that import each other when loaded" } else { "" };
+    page.head("Import cycles", thousands(count), note)?;
     let limit = page.options.limit();
+    let members = if page.options.all { usize::MAX } else { MEMBERS };
     for cycle in data.import_cycles.iter().take(limit) {
-        let shown: Vec<_> = cycle.iter().take(limit).map(|name| escape(name)).collect();
-        let tail = match cycle.len().saturating_sub(limit) {
-            0 => cycle.first().map(|name| escape(name).into_owned()).unwrap_or_default(),
-            left => format!("{left} more"),
-        };
-        writeln!(page.out, "  {} -> {tail}", shown.join(" -> "))?;
+        let mut shown: Vec<String> =
+            cycle.iter().take(members).map(|name| escape(name).into_owned()).collect();
+        let left = cycle.len().saturating_sub(members);
+        if left > 0 {
+            shown.push(format!("{} more", thousands(left as u64)));
+        }
+        page.wrapped(2, &format!("{}: ", plural(cycle.len() as u64, "module", "modules")), &shown)?;
     }
     page.more(data.import_cycles.len().saturating_sub(limit))
 }
@@ -253,7 +303,7 @@ fn troubles<W: Write>(data: &ReportData, page: &mut Page<W>) -> io::Result<()> {
 fn cost<W: Write>(data: &ReportData, page: &mut Page<W>) -> io::Result<()> {
     let metrics = &data.metrics;
     let mut notes = vec![format!("{} files/s", thousands(rounded(metrics.files_per_second)))];
-    if metrics.duration > 0.0 {
+    if metrics.duration > 0.0 && metrics.source_bytes_mb() >= 1.0 {
         let rate = rounded(metrics.source_bytes_mb() / metrics.duration);
         notes.push(format!("{} MB/s", thousands(rate)));
     }
@@ -264,19 +314,21 @@ fn cost<W: Write>(data: &ReportData, page: &mut Page<W>) -> io::Result<()> {
     page.head("Time", seconds(metrics.duration), notes.join(", "))?;
     let phases: Vec<String> = Phase::ALL
         .iter()
+        .filter(|phase| data.phases.get(**phase) >= NOTHING)
         .map(|phase| format!("{} {}", phase.name(), seconds(data.phases.get(*phase))))
         .collect();
-    writeln!(page.out, "  {}", phases.join(", "))?;
+    if !phases.is_empty() {
+        writeln!(page.out, "  {}", phases.join(", "))?;
+    }
     let cache = &metrics.cache_stats;
-    page.head(
-        "Cache",
-        format!("{:.1}%", cache.hit_rate_percent),
-        format_args!(
-            "hits, {} of parsing saved, {:.1} MB",
-            seconds(cache.total_time_saved),
-            cache.cache_size_mb
-        ),
-    )?;
+    let mut notes = vec!["hits".to_owned()];
+    if cache.total_time_saved >= NOTHING {
+        notes.push(format!("{} of parsing saved", seconds(cache.total_time_saved)));
+    }
+    if cache.cache_size_mb >= 0.05 {
+        notes.push(format!("{:.1} MB on disk", cache.cache_size_mb));
+    }
+    page.head("Cache", format!("{:.1}%", cache.hit_rate_percent), notes.join(", "))?;
     let style = page.options.heading();
     writeln!(page.out, "\n{style}{:<LABEL$}{style:#}{}", "Graph", escape(&data.graph_digest))
 }
@@ -303,7 +355,7 @@ pub fn concise(data: &ReportData, options: Options, mut out: impl Write) -> io::
     let calls = &data.call_sites;
     writeln!(
         out,
-        "{}: {} ({} changed, {} cached, {} failed), {}, {} ({} resolved), {}, {}",
+        "{}: {} ({} changed, {} cached, {} failed), {}, {}{}, {}, {}",
         escape(&data.project),
         plural(metrics.total_files, "file", "files"),
         thousands(metrics.misses),
@@ -312,10 +364,10 @@ pub fn concise(data: &ReportData, options: Options, mut out: impl Write) -> io::
         plural(data.symbols.total(), "symbol", "symbols"),
         plural(calls.total(), "call site", "call sites"),
         match calls.total() {
-            0 => "none".to_owned(),
-            total => percent(calls.resolved, total),
+            0 => String::new(),
+            total => format!(" ({} resolved)", percent(calls.resolved, total)),
         },
-        plural(data.import_cycles.len() as u64, "import cycle", "import cycles"),
+        plural(data.import_cycle_count, "import cycle", "import cycles"),
         seconds(metrics.duration),
     )
 }

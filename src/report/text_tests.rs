@@ -59,6 +59,7 @@ pub(in crate::report) fn sample() -> ReportData {
             line: 1459,
             complexity: 47,
         }],
+        import_cycle_count: 1,
         import_cycles: vec![vec!["shop.a".to_owned(), "shop.b".to_owned()]],
         files: vec![
             file("shop/__init__.py", FileStatus::Complete),
@@ -86,50 +87,52 @@ fn full_report() {
     insta::assert_snapshot!(text(|out| full(&sample(), Options::default(), out)), @r#"
     shop  /srv/shop
 
-    Files                  2,922
-      changed                169
-      cached               2,752
-      partial                  1  syntax errors; what could be read is in the graph
-      failed                   1  skipped, see below
+    Files                      2,922
+      changed                    169
+      cached                   2,752
+      partial                      1  syntax errors; what could be read is in the graph
+      failed                       1  skipped, see below
 
-    Symbols               43,028
-      module               2,921    6.8%
-      class                9,100   21.1%
-      function            31,007   72.1%
+    Symbols                   43,028
+      module                   2,921    6.8%
+      class                    9,100   21.1%
+      function                31,007   72.1%
 
-    Imports               20,000
-      resolved            15,000   75.0%
-      external             5,000   25.0%
+    Imports                   20,000
+      resolved                15,000   75.0%
+      external                 5,000   25.0%
 
-    Call sites           210,000
-      resolved           120,000   57.1%  other targets unknown at 900
-      ambiguous           12,000    5.7%  by name 12,000
-      external            30,000   14.3%
-      builtin             40,000   19.0%
-      unresolved           8,000    3.8%  unknown receiver 7,000, dynamic 1,000
+    Call sites               210,000
+      resolved               120,000   57.1%  at 900 more targets are possible
+      ambiguous               12,000    5.7%
+        by name 12,000
+      external                30,000   14.3%  into other packages
+      builtin                 40,000   19.0%
+      unresolved               8,000    3.8%
+        unknown receiver 7,000, dynamic 1,000
 
-    Edges                145,000
-      CALLS              130,000   89.7%
-      IMPORTS             15,000   10.3%
+    Edges                    145,000
+      CALLS                  130,000   89.7%
+      IMPORTS                 15,000   10.3%
 
-    Complexity                47  the worst
+    Complexity                    47  the highest cyclomatic complexity
           47  shop.sql.Query.build\u{1b}[31m  shop/sql.py:1459
 
-    Import cycles              1
-      shop.a -> shop.b -> shop.a
+    Import cycles                  1  groups of modules that import each other when loaded
+      2 modules: shop.a, shop.b
 
-    Syntax errors              1
+    Syntax errors                  1
       shop/bro\nken.py:3:9: expected `:`
 
-    Skipped                    1
+    Skipped                        1
       shop/secret.py: permission denied
 
-    Time                  0.63 s  4,648 files/s, 61 MB/s, 2 workers (thread), 93 MB peak
-      walk 4.0 ms, fingerprint 12.5 ms, cache 2.0 ms, parse 0.41 s, link 0.15 s, store 50.0 ms
+    Time                      0.63 s  4,648 files/s, 61 MB/s, 2 workers (thread), 93 MB peak
+      walk 4.0 ms, fingerprint 12 ms, cache 2.0 ms, parse 0.41 s, link 0.15 s, store 50 ms
 
-    Cache                  94.2%  hits, 67.80 s of parsing saved, 9.8 MB
+    Cache                      94.2%  hits, 67.80 s of parsing saved, 9.8 MB on disk
 
-    Graph           0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+    Graph               0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
     "#);
 }
 
@@ -140,7 +143,7 @@ fn concise_report() {
     shop/secret.py: skipped: permission denied
     shop: 2,922 files (169 changed, 2,752 cached, 1 failed), 43,028 symbols, 210,000 call sites (57.1% resolved), 1 import cycle, 0.63 s
     "#);
-    insta::assert_snapshot!(text(|out| concise(&ReportData { project: "p".into(), ..ReportData::default() }, Options::default(), out)), @"p: 0 files (0 changed, 0 cached, 0 failed), 0 symbols, 0 call sites (none resolved), 0 import cycles, 0.0 ms");
+    insta::assert_snapshot!(text(|out| concise(&ReportData { project: "p".into(), ..ReportData::default() }, Options::default(), out)), @"p: 0 files (0 changed, 0 cached, 0 failed), 0 symbols, 0 call sites, 0 import cycles, 0.0 ms");
 }
 
 #[test]

@@ -12,11 +12,13 @@ use crate::link::{Linked, Summary};
 use crate::link::links::Links;
 use crate::model::facts::{Facts, col, table};
 use crate::model::source::FileKind;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, PoisonError};
 use xxhash_rust::xxh3::xxh3_64;
 
 const MAGIC: &[u8; 8] = b"PYDBSNAP";
@@ -72,20 +74,69 @@ fn put(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// Writes a snapshot.
+/// Where a snapshot is written, from several threads at once.
+pub trait Sink: Sync {
+    /// Writes `bytes` at `offset`.
+    ///
+    /// # Errors
+    /// Those of the medium.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+}
+
+impl Sink for File {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        std::os::unix::fs::FileExt::write_all_at(self, bytes, offset)
+    }
+}
+
+impl Sink for Mutex<Vec<u8>> {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let mut all = self.lock().unwrap_or_else(PoisonError::into_inner);
+        let (start, end) = (offset as usize, offset as usize + bytes.len());
+        if all.len() < end {
+            all.resize(end, 0);
+        }
+        all[start..end].copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// Bytes that one call writes at least, where there are as many.
+const WRITE: usize = 1 << 20;
+
+/// Writes a snapshot, on the threads of the current pool.
 ///
 /// # Errors
-/// Those of the writer.
-pub fn write(out: &mut (impl Write + io::Seek), key: &[u8; 32], files: &[FileEntry<'_>], linked: &Linked, meta: &Meta) -> io::Result<()> {
-    out.write_all(&[0; HEADER])?;
+/// Those of the sink.
+pub fn write(out: &dyn Sink, key: &[u8; 32], files: &[FileEntry<'_>], linked: &Linked, meta: &Meta) -> io::Result<()> {
     let mut at = HEADER as u64;
     let mut places = Vec::with_capacity(files.len());
-    for (file, links) in files.iter().zip(&linked.links) {
-        out.write_all(file.facts)?;
-        out.write_all(links)?;
+    // Runs of files that are written together.
+    let (mut runs, mut first) = (Vec::new(), 0);
+    for (index, (file, links)) in files.iter().zip(&linked.links).enumerate() {
         places.push(at);
         at += (file.facts.len() + links.len()) as u64;
+        if at - places[first] >= WRITE as u64 || index + 1 == files.len() {
+            runs.push(first..index + 1);
+            first = (index + 1).min(files.len() - 1);
+        }
     }
+    let sums: Vec<(u64, u64)> = runs
+        .par_iter()
+        .map(|run| {
+            let mut bytes = Vec::with_capacity(WRITE + WRITE / 4);
+            let mut sums = Vec::with_capacity(run.len());
+            for (file, links) in files[run.clone()].iter().zip(&linked.links[run.clone()]) {
+                sums.push((xxh3_64(file.facts), xxh3_64(links)));
+                bytes.extend_from_slice(file.facts);
+                bytes.extend_from_slice(links);
+            }
+            out.write_at(&bytes, places[run.start]).map(|()| sums)
+        })
+        .collect::<io::Result<Vec<_>>>()?
+        .into_iter()
+        .flatten()
+        .collect();
     let mut strings = Vec::new();
     let mut rows = Vec::with_capacity(files.len() * ROW);
     for (index, file) in files.iter().enumerate() {
@@ -104,8 +155,8 @@ pub fn write(out: &mut (impl Write + io::Seek), key: &[u8; 32], files: &[FileEnt
         put(&mut rows, &[0; 4]);
         put(&mut rows, &file.key.0);
         put(&mut rows, &file.facts_hash);
-        put(&mut rows, &xxh3_64(file.facts).to_le_bytes());
-        put(&mut rows, &xxh3_64(links).to_le_bytes());
+        put(&mut rows, &sums[index].0.to_le_bytes());
+        put(&mut rows, &sums[index].1.to_le_bytes());
         put(&mut rows, &[0; 8]);
     }
     let meta = serde_json::to_vec(meta)?;
@@ -116,7 +167,7 @@ pub fn write(out: &mut (impl Write + io::Seek), key: &[u8; 32], files: &[FileEnt
     put(&mut header, key);
     put(&mut header, &linked.digest);
     for section in [&meta, &rows, &strings] {
-        out.write_all(section)?;
+        out.write_at(section, at)?;
         put(&mut header, &at.to_le_bytes());
         put(&mut header, &(section.len() as u64).to_le_bytes());
         put(&mut header, &xxh3_64(section).to_le_bytes());
@@ -124,8 +175,7 @@ pub fn write(out: &mut (impl Write + io::Seek), key: &[u8; 32], files: &[FileEnt
     }
     let sum = xxh3_64(&header);
     put(&mut header, &sum.to_le_bytes());
-    out.seek(io::SeekFrom::Start(0))?;
-    out.write_all(&header)
+    out.write_at(&header, 0)
 }
 
 fn has_errors(facts: &[u8]) -> bool {

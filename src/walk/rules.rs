@@ -4,6 +4,7 @@
 //! repository's root, then `.git/info/exclude`. A repository inside the tree starts afresh. The user's global
 //! excludes are not read: the result must not depend on whose machine it is.
 
+use std::borrow::Cow;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -140,6 +141,8 @@ pub(super) fn above(root: &Path, start: &Path, problems: &mut Vec<WalkProblem>) 
 pub(super) struct Filter {
     exclude: Gitignore,
     include: Gitignore,
+    exclude_at: PathBuf,
+    include_at: PathBuf,
 }
 
 /// What a filter says of a path.
@@ -153,12 +156,17 @@ pub(super) enum Verdict {
 
 impl Filter {
     pub(super) fn new(options: &WalkOptions) -> Result<Self, WalkError> {
-        Ok(Self { exclude: globs(&options.exclude)?, include: globs(&options.include)? })
+        Ok(Self {
+            exclude: globs(&options.exclude)?,
+            include: globs(&options.include)?,
+            exclude_at: options.exclude_at.clone(),
+            include_at: options.include_at.clone(),
+        })
     }
 
     /// `relative`: to the root.
     pub(super) fn verdict(&self, relative: &Path, is_dir: bool) -> Verdict {
-        match self.exclude.matched(relative, is_dir) {
+        match self.exclude.matched(placed(&self.exclude_at, relative), is_dir) {
             Match::Ignore(_) => Verdict::Excluded,
             Match::Whitelist(_) => Verdict::Kept,
             Match::None => Verdict::Undecided,
@@ -167,12 +175,18 @@ impl Filter {
 
     /// Whether a file is among those asked for; all are where nothing was asked for.
     pub(super) fn includes(&self, relative: &Path) -> bool {
-        self.include.is_empty() || self.include.matched_path_or_any_parents(relative, false).is_ignore()
+        self.include.is_empty()
+            || self.include.matched_path_or_any_parents(placed(&self.include_at, relative), false).is_ignore()
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.exclude.is_empty() && self.include.is_empty()
     }
+}
+
+/// `relative` as the folder of the globs sees it.
+fn placed<'a>(at: &Path, relative: &'a Path) -> Cow<'a, Path> {
+    if at.as_os_str().is_empty() { Cow::Borrowed(relative) } else { Cow::Owned(at.join(relative)) }
 }
 
 fn globs(patterns: &[String]) -> Result<Gitignore, WalkError> {

@@ -1,1 +1,11 @@
+//! The real binary on real files in temporary folders.
+//!
+//! Nothing here waits for time to pass: what must have happened is seen in an event, an exit code or a file.
 
+mod analyze;
+mod cache;
+mod config;
+mod graph;
+mod hostile;
+mod project;
+mod survival;
