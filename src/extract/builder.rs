@@ -242,6 +242,7 @@ impl Extractor {
     }
 
     /// Adds a symbol row.
+    #[expect(clippy::too_many_arguments, reason = "the columns of the row")]
     pub(super) fn add_symbol(&mut self, kind: SymbolKind, flags: u32, name: u32, parent: u32, start: u32, end: u32, line: u32) -> u32 {
         let out = &mut self.out;
         let row = out.column(col::SYM_KIND).len() as u32;
@@ -289,7 +290,7 @@ impl Extractor {
 
     /// The ref of a value; one of kind `Other` where it has none.
     #[inline]
-    pub(super) fn to_ref(&mut self, value: Value, start: u32) -> u32 {
+    pub(super) fn ref_of(&mut self, value: Value, start: u32) -> u32 {
         match value {
             Value::Ref(row) => row,
             Value::Call(callee) => self.cons(RefKind::Call, callee, 0, start),
@@ -309,7 +310,7 @@ impl Extractor {
 
     /// The ref of a value +1; 0 where it has none.
     pub(super) fn value_ref(&mut self, value: Value, start: u32) -> u32 {
-        if matches!(value, Value::None) { 0 } else { self.to_ref(value, start) + 1 }
+        if matches!(value, Value::None) { 0 } else { self.ref_of(value, start) + 1 }
     }
 
     /// Binds `name` in `scope`.
@@ -532,6 +533,7 @@ impl Extractor {
         None
     }
 
+    #[expect(clippy::too_many_arguments, reason = "the columns of the row and what they follow from")]
     fn variable(&mut self, scope: ScopeKind, owner: u32, name: u32, line: u32, start: u32, end: u32, events: &[(u32, u32, u32)]) -> u32 {
         let kind = match scope {
             ScopeKind::Module => SymbolKind::Variable,

@@ -53,7 +53,7 @@ impl Pass<'_> {
             Expr::Subscript(subscript) => {
                 let base = self.read(&subscript.value);
                 self.read(&subscript.slice);
-                let base = self.x.to_ref(base, subscript.range.start().to_u32());
+                let base = self.x.ref_of(base, subscript.range.start().to_u32());
                 Value::Subscript(base)
             }
             Expr::Tuple(tuple) => {
@@ -169,7 +169,7 @@ impl Pass<'_> {
     fn attribute(&mut self, attribute: &ast::ExprAttribute) -> Value {
         let base = self.expr(&attribute.value);
         let start = attribute.range.start().to_u32();
-        let base = self.x.to_ref(base, start);
+        let base = self.x.ref_of(base, start);
         let name = self.x.names.add(&attribute.attr.id);
         Value::Ref(self.x.cons(RefKind::Attribute, base, name, start))
     }
@@ -231,7 +231,7 @@ impl Pass<'_> {
     fn call(&mut self, call: &ast::ExprCall) -> Value {
         let start = call.range_start.to_u32();
         let callee = self.expr(&call.func);
-        let row = self.x.to_ref(callee, start);
+        let row = self.x.ref_of(callee, start);
         self.x.flag(row, ref_flag::CALLED);
         let arguments = &call.arguments;
         let mut flags = 0;

@@ -9,6 +9,9 @@ use crate::model::facts::{
 use ruff_python_ast::{self as ast, Expr, Pattern, Stmt};
 use ruff_text_size::{Ranged, TextRange};
 
+/// Of each decorator: its ref, whether it is called, its line.
+type DecoratorRows = smallvec::SmallVec<[(u32, bool, u32); 4]>;
+
 impl Pass<'_> {
     /// Visits statements in order.
     pub(super) fn block(&mut self, body: &[Stmt]) {
@@ -239,15 +242,15 @@ impl Pass<'_> {
     }
 
     /// Visits decorators; gives their symbol flags. Rows come once the symbol is known.
-    fn decorators(&mut self, decorators: &[ast::Decorator]) -> (u32, smallvec::SmallVec<[(u32, bool, u32); 4]>) {
+    fn decorators(&mut self, decorators: &[ast::Decorator]) -> (u32, DecoratorRows) {
         let mut flags = 0;
-        let mut rows = smallvec::SmallVec::new();
+        let mut rows = DecoratorRows::new();
         for decorator in decorators {
             let start = decorator.expression.start().to_u32();
             let value = self.expr(&decorator.expression);
             let (row, called) = match value {
                 Value::Call(row) => (row, true),
-                value => (self.x.to_ref(value, start), false),
+                value => (self.x.ref_of(value, start), false),
             };
             self.x.flag(row, ref_flag::DECORATOR);
             let target = match &decorator.expression {
@@ -418,7 +421,7 @@ impl Pass<'_> {
             Value::Subscript(base) => Value::Ref(base),
             value => value,
         };
-        let row = self.x.to_ref(value, start);
+        let row = self.x.ref_of(value, start);
         self.x.flag(row, ref_flag::BASE);
         let line = self.x.lines.line(start);
         for (column, value) in [(col::BASE_SYM, sym), (col::BASE_REF, row), (col::BASE_KEYWORD, keyword), (col::BASE_LINE, line)] {
@@ -506,7 +509,7 @@ impl Pass<'_> {
     fn exception(&mut self, value: Value, start: u32, caught: u32) {
         let row = match value {
             Value::Call(callee) => callee,
-            value => self.x.to_ref(value, start),
+            value => self.x.ref_of(value, start),
         };
         let line = self.x.lines.line(start);
         for (column, value) in [(col::EXC_SCOPE, self.x.scope), (col::EXC_REF, row), (col::EXC_CAUGHT, caught), (col::EXC_LINE, line)] {
@@ -652,7 +655,7 @@ impl Pass<'_> {
             }
             Expr::Attribute(attribute) if attribute.attr.id.as_str() == "__all__" && is_path(value) => {
                 let module = self.expr(&attribute.value);
-                let row = self.x.to_ref(module, attribute.range.start().to_u32());
+                let row = self.x.ref_of(module, attribute.range.start().to_u32());
                 self.x.out.push(col::EXP_NAME, 0);
                 self.x.out.push(col::EXP_REF, row + 1);
             }

@@ -229,17 +229,18 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[expect(unreachable_pub, dead_code, reason = "the macro declares what a schema of the crate needs")]
     mod sample {
         super::schema! {
             /// Two tables.
             Sample {
                 /// First.
-                A { /// x
-                    AX, /// y
-                    AY }
+                Ones { /// x
+                    ONE_X, /// y
+                    ONE_Y }
                 /// Second.
-                B { /// z
-                    BZ }
+                Twos { /// z
+                    TWO_Z }
             }
         }
     }
@@ -250,20 +251,20 @@ mod tests {
         fn values_come_back(a in prop::collection::vec((any::<u32>(), 0u32..300), 0..50), b in prop::collection::vec(0u32..70_000, 0..50), blob: Vec<u8>) {
             let mut builder = Builder::<Sample>::default();
             for &(x, y) in &a {
-                builder.push(col::AX, x);
-                builder.push(col::AY, y);
+                builder.push(col::ONE_X, x);
+                builder.push(col::ONE_Y, y);
             }
-            b.iter().for_each(|&z| builder.push(col::BZ, z));
+            b.iter().for_each(|&z| builder.push(col::TWO_Z, z));
             builder.blob_mut().extend_from_slice(&blob);
             let bytes = builder.finish();
             let view = View::<{ col::COUNT }, { table::COUNT }>::new(&bytes, Sample::TABLE_OF).unwrap();
-            prop_assert_eq!(view.rows(table::A) as usize, a.len());
+            prop_assert_eq!(view.rows(table::Ones) as usize, a.len());
             for (row, &(x, y)) in a.iter().enumerate() {
-                prop_assert_eq!(view.get(col::AX, row as u32), x);
-                prop_assert_eq!(view.get(col::AY, row as u32), y);
+                prop_assert_eq!(view.get(col::ONE_X, row as u32), x);
+                prop_assert_eq!(view.get(col::ONE_Y, row as u32), y);
             }
             for (row, &z) in b.iter().enumerate() {
-                prop_assert_eq!(view.get(col::BZ, row as u32), z);
+                prop_assert_eq!(view.get(col::TWO_Z, row as u32), z);
             }
             prop_assert_eq!(view.blob(), &blob[..]);
         }
@@ -271,8 +272,8 @@ mod tests {
         #[test]
         fn any_bytes_are_refused_or_read(bytes: Vec<u8>) {
             if let Some(view) = View::<{ col::COUNT }, { table::COUNT }>::new(&bytes, Sample::TABLE_OF) {
-                for row in 0..view.rows(table::A).min(10) {
-                    view.get(col::AX, row);
+                for row in 0..view.rows(table::Ones).min(10) {
+                    view.get(col::ONE_X, row);
                 }
                 view.blob();
             }
