@@ -76,7 +76,10 @@ impl<'a> Project<'a> {
 
 /// Links `files`, which are sorted by path.
 pub fn link(files: &[FileInput<'_>], layout: &Layout) -> Linked {
+    let started = std::time::Instant::now();
+    let step = |name: &str| tracing::debug!("{name} after {:?}", started.elapsed());
     let table = modules::ModuleTable::new(files, layout);
+    step("module table");
     let mut base = Vec::with_capacity(files.len());
     let mut next = 0u32;
     for file in files {
@@ -88,6 +91,7 @@ pub fn link(files: &[FileInput<'_>], layout: &Layout) -> Linked {
         .with_min_len(16)
         .map(|file| imports::targets(files, &table, file))
         .collect();
+    step("imports");
     let stars = stars::index(files, &imports, &table.beside);
     let mut project = Project {
         files,
@@ -98,9 +102,12 @@ pub fn link(files: &[FileInput<'_>], layout: &Layout) -> Linked {
         methods: calls::MethodIndex::default(),
         base,
     };
+    step("stars");
     project.classes = classes::Classes::new(&project);
+    step("classes");
     project.methods = calls::MethodIndex::new(&project);
     let project = project;
+    step("methods");
     let results: Vec<(Vec<u8>, [u8; 32], summary::Counts)> = (0..files.len() as u32)
         .into_par_iter()
         .with_min_len(4)
@@ -111,6 +118,7 @@ pub fn link(files: &[FileInput<'_>], layout: &Layout) -> Linked {
             (block, digest, counts)
         })
         .collect();
+    step("files");
     let mut links = Vec::with_capacity(files.len());
     let mut sum = digest::Sum::default();
     let mut totals = summary::Counts::default();
@@ -121,6 +129,7 @@ pub fn link(files: &[FileInput<'_>], layout: &Layout) -> Linked {
     }
     let mut summary = Summary::default();
     summary.finish(&totals, &project, &links);
+    step("summary");
     let Project { table, base, .. } = project;
     Linked { modules: table.names, symbol_base: base, links, digest: sum.bytes(), summary }
 }
