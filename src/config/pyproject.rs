@@ -113,8 +113,10 @@ fn hinted_roots(document: &DeTable<'_>) -> Option<(Raw, Range<usize>)> {
         }
         table.get(*last)
     };
-    let texts = |values: &mut dyn Iterator<Item = &Spanned<DeValue<'_>>>, folder: &dyn Fn(&str) -> Option<String>| {
-        let mut roots: Vec<String> = values.filter_map(|value| value.get_ref().as_str()).filter_map(folder).collect();
+    let texts = |values: &mut dyn Iterator<Item = &Spanned<DeValue<'_>>>,
+                 folder: &dyn Fn(&str) -> Option<String>| {
+        let mut roots: Vec<String> =
+            values.filter_map(|value| value.get_ref().as_str()).filter_map(folder).collect();
         roots.retain(|root| is_inside(root));
         roots.dedup();
         (!roots.is_empty()).then_some(Raw::List(roots))
@@ -131,12 +133,17 @@ fn hinted_roots(document: &DeTable<'_>) -> Option<(Raw, Range<usize>)> {
     let poetry = || {
         let found = find(&["tool", "poetry", "packages"])?;
         let DeValue::Array(items) = found.get_ref() else { return None };
-        Some((texts(&mut items.iter().filter_map(|item| item.get_ref().get("from")), &as_written)?, found.span()))
+        Some((
+            texts(&mut items.iter().filter_map(|item| item.get_ref().get("from")), &as_written)?,
+            found.span(),
+        ))
     };
     let hatch = || {
         let found = find(&["tool", "hatch", "build", "targets", "wheel", "packages"])?;
         let DeValue::Array(items) = found.get_ref() else { return None };
-        let parent = |package: &str| package.trim_end_matches('/').rsplit_once('/').map(|(parent, _)| parent.to_owned());
+        let parent = |package: &str| {
+            package.trim_end_matches('/').rsplit_once('/').map(|(parent, _)| parent.to_owned())
+        };
         Some((texts(&mut items.iter(), &parent)?, found.span()))
     };
     setuptools.or_else(package_dir).or_else(poetry).or_else(hatch)
@@ -276,7 +283,10 @@ mod tests {
             ("[tool.setuptools.package-dir]\n'' = 'lib'\n", "None [List([\"lib\"])]"),
             ("[[tool.poetry.packages]]\ninclude = 'p'\nfrom = 'py'\n", "None [List([\"py\"])]"),
             ("[tool.hatch.build.targets.wheel]\npackages = ['py/a', 'py/b', 'c']\n", "None [List([\"py\"])]"),
-            ("[tool.setuptools.package-dir]\n'' = 'lib'\n[tool.pydebug]\nsource-roots = ['x']\n", "None [List([\"x\"])]"),
+            (
+                "[tool.setuptools.package-dir]\n'' = 'lib'\n[tool.pydebug]\nsource-roots = ['x']\n",
+                "None [List([\"x\"])]",
+            ),
         ] {
             assert_eq!(message(text), expected, "{text}");
         }

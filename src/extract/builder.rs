@@ -4,7 +4,8 @@ use super::depth;
 use super::lines::Lines;
 use super::measures::{Frame, Seen};
 use crate::model::facts::{
-    BINDING_CONDITIONAL, BINDING_LAST, BindingKind, FactsBuilder, RefKind, ScopeKind, SymbolKind, col, file_flag, ref_flag, symbol_flag,
+    BINDING_CONDITIONAL, BINDING_LAST, BindingKind, FactsBuilder, RefKind, ScopeKind, SymbolKind, col,
+    file_flag, ref_flag, symbol_flag,
 };
 use crate::model::name::{Names, PairMap};
 use ruff_python_ast::token::TokenKind;
@@ -120,7 +121,12 @@ impl Extractor {
     /// # Errors
     /// [`TooDeep`] where visiting (or dropping) the AST could overflow the stack: the caller must
     /// forget it.
-    pub fn extract(&mut self, text: &str, parsed: &Parsed<ModModule>, info: TextInfo<'_>) -> Result<Vec<u8>, TooDeep> {
+    pub fn extract(
+        &mut self,
+        text: &str,
+        parsed: &Parsed<ModModule>,
+        info: TextInfo<'_>,
+    ) -> Result<Vec<u8>, TooDeep> {
         self.clear(text.len());
         self.lines.index(text);
         // The bound from the tokens is cheap and too high where operators of one node follow each other.
@@ -136,9 +142,12 @@ impl Extractor {
         self.finish_ordinals();
         let encoding = self.names.add(info.encoding);
         let doc = self.out.column(col::BODY_DOC).last().copied().unwrap_or(0);
-        for (column, value) in
-            [(col::FILE_FLAGS, self.file_flags), (col::FILE_ENCODING, encoding), (col::FILE_BYTES, text.len() as u32), (col::FILE_DOC, doc)]
-        {
+        for (column, value) in [
+            (col::FILE_FLAGS, self.file_flags),
+            (col::FILE_ENCODING, encoding),
+            (col::FILE_BYTES, text.len() as u32),
+            (col::FILE_DOC, doc),
+        ] {
             self.out.push(column, value);
         }
         self.out.column_mut(col::STR_HASH).extend_from_slice(&self.names.hashes);
@@ -151,7 +160,9 @@ impl Extractor {
         self.out.clear();
         self.names.clear();
         // About one path in 40 bytes, a binding in 80, a definition in 300.
-        for (map, share) in [(&mut self.refs, 20), (&mut self.bound, 40), (&mut self.rows, 40), (&mut self.ordinals, 200)] {
+        for (map, share) in
+            [(&mut self.refs, 20), (&mut self.bound, 40), (&mut self.rows, 40), (&mut self.ordinals, 200)]
+        {
             map.clear(bytes / share);
         }
         self.declares = false;
@@ -176,13 +187,25 @@ impl Extractor {
             let (kind, range) = token.as_tuple();
             self.lines.mark(kind, range.start().to_u32(), range.end().to_u32());
             match kind {
-                TokenKind::Name | TokenKind::String | TokenKind::NonLogicalNewline | TokenKind::Comment | TokenKind::Int => {}
-                TokenKind::Lpar | TokenKind::Lsqb | TokenKind::Lbrace | TokenKind::FStringStart | TokenKind::TStringStart => {
+                TokenKind::Name
+                | TokenKind::String
+                | TokenKind::NonLogicalNewline
+                | TokenKind::Comment
+                | TokenKind::Int => {}
+                TokenKind::Lpar
+                | TokenKind::Lsqb
+                | TokenKind::Lbrace
+                | TokenKind::FStringStart
+                | TokenKind::TStringStart => {
                     levels.push(1);
                     depth += 1;
                     deepest = deepest.max(depth);
                 }
-                TokenKind::Rpar | TokenKind::Rsqb | TokenKind::Rbrace | TokenKind::FStringEnd | TokenKind::TStringEnd => {
+                TokenKind::Rpar
+                | TokenKind::Rsqb
+                | TokenKind::Rbrace
+                | TokenKind::FStringEnd
+                | TokenKind::TStringEnd => {
                     if levels.len() > 1 {
                         depth -= levels.pop().unwrap_or(0);
                     }
@@ -243,7 +266,16 @@ impl Extractor {
 
     /// Adds a symbol row.
     #[expect(clippy::too_many_arguments, reason = "the columns of the row")]
-    pub(super) fn add_symbol(&mut self, kind: SymbolKind, flags: u32, name: u32, parent: u32, start: u32, end: u32, line: u32) -> u32 {
+    pub(super) fn add_symbol(
+        &mut self,
+        kind: SymbolKind,
+        flags: u32,
+        name: u32,
+        parent: u32,
+        start: u32,
+        end: u32,
+        line: u32,
+    ) -> u32 {
         let out = &mut self.out;
         let row = out.column(col::SYM_KIND).len() as u32;
         for (column, value) in [
@@ -314,17 +346,28 @@ impl Extractor {
     }
 
     /// Binds `name` in `scope`.
-    pub(super) fn bind(&mut self, scope: u32, name: u32, kind: BindingKind, target: u32, range: ruff_text_size::TextRange, line: u32) {
+    pub(super) fn bind(
+        &mut self,
+        scope: u32,
+        name: u32,
+        kind: BindingKind,
+        target: u32,
+        range: ruff_text_size::TextRange,
+        line: u32,
+    ) {
         let conditional = if self.conditional > 0 { BINDING_CONDITIONAL } else { 0 };
         let kind_bits = kind as u32 | conditional;
         let key = u64::from(scope) << 32 | u64::from(name);
         let row = self.events.len() as u32;
         let (head, new) = self.bound.insert(key, row);
-        let unknown = if kind == BindingKind::Value && target == 0 { 1 << u32::from(conditional != 0) } else { 0 };
+        let unknown =
+            if kind == BindingKind::Value && target == 0 { 1 << u32::from(conditional != 0) } else { 0 };
         if !new {
             // The same value again says nothing new, unless another one came between; an unknown one never does.
             let last = &self.events[self.events[head as usize].tail as usize];
-            if last.kind == kind_bits && last.target == target || self.events[head as usize].unknown & unknown != 0 {
+            if last.kind == kind_bits && last.target == target
+                || self.events[head as usize].unknown & unknown != 0
+            {
                 return;
             }
             self.events[head as usize].tail = row;
@@ -367,12 +410,17 @@ impl Extractor {
         let line = self.lines.line(start);
         let first = self.lines.start(line);
         let (from, before) = if last.0 >= first && last.0 <= start { *last } else { (first, 1) };
-        let column = before + text.get(from as usize..start as usize).map_or(0, |text| text.chars().count()) as u32;
+        let column =
+            before + text.get(from as usize..start as usize).map_or(0, |text| text.chars().count()) as u32;
         *last = (start, column);
         let message = self.names.add(message);
-        for (column, value) in
-            [(col::ERR_START, start), (col::ERR_LEN, len), (col::ERR_LINE, line), (col::ERR_COLUMN, column), (col::ERR_MESSAGE, message)]
-        {
+        for (column, value) in [
+            (col::ERR_START, start),
+            (col::ERR_LEN, len),
+            (col::ERR_LINE, line),
+            (col::ERR_COLUMN, column),
+            (col::ERR_MESSAGE, message),
+        ] {
             self.out.push(column, value);
         }
     }
@@ -412,7 +460,8 @@ impl Extractor {
                     return row + 1;
                 }
             }
-            seen_function |= matches!(here.kind, ScopeKind::Function | ScopeKind::Lambda | ScopeKind::Comprehension);
+            seen_function |=
+                matches!(here.kind, ScopeKind::Function | ScopeKind::Lambda | ScopeKind::Comprehension);
             at = here.parent;
         }
         0
@@ -430,7 +479,8 @@ impl Extractor {
             for at in 0..self.events.len() {
                 let Event { scope, name, kind, .. } = self.events[at];
                 let plain = kind & !BINDING_CONDITIONAL;
-                if scope != 0 && plain != BindingKind::Global as u32 && plain != BindingKind::Nonlocal as u32 {
+                if scope != 0 && plain != BindingKind::Global as u32 && plain != BindingKind::Nonlocal as u32
+                {
                     let owner = self.declared_in(scope, name);
                     if owner != scope {
                         self.events[at].scope = owner;
@@ -483,7 +533,10 @@ impl Extractor {
                 }
                 let row = self.out.column(col::BIN_NAME).len() as u32;
                 self.rows.insert(u64::from(scope) << 32 | u64::from(name), row);
-                if variable && !defined && matches!(kind, ScopeKind::Module | ScopeKind::Class | ScopeKind::Instance) {
+                if variable
+                    && !defined
+                    && matches!(kind, ScopeKind::Module | ScopeKind::Class | ScopeKind::Instance)
+                {
                     let symbol = self.variable(kind, sym, name, line, start, start + len, &order[next..stop]);
                     self.push_binding(name, BindingKind::Variable as u32, symbol);
                 }
@@ -525,7 +578,10 @@ impl Extractor {
         while at != 0 {
             let here = &self.scopes[at as usize - 1];
             let key = u64::from(at - 1) << 32 | u64::from(name);
-            if here.kind == ScopeKind::Function && self.bound.get(key).is_some() && self.declared(key).is_none() {
+            if here.kind == ScopeKind::Function
+                && self.bound.get(key).is_some()
+                && self.declared(key).is_none()
+            {
                 return Some(at - 1);
             }
             at = here.parent;
@@ -534,7 +590,16 @@ impl Extractor {
     }
 
     #[expect(clippy::too_many_arguments, reason = "the columns of the row and what they follow from")]
-    fn variable(&mut self, scope: ScopeKind, owner: u32, name: u32, line: u32, start: u32, end: u32, events: &[(u32, u32, u32)]) -> u32 {
+    fn variable(
+        &mut self,
+        scope: ScopeKind,
+        owner: u32,
+        name: u32,
+        line: u32,
+        start: u32,
+        end: u32,
+        events: &[(u32, u32, u32)],
+    ) -> u32 {
         let kind = match scope {
             ScopeKind::Module => SymbolKind::Variable,
             ScopeKind::Class => SymbolKind::ClassVariable,
@@ -545,7 +610,9 @@ impl Extractor {
         if text.iter().any(u8::is_ascii_uppercase) && !text.iter().any(u8::is_ascii_lowercase) {
             flags |= symbol_flag::CONSTANT;
         }
-        let annotated = events.iter().any(|&(_, _, at)| self.events[at as usize].kind & !BINDING_CONDITIONAL == BindingKind::Annotation as u32);
+        let annotated = events.iter().any(|&(_, _, at)| {
+            self.events[at as usize].kind & !BINDING_CONDITIONAL == BindingKind::Annotation as u32
+        });
         let class = self.out.column(col::SYM_FLAGS)[owner as usize];
         if annotated {
             flags |= symbol_flag::ANNOTATED;

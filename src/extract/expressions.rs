@@ -1,7 +1,9 @@
 //! Expressions: access paths, call sites, lambdas, comprehensions.
 
 use super::builder::{Pass, Scope, Value};
-use crate::model::facts::{BindingKind, ImportKind, RefKind, ScopeKind, SymbolKind, call_flag, col, ref_flag, symbol_flag};
+use crate::model::facts::{
+    BindingKind, ImportKind, RefKind, ScopeKind, SymbolKind, call_flag, col, ref_flag, symbol_flag,
+};
 use ruff_python_ast::{self as ast, Expr, InterpolatedStringElement};
 use ruff_text_size::Ranged;
 
@@ -88,7 +90,8 @@ impl Pass<'_> {
                 let bound = self.x.value_ref(value, named.value.start().to_u32());
                 // In a comprehension it binds in the scope around it (PEP 572).
                 let scope = self.x.scope;
-                while let Scope { kind: ScopeKind::Comprehension, parent, .. } = self.x.scopes[self.x.scope as usize]
+                while let Scope { kind: ScopeKind::Comprehension, parent, .. } =
+                    self.x.scopes[self.x.scope as usize]
                     && parent != 0
                 {
                     self.x.scope = parent - 1;
@@ -265,7 +268,9 @@ impl Pass<'_> {
                     self.x.called(0, id);
                 }
             },
-            Expr::Attribute(attribute) if attribute.attr.id.as_str() == "import_module" => self.literal_import(arguments, start),
+            Expr::Attribute(attribute) if attribute.attr.id.as_str() == "import_module" => {
+                self.literal_import(arguments, start)
+            }
             Expr::Attribute(attribute) => {
                 if let Expr::Name(base) = &*attribute.value {
                     let (base, name) = (self.x.names.add(&base.id), self.x.names.add(&attribute.attr.id));

@@ -83,7 +83,11 @@ impl Lines {
     pub fn mark(&mut self, kind: TokenKind, start: u32, end: u32) {
         let class = match kind {
             TokenKind::Comment => COMMENT,
-            TokenKind::Newline | TokenKind::NonLogicalNewline | TokenKind::Indent | TokenKind::Dedent | TokenKind::EndOfFile => return,
+            TokenKind::Newline
+            | TokenKind::NonLogicalNewline
+            | TokenKind::Indent
+            | TokenKind::Dedent
+            | TokenKind::EndOfFile => return,
             _ => CODE,
         };
         // Most tokens stand on the line of the one before.
@@ -134,7 +138,11 @@ impl Lines {
         if from >= to {
             return (0, 0, 0);
         }
-        (self.code[to] - self.code[from], self.comment[to] - self.comment[from], self.blank[to] - self.blank[from])
+        (
+            self.code[to] - self.code[from],
+            self.comment[to] - self.comment[from],
+            self.blank[to] - self.blank[from],
+        )
     }
 }
 
@@ -150,7 +158,9 @@ mod tests {
             assert_eq!(lines.count(), count, "{text:?}");
             for offset in (0..text.len()).chain((0..text.len()).rev()) {
                 let before = text.as_bytes()[..offset].iter().enumerate();
-                let ends = before.filter(|&(at, &byte)| byte == b'\n' || byte == b'\r' && text.as_bytes().get(at + 1) != Some(&b'\n'));
+                let ends = before.filter(|&(at, &byte)| {
+                    byte == b'\n' || byte == b'\r' && text.as_bytes().get(at + 1) != Some(&b'\n')
+                });
                 assert_eq!(lines.line(offset as u32), ends.count() as u32 + 1, "{text:?} {offset}");
             }
         }

@@ -4,7 +4,8 @@ use super::builder::{Pass, Value};
 use super::expressions::is_path;
 use super::measures::{Body, Frame};
 use crate::model::facts::{
-    BindingKind, ImportKind, ParamKind, ScopeKind, SymbolKind, col, file_flag, import_flag, ref_flag, symbol_flag,
+    BindingKind, ImportKind, ParamKind, ScopeKind, SymbolKind, col, file_flag, import_flag, ref_flag,
+    symbol_flag,
 };
 use ruff_python_ast::{self as ast, Expr, Pattern, Stmt};
 use ruff_text_size::{Ranged, TextRange};
@@ -167,7 +168,15 @@ impl Pass<'_> {
         let id = self.x.names.add(&name.id);
         let (start, end) = (node.range.start().to_u32(), node.range.end().to_u32());
         let line = self.x.lines.line(start);
-        let sym = self.x.add_symbol(SymbolKind::TypeAlias, self.conditional_flag(), id, self.x.symbol + 1, start, end, line);
+        let sym = self.x.add_symbol(
+            SymbolKind::TypeAlias,
+            self.conditional_flag(),
+            id,
+            self.x.symbol + 1,
+            start,
+            end,
+            line,
+        );
         self.x.bind(self.x.scope, id, BindingKind::Definition, sym, node.range, line);
         let scope = self.x.scope;
         self.type_params(sym, node.type_params.as_deref());
@@ -185,7 +194,9 @@ impl Pass<'_> {
         self.x.open_scope(ScopeKind::TypeParams, self.x.symbol);
         for param in &params.type_params {
             let (name, bound, default) = match param {
-                ast::TypeParam::TypeVar(param) => (&param.name, param.bound.as_deref(), param.default.as_deref()),
+                ast::TypeParam::TypeVar(param) => {
+                    (&param.name, param.bound.as_deref(), param.default.as_deref())
+                }
                 ast::TypeParam::TypeVarTuple(param) => (&param.name, None, param.default.as_deref()),
                 ast::TypeParam::ParamSpec(param) => (&param.name, None, param.default.as_deref()),
             };
@@ -195,7 +206,14 @@ impl Pass<'_> {
         }
     }
 
-    fn bind_parameter(&mut self, sym: u32, name: &ast::Identifier, kind: ParamKind, annotation: Option<&Expr>, default: Option<&Expr>) {
+    fn bind_parameter(
+        &mut self,
+        sym: u32,
+        name: &ast::Identifier,
+        kind: ParamKind,
+        annotation: Option<&Expr>,
+        default: Option<&Expr>,
+    ) {
         let id = self.x.names.add(&name.id);
         let annotation = annotation.map_or(0, |node| self.source(node, 1000));
         let default = default.map_or(0, |node| self.source(node, 80));
@@ -214,9 +232,17 @@ impl Pass<'_> {
 
     /// Binds the parameters of the function whose scope is current.
     pub(super) fn bind_parameters(&mut self, sym: u32, parameters: &ast::Parameters) {
-        for (params, kind) in [(&parameters.posonlyargs, ParamKind::PositionalOnly), (&parameters.args, ParamKind::Positional)] {
+        for (params, kind) in
+            [(&parameters.posonlyargs, ParamKind::PositionalOnly), (&parameters.args, ParamKind::Positional)]
+        {
             for param in params {
-                self.bind_parameter(sym, &param.parameter.name, kind, param.parameter.annotation.as_deref(), param.default.as_deref());
+                self.bind_parameter(
+                    sym,
+                    &param.parameter.name,
+                    kind,
+                    param.parameter.annotation.as_deref(),
+                    param.default.as_deref(),
+                );
             }
         }
         if let Some(param) = &parameters.vararg {
@@ -224,7 +250,13 @@ impl Pass<'_> {
         }
         for param in &parameters.kwonlyargs {
             let inner = &param.parameter;
-            self.bind_parameter(sym, &inner.name, ParamKind::KeywordOnly, inner.annotation.as_deref(), param.default.as_deref());
+            self.bind_parameter(
+                sym,
+                &inner.name,
+                ParamKind::KeywordOnly,
+                inner.annotation.as_deref(),
+                param.default.as_deref(),
+            );
         }
         if let Some(param) = &parameters.kwarg {
             self.bind_parameter(sym, &param.name, ParamKind::DoubleStar, param.annotation.as_deref(), None);
@@ -329,7 +361,10 @@ impl Pass<'_> {
             }
         } else if let Some(outer) = self.x.frames.last()
             && outer.self_name != 0
-            && !node.parameters.iter().any(|param| self.x.names.get(outer.self_name) == param.name().id.as_bytes())
+            && !node
+                .parameters
+                .iter()
+                .any(|param| self.x.names.get(outer.self_name) == param.name().id.as_bytes())
         {
             frame.self_name = outer.self_name;
             frame.class_scope = outer.class_scope;
@@ -389,7 +424,9 @@ impl Pass<'_> {
             for base in &arguments.args {
                 let value = self.expr(base);
                 self.base(sym, value, 0, base.start().to_u32());
-                if matches!(base, Expr::Name(name) if is_enum(&name.id)) || matches!(base, Expr::Attribute(name) if is_enum(&name.attr.id)) {
+                if matches!(base, Expr::Name(name) if is_enum(&name.id))
+                    || matches!(base, Expr::Attribute(name) if is_enum(&name.attr.id))
+                {
                     self.x.out.column_mut(col::SYM_FLAGS)[sym as usize] |= symbol_flag::ENUM;
                 }
             }
@@ -424,7 +461,9 @@ impl Pass<'_> {
         let row = self.x.ref_of(value, start);
         self.x.flag(row, ref_flag::BASE);
         let line = self.x.lines.line(start);
-        for (column, value) in [(col::BASE_SYM, sym), (col::BASE_REF, row), (col::BASE_KEYWORD, keyword), (col::BASE_LINE, line)] {
+        for (column, value) in
+            [(col::BASE_SYM, sym), (col::BASE_REF, row), (col::BASE_KEYWORD, keyword), (col::BASE_LINE, line)]
+        {
             self.x.out.push(column, value);
         }
     }
@@ -512,7 +551,12 @@ impl Pass<'_> {
             value => self.x.ref_of(value, start),
         };
         let line = self.x.lines.line(start);
-        for (column, value) in [(col::EXC_SCOPE, self.x.scope), (col::EXC_REF, row), (col::EXC_CAUGHT, caught), (col::EXC_LINE, line)] {
+        for (column, value) in [
+            (col::EXC_SCOPE, self.x.scope),
+            (col::EXC_REF, row),
+            (col::EXC_CAUGHT, caught),
+            (col::EXC_LINE, line),
+        ] {
             self.x.out.push(column, value);
         }
     }
@@ -521,7 +565,10 @@ impl Pass<'_> {
     fn match_(&mut self, node: &ast::StmtMatch) {
         self.read(&node.subject);
         // As radon has it: any case that captures without a pattern counts as the default, once.
-        let default = node.cases.iter().any(|case| matches!(&case.pattern, Pattern::MatchAs(pattern) if pattern.pattern.is_none()));
+        let default = node
+            .cases
+            .iter()
+            .any(|case| matches!(&case.pattern, Pattern::MatchAs(pattern) if pattern.pattern.is_none()));
         self.x.decide((node.cases.len() as u32).saturating_sub(u32::from(default)));
         self.x.think(1, true);
         self.x.deeper();
@@ -579,7 +626,15 @@ impl Pass<'_> {
         };
         let id = self.x.names.add(bound);
         let start = range.start().to_u32();
-        let row = self.import_row(ImportKind::Module, module, "", if alias.asname.is_some() { id } else { 0 }, 0, start, lazy);
+        let row = self.import_row(
+            ImportKind::Module,
+            module,
+            "",
+            if alias.asname.is_some() { id } else { 0 },
+            0,
+            start,
+            lazy,
+        );
         let line = self.x.lines.line(start);
         self.x.bind(self.x.scope, id, BindingKind::Import, row, range, line);
     }
@@ -595,7 +650,8 @@ impl Pass<'_> {
                 self.x.bind(self.x.scope, 0, BindingKind::Star, row, node.range, line);
             } else {
                 let id = self.x.names.add(alias.asname.as_ref().map_or(name, |name| name.id.as_str()));
-                let row = self.import_row(ImportKind::From, module, name, id, node.level, start, node.is_lazy);
+                let row =
+                    self.import_row(ImportKind::From, module, name, id, node.level, start, node.is_lazy);
                 self.x.bind(self.x.scope, id, BindingKind::Import, row, node.range, line);
             }
         }
@@ -603,7 +659,16 @@ impl Pass<'_> {
 
     /// Adds an import row. `bound` is the string of the bound name, 0 for the first part of the module.
     #[expect(clippy::too_many_arguments, reason = "the columns of the row")]
-    pub(super) fn import_row(&mut self, kind: ImportKind, module: &str, name: &str, bound: u32, level: u32, start: u32, lazy: bool) -> u32 {
+    pub(super) fn import_row(
+        &mut self,
+        kind: ImportKind,
+        module: &str,
+        name: &str,
+        bound: u32,
+        level: u32,
+        start: u32,
+        lazy: bool,
+    ) -> u32 {
         let mut flags = 0;
         if self.x.type_checking > 0 {
             flags |= import_flag::TYPE_CHECKING;
@@ -659,7 +724,10 @@ impl Pass<'_> {
                 self.x.out.push(col::EXP_NAME, 0);
                 self.x.out.push(col::EXP_REF, row + 1);
             }
-            Expr::Call(call) if call.arguments.len() == 1 && matches!(&*call.func, Expr::Name(name) if matches!(name.id.as_str(), "list" | "tuple" | "sorted")) => {
+            Expr::Call(call)
+                if call.arguments.len() == 1
+                    && matches!(&*call.func, Expr::Name(name) if matches!(name.id.as_str(), "list" | "tuple" | "sorted")) =>
+            {
                 match call.arguments.args.first() {
                     Some(inner) => self.exports(inner),
                     None => self.dynamic_all(),
@@ -678,11 +746,15 @@ impl Pass<'_> {
     }
 
     fn slots(&mut self, target: &Expr, value: &Expr) {
-        if !matches!(target, Expr::Name(name) if name.id.as_str() == "__slots__") || self.class_here().is_none() {
+        if !matches!(target, Expr::Name(name) if name.id.as_str() == "__slots__")
+            || self.class_here().is_none()
+        {
             return;
         }
         let elements = match value {
-            Expr::List(ast::ExprList { elts, .. }) | Expr::Tuple(ast::ExprTuple { elts, .. }) | Expr::Set(ast::ExprSet { elts, .. }) => &elts[..],
+            Expr::List(ast::ExprList { elts, .. })
+            | Expr::Tuple(ast::ExprTuple { elts, .. })
+            | Expr::Set(ast::ExprSet { elts, .. }) => &elts[..],
             single => std::slice::from_ref(single),
         };
         for element in elements {
@@ -725,7 +797,9 @@ fn is_type_checking(test: &Expr) -> bool {
 
 fn catches_import_error(kind: &Expr) -> bool {
     match kind {
-        Expr::Name(name) => matches!(name.id.as_str(), "ImportError" | "ModuleNotFoundError" | "Exception" | "BaseException"),
+        Expr::Name(name) => {
+            matches!(name.id.as_str(), "ImportError" | "ModuleNotFoundError" | "Exception" | "BaseException")
+        }
         Expr::Tuple(tuple) => tuple.elts.iter().any(catches_import_error),
         _ => false,
     }

@@ -302,8 +302,21 @@ pub mod symbol_flag {
     pub const ANNOTATED: u32 = 1 << 14;
     /// Names of the bits, lowest first.
     pub const NAMES: [&str; 15] = [
-        "async", "generator", "static", "classmethod", "property", "setter", "deleter", "overload", "abstract",
-        "conditional", "constant", "enum", "dataclass", "field", "annotated",
+        "async",
+        "generator",
+        "static",
+        "classmethod",
+        "property",
+        "setter",
+        "deleter",
+        "overload",
+        "abstract",
+        "conditional",
+        "constant",
+        "enum",
+        "dataclass",
+        "field",
+        "annotated",
     ];
 }
 
@@ -495,7 +508,11 @@ impl<'a> Facts<'a> {
     /// Rows of `scope` in Bindings.
     #[inline]
     pub fn bindings_of(&self, scope: u32) -> std::ops::Range<u32> {
-        let end = if scope + 1 < self.rows(table::Scopes) { self.get(col::SCO_BIND, scope + 1) } else { self.rows(table::Bindings) };
+        let end = if scope + 1 < self.rows(table::Scopes) {
+            self.get(col::SCO_BIND, scope + 1)
+        } else {
+            self.rows(table::Bindings)
+        };
         self.get(col::SCO_BIND, scope)..end
     }
 

@@ -1,6 +1,8 @@
 //! Facts as JSON: whole and reversible for the cache's portable form, and as people like to read them for `cache show`.
 
-use super::facts::{Facts, FactsBuilder, FactsSchema, ImportKind, RefKind, SymbolKind, col, symbol_flag, table};
+use super::facts::{
+    Facts, FactsBuilder, FactsSchema, ImportKind, RefKind, SymbolKind, col, symbol_flag, table,
+};
 use super::name;
 use serde_json::{Map, Value, json};
 
@@ -48,13 +50,19 @@ pub fn from_json(value: &Value) -> Result<Vec<u8>, String> {
         let mut rows = None;
         for name in *columns {
             if number != table::Strings {
-                let values = value["tables"][*table_name][*name].as_array().ok_or_else(|| format!("`{table_name}.{name}` is no list"))?;
+                let values = value["tables"][*table_name][*name]
+                    .as_array()
+                    .ok_or_else(|| format!("`{table_name}.{name}` is no list"))?;
                 if *rows.get_or_insert(values.len()) != values.len() {
                     return Err(format!("the columns of `{table_name}` differ in length"));
                 }
                 for value in values {
                     let value = value.as_u64().and_then(|value| u32::try_from(value).ok());
-                    builder.push(column, value.ok_or_else(|| format!("`{table_name}.{name}` holds what is no 32-bit number"))?);
+                    builder.push(
+                        column,
+                        value
+                            .ok_or_else(|| format!("`{table_name}.{name}` holds what is no 32-bit number"))?,
+                    );
                 }
             }
             column += 1;
@@ -92,7 +100,11 @@ pub fn relationships(facts: &Facts<'_>) -> Value {
     let owner = |scope: u32| facts.qualname(facts.get(col::SCO_SYM, scope));
     let mut all = Vec::new();
     for row in 0..facts.rows(table::Imports) {
-        let module = format!("{}{}", ".".repeat(facts.get(col::IMP_LEVEL, row) as usize), facts.str(col::IMP_MODULE, row));
+        let module = format!(
+            "{}{}",
+            ".".repeat(facts.get(col::IMP_LEVEL, row) as usize),
+            facts.str(col::IMP_MODULE, row)
+        );
         let kind = ImportKind::from_u32(facts.get(col::IMP_KIND, row)).name();
         all.push(json!({
             "type": "IMPORTS", "source": owner(facts.get(col::IMP_SCOPE, row)), "target": module, "name": facts.str(col::IMP_NAME, row),

@@ -25,7 +25,12 @@ pub fn decode(bytes: &[u8]) -> Decoded<'_> {
         Ok(text) => Decoded { text: Cow::Borrowed(text), encoding: "utf-8", bom, error },
         Err(bad) => {
             let at = bad.valid_up_to();
-            let error = error.or_else(|| Some((at as u32, format!("byte 0x{:02x} is not UTF-8 and no encoding is declared", bytes[at]))));
+            let error = error.or_else(|| {
+                Some((
+                    at as u32,
+                    format!("byte 0x{:02x} is not UTF-8 and no encoding is declared", bytes[at]),
+                ))
+            });
             Decoded { text: String::from_utf8_lossy(bytes), encoding: "utf-8", bom, error }
         }
     };
@@ -33,17 +38,31 @@ pub fn decode(bytes: &[u8]) -> Decoded<'_> {
         None => utf8(None),
         Some(label) => {
             let name = label.to_ascii_lowercase().replace('_', "-");
-            if matches!(name.as_str(), "utf-8" | "utf8" | "u8" | "utf" | "utf8-sig" | "utf-8-sig" | "cp65001") || name.starts_with("utf-8-") {
+            if matches!(name.as_str(), "utf-8" | "utf8" | "u8" | "utf" | "utf8-sig" | "utf-8-sig" | "cp65001")
+                || name.starts_with("utf-8-")
+            {
                 return utf8(None);
             }
-            if matches!(name.as_str(), "latin-1" | "latin1" | "iso-8859-1" | "iso8859-1" | "l1" | "8859" | "cp819") || name.starts_with("latin-1-") {
-                return Decoded { text: encoding_rs::mem::decode_latin1(bytes), encoding: "iso-8859-1", bom, error: None };
+            if matches!(
+                name.as_str(),
+                "latin-1" | "latin1" | "iso-8859-1" | "iso8859-1" | "l1" | "8859" | "cp819"
+            ) || name.starts_with("latin-1-")
+            {
+                return Decoded {
+                    text: encoding_rs::mem::decode_latin1(bytes),
+                    encoding: "iso-8859-1",
+                    bom,
+                    error: None,
+                };
             }
             if matches!(name.as_str(), "ascii" | "us-ascii" | "646") {
                 let mut decoded = utf8(None);
                 decoded.encoding = "ascii";
                 if let Some(at) = bytes.iter().position(|byte| !byte.is_ascii()) {
-                    decoded.error.get_or_insert((at as u32, format!("byte 0x{:02x} is not ASCII, the declared encoding", bytes[at])));
+                    decoded.error.get_or_insert((
+                        at as u32,
+                        format!("byte 0x{:02x} is not ASCII, the declared encoding", bytes[at]),
+                    ));
                 }
                 return decoded;
             }
@@ -102,11 +121,15 @@ fn declared(bytes: &[u8]) -> Option<&str> {
 }
 
 fn label(line: &[u8]) -> Option<&str> {
-    let at = memchr::memmem::find_iter(line, b"coding").find(|at| matches!(line.get(at + 6), Some(b':' | b'=')))?;
+    let at = memchr::memmem::find_iter(line, b"coding")
+        .find(|at| matches!(line.get(at + 6), Some(b':' | b'=')))?;
     let rest = &line[at + 7..];
     let start = rest.iter().position(|byte| !matches!(byte, b' ' | b'\t'))?;
     let rest = &rest[start..];
-    let end = rest.iter().position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))).unwrap_or(rest.len());
+    let end = rest
+        .iter()
+        .position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')))
+        .unwrap_or(rest.len());
     if end == 0 { None } else { std::str::from_utf8(&rest[..end]).ok() }
 }
 
@@ -120,7 +143,11 @@ mod tests {
             (&b"x = '\xc3\xa9'"[..], "x = 'é'", "utf-8"),
             (b"\xef\xbb\xbfx = 1", "x = 1", "utf-8"),
             (b"# -*- coding: latin-1 -*-\nx = '\xe9'", "# -*- coding: latin-1 -*-\nx = 'é'", "iso-8859-1"),
-            (b"#!/bin/sh\n# vim: set fileencoding=cp1251 :\nx = '\xe9'", "#!/bin/sh\n# vim: set fileencoding=cp1251 :\nx = 'й'", "windows-1251"),
+            (
+                b"#!/bin/sh\n# vim: set fileencoding=cp1251 :\nx = '\xe9'",
+                "#!/bin/sh\n# vim: set fileencoding=cp1251 :\nx = 'й'",
+                "windows-1251",
+            ),
             (b"\n\n# coding: latin-1\nx = 1", "\n\n# coding: latin-1\nx = 1", "utf-8"),
             (b"x = 1\n# coding: latin-1\n", "x = 1\n# coding: latin-1\n", "utf-8"),
             (b"# coding: iso8859-15\n'\xa4'", "# coding: iso8859-15\n'€'", "ISO-8859-15"),
@@ -132,7 +159,12 @@ mod tests {
 
     #[test]
     fn trouble_is_told() {
-        for (bytes, at) in [(&b"ab\xff"[..], 2), (b"# coding: nonsense\n", 0), (b"# coding: ascii\n\xe9", 16), (b"# coding: utf-8\n\xe9", 16)] {
+        for (bytes, at) in [
+            (&b"ab\xff"[..], 2),
+            (b"# coding: nonsense\n", 0),
+            (b"# coding: ascii\n\xe9", 16),
+            (b"# coding: utf-8\n\xe9", 16),
+        ] {
             assert_eq!(decode(bytes).error.map(|error| error.0), Some(at), "{bytes:?}");
         }
     }

@@ -22,7 +22,14 @@ pub enum GraphQuery {
 
 /// The nodes and edges that `query` asks for; without `external`, those of the project alone.
 pub fn graph(code: &CodeGraph, query: GraphQuery, external: bool) -> GraphData {
-    let mut builder = Builder { code, data: GraphData::default(), symbols: FxHashMap::default(), names: FxHashMap::default(), external, keys: !matches!(query, GraphQuery::Calls { .. }) };
+    let mut builder = Builder {
+        code,
+        data: GraphData::default(),
+        symbols: FxHashMap::default(),
+        names: FxHashMap::default(),
+        external,
+        keys: !matches!(query, GraphQuery::Calls { .. }),
+    };
     match query {
         GraphQuery::Calls { candidates } => builder.calls(candidates),
         GraphQuery::Imports => builder.imports(),
@@ -93,7 +100,15 @@ impl Builder<'_> {
             return node;
         }
         let node = self.data.nodes.len() as u32;
-        self.data.nodes.push(NodeRow { id: format!("<{kind}>:{label}"), label: label.clone(), kind, external: kind != "package", source: self.keys, path: None, line: None });
+        self.data.nodes.push(NodeRow {
+            id: format!("<{kind}>:{label}"),
+            label: label.clone(),
+            kind,
+            external: kind != "package",
+            source: self.keys,
+            path: None,
+            line: None,
+        });
         self.names.insert(label, node);
         node
     }
@@ -102,8 +117,12 @@ impl Builder<'_> {
         match links.target(row) {
             (TargetKind::Symbol, number) => self.symbol(number),
             (TargetKind::Namespace, text) => Some(self.name(links.link_text(text).to_owned(), "package")),
-            (TargetKind::External, text) if self.external => Some(self.name(links.link_text(text).to_owned(), "external")),
-            (TargetKind::Builtin, text) if self.external => Some(self.name(format!("<builtin>.{}", links.link_text(text)), "builtin")),
+            (TargetKind::External, text) if self.external => {
+                Some(self.name(links.link_text(text).to_owned(), "external"))
+            }
+            (TargetKind::Builtin, text) if self.external => {
+                Some(self.name(format!("<builtin>.{}", links.link_text(text)), "builtin"))
+            }
             _ => None,
         }
     }
@@ -114,30 +133,50 @@ impl Builder<'_> {
             let (Some(facts), Some(links)) = (file.facts(), file.links()) else { continue };
             for symbol in 0..facts.rows(table::Symbols) {
                 let kind = SymbolKind::from_u32(facts.get(col::SYM_KIND, symbol));
-                let runs = matches!(kind, SymbolKind::Module | SymbolKind::Function | SymbolKind::Method | SymbolKind::Lambda);
+                let runs = matches!(
+                    kind,
+                    SymbolKind::Module | SymbolKind::Function | SymbolKind::Method | SymbolKind::Lambda
+                );
                 if runs && facts.get(col::SYM_FLAGS, symbol) & symbol_flag::OVERLOAD == 0 {
                     self.symbol(file.symbol_base() + symbol);
                 }
             }
             for site in 0..facts.rows(table::Calls) {
-                let Some(source) = self.symbol(file.symbol_base() + caller(&facts, facts.get(col::CALL_SCOPE, site))) else { continue };
+                let Some(source) =
+                    self.symbol(file.symbol_base() + caller(&facts, facts.get(col::CALL_SCOPE, site)))
+                else {
+                    continue;
+                };
                 let status = CallStatus::from_u32(links.get(lcol::SITE_STATUS, site));
                 let first = links.get(lcol::SITE_FIRST, site);
                 let end = first + links.get(lcol::SITE_COUNT, site);
                 for row in first..end {
                     // A class that the project gives a constructor is named by it.
-                    if links.get(lcol::LIST_EVIDENCE, row) == Evidence::Instantiates as u32 && row + 1 < end && self.is_constructor(&links, row + 1) {
+                    if links.get(lcol::LIST_EVIDENCE, row) == Evidence::Instantiates as u32
+                        && row + 1 < end
+                        && self.is_constructor(&links, row + 1)
+                    {
                         continue;
                     }
                     if let Some(target) = self.target(&links, links.get(lcol::LIST_TARGET, row)) {
-                        self.data.edges.push(EdgeRow { source, target, kind: "calls", status: status.name() });
+                        self.data.edges.push(EdgeRow {
+                            source,
+                            target,
+                            kind: "calls",
+                            status: status.name(),
+                        });
                     }
                 }
                 if status == CallStatus::Ambiguous && candidates {
                     let name = facts.str(col::REF_NAME, facts.get(col::CALL_REF, site));
                     for &method in methods.get(name).into_iter().flatten() {
                         if let Some(target) = self.symbol(method) {
-                            self.data.edges.push(EdgeRow { source, target, kind: "calls", status: status.name() });
+                            self.data.edges.push(EdgeRow {
+                                source,
+                                target,
+                                kind: "calls",
+                                status: status.name(),
+                            });
                         }
                     }
                 }
@@ -146,9 +185,14 @@ impl Builder<'_> {
     }
 
     fn is_constructor(&self, links: &crate::link::links::Links<'_>, row: u32) -> bool {
-        let (TargetKind::Symbol, number) = links.target(links.get(lcol::LIST_TARGET, row)) else { return false };
+        let (TargetKind::Symbol, number) = links.target(links.get(lcol::LIST_TARGET, row)) else {
+            return false;
+        };
         let (index, row) = self.code.locate(number);
-        self.code.file(index).facts().is_some_and(|facts| matches!(facts.str(col::SYM_NAME, row), "__init__" | "__new__"))
+        self.code
+            .file(index)
+            .facts()
+            .is_some_and(|facts| matches!(facts.str(col::SYM_NAME, row), "__init__" | "__new__"))
     }
 
     /// Numbers of all methods by name.
@@ -157,8 +201,13 @@ impl Builder<'_> {
         for file in self.code.files() {
             let Some(facts) = file.facts() else { continue };
             for symbol in 0..facts.rows(table::Symbols) {
-                if facts.get(col::SYM_KIND, symbol) == SymbolKind::Method as u32 && facts.get(col::SYM_ORDINAL, symbol) == 0 {
-                    methods.entry(facts.str(col::SYM_NAME, symbol).to_owned()).or_default().push(file.symbol_base() + symbol);
+                if facts.get(col::SYM_KIND, symbol) == SymbolKind::Method as u32
+                    && facts.get(col::SYM_ORDINAL, symbol) == 0
+                {
+                    methods
+                        .entry(facts.str(col::SYM_NAME, symbol).to_owned())
+                        .or_default()
+                        .push(file.symbol_base() + symbol);
                 }
             }
         }
@@ -191,7 +240,9 @@ impl Builder<'_> {
                     continue;
                 }
                 let Some(target) = links.get(lcol::LBASE_TARGET, row).checked_sub(1) else { continue };
-                let Some(source) = self.symbol(file.symbol_base() + facts.get(col::BASE_SYM, row)) else { continue };
+                let Some(source) = self.symbol(file.symbol_base() + facts.get(col::BASE_SYM, row)) else {
+                    continue;
+                };
                 if let Some(target) = self.target(&links, target) {
                     self.data.edges.push(EdgeRow { source, target, kind: "inherits", status: "resolved" });
                 }

@@ -4,6 +4,6 @@ mod graph;
 mod records;
 mod report;
 
-pub use graph::{graph, GraphQuery};
+pub use graph::{GraphQuery, graph};
 pub use records::records;
 pub use report::report;

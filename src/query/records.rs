@@ -89,7 +89,12 @@ fn symbols<'g>(file: &GraphFile<'g>, facts: &Facts<'g>, all: &mut Vec<Record<'g>
         let line = facts.get(col::SYM_LINE, symbol);
         let mut record = Record::new(kind, file.path(), line, names.of(symbol));
         let bits = facts.get(col::SYM_FLAGS, symbol);
-        record.flags = symbol_flag::NAMES.iter().enumerate().filter(|(bit, _)| bits >> bit & 1 != 0).map(|(_, name)| *name).collect();
+        record.flags = symbol_flag::NAMES
+            .iter()
+            .enumerate()
+            .filter(|(bit, _)| bits >> bit & 1 != 0)
+            .map(|(_, name)| *name)
+            .collect();
         if let Some(row) = bodies[symbol as usize] {
             let last = facts.get(col::BODY_END_LINE, row);
             record.end_line = Some(last);
@@ -130,7 +135,8 @@ fn target_name(code: &CodeGraph, links: &Links<'_>, row: u32) -> Option<String> 
 fn import<'g>(names: &Names<'_, 'g>, links: &Links<'g>, code: &'g CodeGraph, row: u32) -> Record<'g> {
     let facts = names.facts;
     let symbol = facts.get(col::SCO_SYM, facts.get(col::IMP_SCOPE, row));
-    let mut record = Record::new(RecordKind::Import, names.file.path(), facts.get(col::IMP_LINE, row), names.of(symbol));
+    let mut record =
+        Record::new(RecordKind::Import, names.file.path(), facts.get(col::IMP_LINE, row), names.of(symbol));
     let kind = ImportKind::from_u32(facts.get(col::IMP_KIND, row));
     let mut target = ".".repeat(facts.get(col::IMP_LEVEL, row) as usize);
     target.push_str(facts.str(col::IMP_MODULE, row));
@@ -170,7 +176,12 @@ fn import<'g>(names: &Names<'_, 'g>, links: &Links<'g>, code: &'g CodeGraph, row
 fn call<'g>(names: &Names<'_, 'g>, links: &Links<'g>, code: &'g CodeGraph, site: u32) -> Record<'g> {
     let facts = names.facts;
     let symbol = super::graph::caller(facts, facts.get(col::CALL_SCOPE, site));
-    let mut record = Record::new(RecordKind::CallSite, names.file.path(), facts.get(col::CALL_LINE, site), names.of(symbol));
+    let mut record = Record::new(
+        RecordKind::CallSite,
+        names.file.path(),
+        facts.get(col::CALL_LINE, site),
+        names.of(symbol),
+    );
     record.target = Some(access_path(facts, facts.get(col::CALL_REF, site)).into());
     record.status = Some(CallStatus::from_u32(links.get(lcol::SITE_STATUS, site)).name());
     let reason = Reason::from_u32(links.get(lcol::SITE_REASON, site));
@@ -179,8 +190,12 @@ fn call<'g>(names: &Names<'_, 'g>, links: &Links<'g>, code: &'g CodeGraph, site:
     }
     let first = links.get(lcol::SITE_FIRST, site);
     for row in first..first + links.get(lcol::SITE_COUNT, site) {
-        if links.get(lcol::LIST_EVIDENCE, row) != Evidence::Instantiates as u32 || links.get(lcol::SITE_COUNT, site) == 1 {
-            record.targets.extend(target_name(code, links, links.get(lcol::LIST_TARGET, row)).map(Cow::Owned));
+        if links.get(lcol::LIST_EVIDENCE, row) != Evidence::Instantiates as u32
+            || links.get(lcol::SITE_COUNT, site) == 1
+        {
+            record
+                .targets
+                .extend(target_name(code, links, links.get(lcol::LIST_TARGET, row)).map(Cow::Owned));
         }
     }
     record

@@ -2,7 +2,9 @@
 
 use crate::engine::Run;
 use crate::link::Summary;
-use crate::report::data::{CallReasons, CallSites, Complex, Counts, FileReport, FileStatus, ParseError, ReportData};
+use crate::report::data::{
+    CallReasons, CallSites, Complex, Counts, FileReport, FileStatus, ParseError, ReportData,
+};
 use crate::store::{self, GraphFile};
 use std::fmt::Write as _;
 
@@ -11,7 +13,9 @@ use std::fmt::Write as _;
 pub fn report(run: &Run) -> ReportData {
     let graph = run.graph();
     let Summary { symbols, imports, call_sites, reasons, edges, worst, cycles, .. } = &graph.meta().summary;
-    let counts = |map: &std::collections::BTreeMap<String, u64>| map.iter().filter(|(_, count)| **count > 0).map(|(name, count)| (name.clone(), *count)).collect();
+    let counts = |map: &std::collections::BTreeMap<String, u64>| {
+        map.iter().filter(|(_, count)| **count > 0).map(|(name, count)| (name.clone(), *count)).collect()
+    };
     let sites = |name: &str| call_sites.get(name).copied().unwrap_or(0);
     let (mut ambiguous, mut unresolved) = (Vec::new(), Vec::new());
     for (name, &count) in reasons {
@@ -40,11 +44,20 @@ pub fn report(run: &Run) -> ReportData {
             builtin: sites("builtin"),
             unresolved: sites("unresolved"),
         },
-        call_site_reasons: CallReasons { incomplete, ambiguous: Counts::from_iter(ambiguous), unresolved: Counts::from_iter(unresolved) },
+        call_site_reasons: CallReasons {
+            incomplete,
+            ambiguous: Counts::from_iter(ambiguous),
+            unresolved: Counts::from_iter(unresolved),
+        },
         edges: counts(edges),
         complexity: worst
             .iter()
-            .map(|worst| Complex { qualname: worst.name.clone(), path: worst.path.clone(), line: worst.line, complexity: worst.complexity })
+            .map(|worst| Complex {
+                qualname: worst.name.clone(),
+                path: worst.path.clone(),
+                line: worst.line,
+                complexity: worst.complexity,
+            })
             .collect(),
         import_cycle_count: graph.meta().summary.cycle_count,
         import_cycles: cycles.iter().map(|cycle| cycle.modules.clone()).collect(),
@@ -73,8 +86,26 @@ fn file_report(run: &Run, file: &GraphFile<'_>, index: u32) -> FileReport {
         store::FileStatus::Skipped => FileStatus::Skipped,
     };
     let reason = (status == FileStatus::Skipped)
-        .then(|| run.graph().meta().skipped.iter().find(|(path, _)| path == file.path()).map(|(_, reason)| reason.clone()))
+        .then(|| {
+            run.graph()
+                .meta()
+                .skipped
+                .iter()
+                .find(|(path, _)| path == file.path())
+                .map(|(_, reason)| reason.clone())
+        })
         .flatten();
-    let parse_errors = file.errors().into_iter().map(|(line, column, message)| ParseError { line, column, message: message.to_owned() }).collect();
-    FileReport { path: file.path().to_owned(), status, reason, cached: run.is_cached(index), parse_errors, lost: Vec::new() }
+    let parse_errors = file
+        .errors()
+        .into_iter()
+        .map(|(line, column, message)| ParseError { line, column, message: message.to_owned() })
+        .collect();
+    FileReport {
+        path: file.path().to_owned(),
+        status,
+        reason,
+        cached: run.is_cached(index),
+        parse_errors,
+        lost: Vec::new(),
+    }
 }
