@@ -41,7 +41,11 @@ impl Analyzer {
         let started = Instant::now();
         let mut walked = walk::walk(config.root(), paths, &walk_options(config))?;
         walked.files.sort_unstable_by_key(|file| std::cmp::Reverse(file.stat.size));
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(config.max_workers().count().get()).stack_size(16 << 20).build().context("cannot start threads")?;
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(config.max_workers().count().get())
+            .stack_size(16 << 20)
+            .build()
+            .context("cannot start threads")?;
         let (bytes, tokens) = pool.install(|| {
             walked
                 .files
@@ -50,7 +54,8 @@ impl Analyzer {
                 .map(|file| {
                     let Ok(bytes) = std::fs::read(file.os_path(&walked.root)) else { return (0, 0) };
                     let Ok(text) = std::str::from_utf8(&bytes) else { return (0, 0) };
-                    let kind = if file.kind == FileKind::Pyi { PySourceType::Stub } else { PySourceType::Python };
+                    let kind =
+                        if file.kind == FileKind::Pyi { PySourceType::Stub } else { PySourceType::Python };
                     let parsed = ruff_python_parser::parse_unchecked_source(text, kind);
                     (bytes.len() as u64, parsed.tokens().len() as u64)
                 })

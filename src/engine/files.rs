@@ -108,12 +108,18 @@ impl Shared<'_> {
         let block = match outcome {
             Ok(Outcome::Facts(block)) => block,
             Ok(Outcome::TooDeep) => {
-                let reason = format!("nesting: an expression or block is nested or chained more than {} levels deep", crate::extract::MAX_DEPTH);
+                let reason = format!(
+                    "nesting: an expression or block is nested or chained more than {} levels deep",
+                    crate::extract::MAX_DEPTH
+                );
                 return Known { content, key, ..skipped(stat, reason) };
             }
             Err(panic) => {
                 *scratch = Scratch::default();
-                let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+                let text = panic
+                    .downcast_ref::<String>()
+                    .map(String::as_str)
+                    .or_else(|| panic.downcast_ref::<&str>().copied());
                 let reason = format!("internal error, please report it: {}", text.unwrap_or("panic"));
                 return Known { content, key, ..skipped(stat, reason) };
             }
@@ -185,7 +191,8 @@ fn read_stable(root: &Path, file: &WalkedFile, buffer: &mut Vec<u8>) -> Result<S
 /// Opens a regular file; never waits for the other end of a pipe.
 fn open_regular(path: &Path) -> Result<std::fs::File, String> {
     use std::os::unix::fs::OpenOptionsExt as _;
-    let open = std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW).open(path);
+    let open =
+        std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW).open(path);
     let open = open.map_err(|error| explain(&error))?;
     match open.metadata() {
         Ok(meta) if meta.is_file() => Ok(open),
@@ -197,7 +204,9 @@ fn open_regular(path: &Path) -> Result<std::fs::File, String> {
 fn explain(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "it was removed after the walk".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "permission denied; make it readable or exclude it".to_owned(),
+        std::io::ErrorKind::PermissionDenied => {
+            "permission denied; make it readable or exclude it".to_owned()
+        }
         _ => format!("cannot be read: {error}"),
     }
 }

@@ -2,7 +2,9 @@
 
 use super::files::{Facts, Known, Shared, skipped};
 use super::progress::{Interrupt, NullObserver, Phase, ProgressObserver, ProgressTracker};
-use crate::cache::{self, Cache, CacheOptions, Manifest, ManifestBuilder, ManifestId, ManifestRow, Partition};
+use crate::cache::{
+    self, Cache, CacheOptions, Manifest, ManifestBuilder, ManifestId, ManifestRow, Partition,
+};
 use crate::config::Config;
 use crate::link::{self, FileInput, LINK_VERSION, Layout};
 use crate::model::facts::{self, EXTRACTOR_VERSION};
@@ -93,7 +95,13 @@ impl Analyzer {
     /// Analyzes the root of `config`.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, paths: Vec::new(), observer: Arc::new(NullObserver), interrupt: Interrupt::default(), totals_only: false }
+        Self {
+            config,
+            paths: Vec::new(),
+            observer: Arc::new(NullObserver),
+            interrupt: Interrupt::default(),
+            totals_only: false,
+        }
     }
 
     /// Analyzes these files and folders below the root instead of all of it.
@@ -152,7 +160,10 @@ impl Analyzer {
 }
 
 pub(super) fn absolute(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
-    paths.iter().map(|path| std::path::absolute(path).with_context(|| format!("`{}` is no path", path.display()))).collect()
+    paths
+        .iter()
+        .map(|path| std::path::absolute(path).with_context(|| format!("`{}` is no path", path.display())))
+        .collect()
 }
 
 /// The cache that `config` asks for.
@@ -203,7 +214,13 @@ fn layout(config: &Config) -> Layout {
         .source_roots()
         .iter()
         .filter_map(|root| root.strip_prefix(config.root()).ok())
-        .map(|root| if root.as_os_str().is_empty() { ".".to_owned() } else { crate::model::source::escape(root.as_os_str()) })
+        .map(|root| {
+            if root.as_os_str().is_empty() {
+                ".".to_owned()
+            } else {
+                crate::model::source::escape(root.as_os_str())
+            }
+        })
         .collect();
     Layout { project: config.project().to_owned(), source_roots }
 }
@@ -227,7 +244,11 @@ impl GraphKey {
     }
 
     fn problem(&mut self, path: &str, reason: &str) {
-        self.0.update(b"!").update(&(path.len() as u64).to_le_bytes()).update(path.as_bytes()).update(reason.as_bytes());
+        self.0
+            .update(b"!")
+            .update(&(path.len() as u64).to_le_bytes())
+            .update(path.as_bytes())
+            .update(reason.as_bytes());
     }
 
     fn finish(&self) -> [u8; 32] {
@@ -253,11 +274,16 @@ impl Session<'_> {
         let (partition, previous, same) = self.timed(Phase::Fingerprint, |session| {
             let partition = cache::partition(&walked, &manifest);
             let previous = session.latest_snapshot();
-            let same = partition.candidates.is_empty() && session.is_current(&walked, &manifest, &partition, previous.as_ref());
+            let same = partition.candidates.is_empty()
+                && session.is_current(&walked, &manifest, &partition, previous.as_ref());
             (partition, previous, same)
         });
         if let (true, Some(graph)) = (same, previous.as_ref()) {
-            let saved: u64 = partition.unchanged.iter().map(|&(_, row)| u64::from(manifest.row(row as usize).parse_duration_us)).sum();
+            let saved: u64 = partition
+                .unchanged
+                .iter()
+                .map(|&(_, row)| u64::from(manifest.row(row as usize).parse_duration_us))
+                .sum();
             self.cache.count_hits(u64::from(graph.len()), saved);
             self.touch(&walked, &manifest, &partition);
             let cached = vec![true; graph.len() as usize];
@@ -270,7 +296,8 @@ impl Session<'_> {
     fn walk(&mut self) -> anyhow::Result<(Walked, Manifest)> {
         let manifest = self.cache.load_manifest(&self.id);
         let known = self.cache.is_enabled().then(|| self.cache.load_listings(&self.id));
-        let walked = walk::walk_known(self.config.root(), &self.paths, &walk_options(self.config), known.as_ref())?;
+        let walked =
+            walk::walk_known(self.config.root(), &self.paths, &walk_options(self.config), known.as_ref())?;
         if let Some(listings) = &walked.listings {
             self.cache.store_listings(&self.id, listings);
         }
@@ -289,7 +316,13 @@ impl Session<'_> {
     }
 
     /// True where the snapshot was made from exactly these files.
-    fn is_current(&self, walked: &Walked, manifest: &Manifest, partition: &Partition, previous: Option<&CodeGraph>) -> bool {
+    fn is_current(
+        &self,
+        walked: &Walked,
+        manifest: &Manifest,
+        partition: &Partition,
+        previous: Option<&CodeGraph>,
+    ) -> bool {
         let Some(graph) = previous else { return false };
         if graph.len() as usize != walked.files.len() {
             return false;
@@ -306,7 +339,9 @@ impl Session<'_> {
 
     /// True where everything that will be read of the snapshot is whole.
     fn is_sound(&self, graph: &CodeGraph) -> bool {
-        let read = |file: &GraphFile<'_>| file.status() != FileStatus::Skipped && (file.has_errors() || !self.totals_only);
+        let read = |file: &GraphFile<'_>| {
+            file.status() != FileStatus::Skipped && (file.has_errors() || !self.totals_only)
+        };
         let sound = graph.files().filter(read).all(|file| file.facts_bytes().is_some());
         if !sound && let Some((_, path)) = self.cache.snapshots(&self.id).first() {
             self.cache.warn_corrupt(path, &"has a damaged block");
@@ -328,7 +363,13 @@ impl Session<'_> {
     }
 
     /// Makes what is missing and links everything.
-    fn relink(mut self, walked: &Walked, manifest: &Manifest, partition: &Partition, previous: Option<CodeGraph>) -> anyhow::Result<Run> {
+    fn relink(
+        mut self,
+        walked: &Walked,
+        manifest: &Manifest,
+        partition: &Partition,
+        previous: Option<CodeGraph>,
+    ) -> anyhow::Result<Run> {
         let workers = self.config.max_workers().count().get();
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(workers)
@@ -339,7 +380,13 @@ impl Session<'_> {
         let packs = self.cache.pack_writer();
         let mut by_key = rustc_hash::FxHashMap::default();
         if let Some(graph) = &previous {
-            by_key.extend(graph.files().zip(0u32..).filter(|(file, _)| file.status() != FileStatus::Skipped).map(|(file, number)| (file.key(), number)));
+            by_key.extend(
+                graph
+                    .files()
+                    .zip(0u32..)
+                    .filter(|(file, _)| file.status() != FileStatus::Skipped)
+                    .map(|(file, number)| (file.key(), number)),
+            );
         }
         let shared = Shared {
             root: &walked.root,
@@ -364,7 +411,16 @@ impl Session<'_> {
                     let found = shared.recall(&row.key).map(|(facts, facts_hash, parse_us, _)| {
                         shared.count_kept(&facts, parse_us);
                         let stat = walked.files[file as usize].stat;
-                        Known { facts, facts_hash, key: row.key, content: row.content_hash, stat, parse_us, created: row.created, cached: true }
+                        Known {
+                            facts,
+                            facts_hash,
+                            key: row.key,
+                            content: row.content_hash,
+                            stat,
+                            parse_us,
+                            created: row.created,
+                            cached: true,
+                        }
                     });
                     (file, found)
                 })
@@ -406,7 +462,10 @@ impl Session<'_> {
         self.phases.add(Phase::Parse, started.elapsed().as_secs_f64());
         // What was parsed until now is in the pack, found by its content in the next run.
         self.interrupt.check()?;
-        let known: Vec<Known> = known.into_iter().map(|entry| entry.unwrap_or_else(|| skipped(walk::Stat::default(), "not reached".to_owned()))).collect();
+        let known: Vec<Known> = known
+            .into_iter()
+            .map(|entry| entry.unwrap_or_else(|| skipped(walk::Stat::default(), "not reached".to_owned())))
+            .collect();
         let graph = self.link(walked, &known, previous.as_ref(), &pool)?;
         self.timed(Phase::Store, |session| session.remember(walked, &known, manifest, partition));
         let cached = known.iter().map(|file| file.cached).collect();
@@ -415,14 +474,22 @@ impl Session<'_> {
         Ok(self.finish(walked, graph, cached))
     }
 
-    fn link(&mut self, walked: &Walked, known: &[Known], previous: Option<&CodeGraph>, pool: &rayon::ThreadPool) -> anyhow::Result<CodeGraph> {
+    fn link(
+        &mut self,
+        walked: &Walked,
+        known: &[Known],
+        previous: Option<&CodeGraph>,
+        pool: &rayon::ThreadPool,
+    ) -> anyhow::Result<CodeGraph> {
         self.tracker.start(Phase::Link, known.len() as u64, 0);
         let started = Instant::now();
         let layout = layout(self.config);
         let bytes: Vec<&[u8]> = known
             .iter()
             .map(|file| match &file.facts {
-                Facts::Kept(number) => previous.and_then(|graph| graph.file(*number).facts_bytes()).unwrap_or_default(),
+                Facts::Kept(number) => {
+                    previous.and_then(|graph| graph.file(*number).facts_bytes()).unwrap_or_default()
+                }
                 Facts::Owned(bytes) => bytes,
                 Facts::Skipped(_) => &[],
             })
@@ -488,7 +555,13 @@ impl Session<'_> {
     }
 
     /// Writes the snapshot; keeps it in memory where it can't be written.
-    fn keep(&self, key: &[u8; 32], entries: &[FileEntry<'_>], linked: &link::Linked, meta: &Meta) -> anyhow::Result<CodeGraph> {
+    fn keep(
+        &self,
+        key: &[u8; 32],
+        entries: &[FileEntry<'_>],
+        linked: &link::Linked,
+        meta: &Meta,
+    ) -> anyhow::Result<CodeGraph> {
         let next = self.cache.snapshots(&self.id).first().map_or(1, |(generation, _)| generation + 1);
         if let Some(path) = self.cache.snapshot_path(&self.id, next) {
             let written = write_snapshot(&path, key, entries, linked, meta);
@@ -504,7 +577,8 @@ impl Session<'_> {
         }
         let bytes = Mutex::new(Vec::new());
         snapshot::write(&bytes, key, entries, linked, meta)?;
-        CodeGraph::from_bytes(bytes.into_inner().unwrap_or_else(PoisonError::into_inner)).context("the graph in memory")
+        CodeGraph::from_bytes(bytes.into_inner().unwrap_or_else(PoisonError::into_inner))
+            .context("the graph in memory")
     }
 
     /// Writes the manifest.
@@ -542,7 +616,8 @@ impl Session<'_> {
         let stats = self.cache.stats();
         let lost = graph.files().filter(|file| file.status() == FileStatus::Skipped).count() as u64;
         let misses = cached.iter().filter(|&&cached| !cached).count() as u64;
-        let parsed: u64 = graph.files().zip(&cached).filter(|(_, cached)| !**cached).map(|(file, _)| file.size()).sum();
+        let parsed: u64 =
+            graph.files().zip(&cached).filter(|(_, cached)| !**cached).map(|(file, _)| file.size()).sum();
         let tally = Tally {
             processed_files: u64::from(graph.len()) - lost,
             skipped_files: lost,
@@ -558,11 +633,24 @@ impl Session<'_> {
             strategy: self.config.strategy().effective().name(),
             warnings: warnings.len() as u64,
         };
-        Run { graph, metrics: ProcessingMetrics::from(&tally), phases: self.phases, cached, warnings, root: walked.root.clone() }
+        Run {
+            graph,
+            metrics: ProcessingMetrics::from(&tally),
+            phases: self.phases,
+            cached,
+            warnings,
+            root: walked.root.clone(),
+        }
     }
 }
 
-fn write_snapshot(path: &Path, key: &[u8; 32], entries: &[FileEntry<'_>], linked: &link::Linked, meta: &Meta) -> std::io::Result<()> {
+fn write_snapshot(
+    path: &Path,
+    key: &[u8; 32],
+    entries: &[FileEntry<'_>],
+    linked: &link::Linked,
+    meta: &Meta,
+) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder)?;
     snapshot::write(file.as_file(), key, entries, linked, meta)?;

@@ -1,7 +1,9 @@
 //! Links of one file by name: import targets, call sites, references, bases, decorators, overrides.
 
 use super::Project;
-use super::links::{CallStatus, Evidence, ImportStatus, LinkBuilder, MEGAMORPHIC, Reason, TargetKind, col as lcol};
+use super::links::{
+    CallStatus, Evidence, ImportStatus, LinkBuilder, MEGAMORPHIC, Reason, TargetKind, col as lcol,
+};
 use super::modules::Found;
 use super::value::{Context, Key, Value, Values};
 use crate::model::facts::{Facts, ImportKind, RefKind, SymbolKind, col, ref_flag, symbol_flag, table};
@@ -26,7 +28,9 @@ impl MethodIndex {
                 let count = facts.map_or(0, |facts| facts.rows(table::Symbols));
                 (0..count).filter_map(move |symbol| {
                     let facts = facts?;
-                    if facts.get(col::SYM_KIND, symbol) != SymbolKind::Method as u32 || facts.get(col::SYM_ORDINAL, symbol) != 0 {
+                    if facts.get(col::SYM_KIND, symbol) != SymbolKind::Method as u32
+                        || facts.get(col::SYM_ORDINAL, symbol) != 0
+                    {
                         return None;
                     }
                     Some((facts.get(col::STR_HASH, facts.get(col::SYM_NAME, symbol)), file, symbol))
@@ -38,8 +42,19 @@ impl MethodIndex {
     }
 
     /// Methods called `key`: (file, symbol).
-    pub(crate) fn named<'p>(&'p self, project: &'p Project<'_>, key: Key<'p>) -> impl Iterator<Item = (u32, u32)> + 'p {
-        self.with_hash(key.hash).iter().filter(move |row| project.facts(row.1).is_some_and(|facts| facts.bytes_of(facts.get(col::SYM_NAME, row.2)) == key.bytes)).map(|row| (row.1, row.2))
+    pub(crate) fn named<'p>(
+        &'p self,
+        project: &'p Project<'_>,
+        key: Key<'p>,
+    ) -> impl Iterator<Item = (u32, u32)> + 'p {
+        self.with_hash(key.hash)
+            .iter()
+            .filter(move |row| {
+                project
+                    .facts(row.1)
+                    .is_some_and(|facts| facts.bytes_of(facts.get(col::SYM_NAME, row.2)) == key.bytes)
+            })
+            .map(|row| (row.1, row.2))
     }
 
     fn with_hash(&self, hash: u32) -> &[(u32, u32, u32)] {
@@ -86,9 +101,14 @@ impl Linker {
             self.imports(project, file, facts);
             self.sites(project, file, facts);
             self.references(project, file, facts);
-            for (source, count, reference) in [(lcol::LBASE_TARGET, facts.rows(table::Bases), col::BASE_REF), (lcol::LDEC_TARGET, facts.rows(table::Decorators), col::DEC_REF)] {
+            for (source, count, reference) in [
+                (lcol::LBASE_TARGET, facts.rows(table::Bases), col::BASE_REF),
+                (lcol::LDEC_TARGET, facts.rows(table::Decorators), col::DEC_REF),
+            ] {
                 for row in 0..count {
-                    let target = self.first_target(project, file, facts.get(reference, row)).map_or(0, |target| target + 1);
+                    let target = self
+                        .first_target(project, file, facts.get(reference, row))
+                        .map_or(0, |target| target + 1);
                     self.out.push(source, target);
                 }
             }
@@ -103,7 +123,11 @@ impl Linker {
         self.cx.start(file, facts.rows(table::Refs));
         self.globals.clear();
         self.globals.resize(facts.rows(table::Strings) as usize, 0);
-        let globals = if facts.rows(table::Scopes) > 1 { facts.get(col::SCO_BIND, 1) } else { facts.rows(table::Bindings) };
+        let globals = if facts.rows(table::Scopes) > 1 {
+            facts.get(col::SCO_BIND, 1)
+        } else {
+            facts.rows(table::Bindings)
+        };
         let mut out = Values::new();
         for row in 0..facts.rows(table::Refs) {
             let base = facts.get(col::REF_BASE, row);
@@ -139,7 +163,9 @@ impl Linker {
 
     /// The row of a target; makes it where there is none.
     fn target(&mut self, kind: TargetKind, id: u32) -> u32 {
-        let (row, new) = self.targets.insert((kind as u64) << 32 | u64::from(id), self.out.column(lcol::TGT_KIND).len() as u32);
+        let (row, new) = self
+            .targets
+            .insert((kind as u64) << 32 | u64::from(id), self.out.column(lcol::TGT_KIND).len() as u32);
         if new {
             self.out.push(lcol::TGT_KIND, kind as u32);
             self.out.push(lcol::TGT_ID, id);
@@ -166,26 +192,38 @@ impl Linker {
     fn value_target(&mut self, project: &Project<'_>, value: Value) -> Option<u32> {
         self.cx.refuel();
         match value {
-            Value::Symbol(file, symbol) | Value::Variable(file, symbol) => Some(self.target(TargetKind::Symbol, project.base[file as usize] + symbol)),
-            Value::ClassReceiver(file, class) => Some(self.target(TargetKind::Symbol, project.base[file as usize] + class)),
+            Value::Symbol(file, symbol) | Value::Variable(file, symbol) => {
+                Some(self.target(TargetKind::Symbol, project.base[file as usize] + symbol))
+            }
+            Value::ClassReceiver(file, class) => {
+                Some(self.target(TargetKind::Symbol, project.base[file as usize] + class))
+            }
             Value::Namespace(namespace) => {
                 Some(self.string_target(TargetKind::Namespace, &project.table.namespaces[namespace as usize]))
             }
             Value::ExternalImport(..) | Value::ExternalTop(..) | Value::ExternalRef(..) => {
                 let mut text = std::mem::take(&mut self.text);
                 text.clear();
-                let target = project.dotted(value, &mut self.cx, &mut text).then(|| self.string_target(TargetKind::External, &text));
+                let target = project
+                    .dotted(value, &mut self.cx, &mut text)
+                    .then(|| self.string_target(TargetKind::External, &text));
                 self.text = text;
                 target
             }
             Value::Builtin(..) | Value::BuiltinRef(..) => {
                 let mut text = std::mem::take(&mut self.text);
                 text.clear();
-                let target = project.dotted(value, &mut self.cx, &mut text).then(|| self.string_target(TargetKind::Builtin, &text));
+                let target = project
+                    .dotted(value, &mut self.cx, &mut text)
+                    .then(|| self.string_target(TargetKind::Builtin, &text));
                 self.text = text;
                 target
             }
-            Value::Instance(..) | Value::Receiver(..) | Value::Super(..) | Value::Literal(..) | Value::Unknown(_) => None,
+            Value::Instance(..)
+            | Value::Receiver(..)
+            | Value::Super(..)
+            | Value::Literal(..)
+            | Value::Unknown(_) => None,
         }
     }
 
@@ -203,7 +241,8 @@ impl Linker {
             let module;
             match target.module.or(target.other.filter(|_| kind == ImportKind::From)) {
                 None => {
-                    status = if target.missing { ImportStatus::MissingModule } else { ImportStatus::External };
+                    status =
+                        if target.missing { ImportStatus::MissingModule } else { ImportStatus::External };
                     let mut text = std::mem::take(&mut self.text);
                     text.clear();
                     text.extend(std::iter::repeat_n('.', facts.get(col::IMP_LEVEL, row) as usize));
@@ -218,13 +257,20 @@ impl Linker {
                         let mut values = Values::new();
                         self.cx.refuel();
                         let itself = found == Found::File(file) && target.other.is_some();
-                        let has = !itself && matches!(found, Found::File(from) if project.export(from, key, true, &mut self.cx, &mut values));
+                        let has = !itself
+                            && matches!(found, Found::File(from) if project.export(from, key, true, &mut self.cx, &mut values));
                         if has {
-                            let value = values.iter().find(|value| !matches!(value, Value::Unknown(_) | Value::Symbol(_, 0)));
-                            symbol = value.and_then(|&value| self.value_target(project, value)).map_or(0, |target| target + 1);
+                            let value = values
+                                .iter()
+                                .find(|value| !matches!(value, Value::Unknown(_) | Value::Symbol(_, 0)));
+                            symbol = value
+                                .and_then(|&value| self.value_target(project, value))
+                                .map_or(0, |target| target + 1);
                         } else if let Some(submodule) = target.other {
                             found = submodule;
-                        } else if matches!(found, Found::File(from) if project.missing(from) == Reason::NoSuchName) || matches!(found, Found::Namespace(_)) {
+                        } else if matches!(found, Found::File(from) if project.missing(from) == Reason::NoSuchName)
+                            || matches!(found, Found::Namespace(_))
+                        {
                             status = ImportStatus::MissingName;
                         }
                     }
@@ -271,7 +317,9 @@ impl Linker {
             match value {
                 Value::Variable(..) => {}
                 Value::Symbol(owner, symbol) => match project.kind(owner, symbol) {
-                    SymbolKind::Class => self.construct(project, file, callee, (owner, symbol), false, &mut list),
+                    SymbolKind::Class => {
+                        self.construct(project, file, callee, (owner, symbol), false, &mut list)
+                    }
                     SymbolKind::Module => reason = Reason::NotCallable,
                     SymbolKind::TypeAlias => reason = Reason::NotCallable,
                     _ => {
@@ -279,11 +327,14 @@ impl Linker {
                         list.push((target, Evidence::Direct));
                     }
                 },
-                Value::ClassReceiver(owner, class) => self.construct(project, file, callee, (owner, class), true, &mut list),
+                Value::ClassReceiver(owner, class) => {
+                    self.construct(project, file, callee, (owner, class), true, &mut list)
+                }
                 Value::Instance(owner, class) | Value::Receiver(owner, class) => {
                     match project.method((owner, class), Key::new("__call__")) {
                         Some(method) => {
-                            let target = self.target(TargetKind::Symbol, project.base[method.0 as usize] + method.1);
+                            let target =
+                                self.target(TargetKind::Symbol, project.base[method.0 as usize] + method.1);
                             list.push((target, Evidence::Direct));
                         }
                         None => reason = Reason::NotCallable,
@@ -314,14 +365,22 @@ impl Linker {
             list.extend(outside.iter().map(|&(target, _)| (target, Evidence::Direct)));
             let status = if reason == Reason::None { CallStatus::Resolved } else { CallStatus::Incomplete };
             self.listed(&list, status, reason)
-        } else if let Some(&(_, status)) = outside.iter().find(|entry| entry.1 == CallStatus::External).or(outside.first()) {
+        } else if let Some(&(_, status)) =
+            outside.iter().find(|entry| entry.1 == CallStatus::External).or(outside.first())
+        {
             list.extend(outside.iter().map(|&(target, _)| (target, Evidence::Direct)));
             self.listed(&list, status, reason)
         } else {
             let reason = if reason == Reason::None { Reason::Value } else { reason };
-            let by_name = facts.get(col::REF_KIND, callee) == RefKind::Attribute as u32 && self.is_method_name(project, facts, facts.get(col::REF_NAME, callee));
+            let by_name = facts.get(col::REF_KIND, callee) == RefKind::Attribute as u32
+                && self.is_method_name(project, facts, facts.get(col::REF_NAME, callee));
             // The reason says why nothing better is known; candidates are those of the callee's name.
-            Verdict { status: if by_name { CallStatus::Ambiguous } else { CallStatus::Unresolved }, reason, first: 0, count: 0 }
+            Verdict {
+                status: if by_name { CallStatus::Ambiguous } else { CallStatus::Unresolved },
+                reason,
+                first: 0,
+                count: 0,
+            }
         };
         self.list = list;
         verdict
@@ -342,7 +401,15 @@ impl Linker {
     }
 
     /// A call of a class: the class, and its `__init__` and `__new__` where the project defines them.
-    fn construct(&mut self, project: &Project<'_>, _file: u32, _callee: u32, class: (u32, u32), receiver: bool, list: &mut Vec<(u32, Evidence)>) {
+    fn construct(
+        &mut self,
+        project: &Project<'_>,
+        _file: u32,
+        _callee: u32,
+        class: (u32, u32),
+        receiver: bool,
+        list: &mut Vec<(u32, Evidence)>,
+    ) {
         let target = self.target(TargetKind::Symbol, project.base[class.0 as usize] + class.1);
         list.push((target, Evidence::Instantiates));
         for name in ["__init__", "__new__"] {
@@ -358,12 +425,19 @@ impl Linker {
     }
 
     /// Adds what subclasses of the receiver's class define under the called name.
-    fn dispatch(&mut self, project: &Project<'_>, facts: &Facts<'_>, callee: u32, list: &mut Vec<(u32, Evidence)>) {
+    fn dispatch(
+        &mut self,
+        project: &Project<'_>,
+        facts: &Facts<'_>,
+        callee: u32,
+        list: &mut Vec<(u32, Evidence)>,
+    ) {
         if facts.get(col::REF_KIND, callee) != RefKind::Attribute as u32 {
             return;
         }
         let key = Key::of(facts, facts.get(col::REF_NAME, callee));
-        let bases: SmallVec<[Value; 4]> = SmallVec::from_slice(self.values_of(facts.get(col::REF_BASE, callee)));
+        let bases: SmallVec<[Value; 4]> =
+            SmallVec::from_slice(self.values_of(facts.get(col::REF_BASE, callee)));
         for base in bases {
             if let Value::Receiver(file, class) | Value::ClassReceiver(file, class) = base {
                 self.overriding(project, (file, class), key, list);
@@ -371,13 +445,22 @@ impl Linker {
         }
     }
 
-    fn overriding(&mut self, project: &Project<'_>, class: (u32, u32), key: Key<'_>, list: &mut Vec<(u32, Evidence)>) {
+    fn overriding(
+        &mut self,
+        project: &Project<'_>,
+        class: (u32, u32),
+        key: Key<'_>,
+        list: &mut Vec<(u32, Evidence)>,
+    ) {
         if !project.classes.has_children(class.0, class.1) {
             return;
         }
         let named = project.methods.with_hash(key.hash);
         let mut add = |linker: &mut Self, (file, symbol): (u32, u32)| {
-            if project.facts(file).is_some_and(|facts| facts.get(col::SYM_FLAGS, symbol) & symbol_flag::PROPERTY == 0) {
+            if project
+                .facts(file)
+                .is_some_and(|facts| facts.get(col::SYM_FLAGS, symbol) & symbol_flag::PROPERTY == 0)
+            {
                 let target = linker.target(TargetKind::Symbol, project.base[file as usize] + symbol);
                 list.push((target, Evidence::Dispatch));
             }
@@ -451,7 +534,9 @@ impl Linker {
                 continue;
             }
             let key = Key::of(facts, facts.get(col::SYM_NAME, symbol));
-            let found = mro[1..].iter().find_map(|&(owner, base)| project.own_method(owner, base, key).map(|method| (owner, method)));
+            let found = mro[1..].iter().find_map(|&(owner, base)| {
+                project.own_method(owner, base, key).map(|method| (owner, method))
+            });
             if let Some((owner, method)) = found {
                 let target = self.target(TargetKind::Symbol, project.base[owner as usize] + method);
                 self.out.push(lcol::OVR_SYM, symbol);
@@ -464,7 +549,10 @@ impl Linker {
 impl Project<'_> {
     /// The method that the class has under `key`, through its MRO.
     pub(crate) fn method(&self, class: (u32, u32), key: Key<'_>) -> Option<(u32, u32)> {
-        self.classes.mro(class.0, class.1).iter().find_map(|&(file, class)| self.own_method(file, class, key).map(|method| (file, method)))
+        self.classes
+            .mro(class.0, class.1)
+            .iter()
+            .find_map(|&(file, class)| self.own_method(file, class, key).map(|method| (file, method)))
     }
 
     /// Writes the dotted name of a value outside the project; false where it has none.
@@ -522,7 +610,11 @@ impl Project<'_> {
     /// Dotted name of what an external attribute is read from: an external value, or a class with an external base.
     fn dotted_base(&self, value: Value, cx: &mut Context, out: &mut String) -> bool {
         match value {
-            Value::Symbol(owner, class) | Value::Instance(owner, class) | Value::Receiver(owner, class) | Value::ClassReceiver(owner, class) | Value::Super(owner, class) => {
+            Value::Symbol(owner, class)
+            | Value::Instance(owner, class)
+            | Value::Receiver(owner, class)
+            | Value::ClassReceiver(owner, class)
+            | Value::Super(owner, class) => {
                 for &(owner, class) in self.classes.mro(owner, class) {
                     if let Some(base) = self.external_base(owner, class, cx)
                         && self.dotted(base, cx, out)
@@ -552,8 +644,13 @@ impl Project<'_> {
             let mut values = Values::new();
             self.eval(file, facts.get(col::BASE_REF, row), cx, &mut values);
             let outside = values.into_iter().find(|value| match value {
-                Value::ExternalImport(..) | Value::ExternalTop(..) | Value::ExternalRef(..) | Value::BuiltinRef(..) => true,
-                Value::Builtin(file, row) => self.facts(*file).is_some_and(|facts| facts.str(col::REF_NAME, *row) != "object"),
+                Value::ExternalImport(..)
+                | Value::ExternalTop(..)
+                | Value::ExternalRef(..)
+                | Value::BuiltinRef(..) => true,
+                Value::Builtin(file, row) => {
+                    self.facts(*file).is_some_and(|facts| facts.str(col::REF_NAME, *row) != "object")
+                }
                 _ => false,
             });
             if outside.is_some() {

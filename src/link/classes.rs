@@ -63,7 +63,11 @@ impl Classes {
             }
             classes.by_file.push(own);
         }
-        let bases: Vec<Vec<Bases>> = (0..project.files.len() as u32).into_par_iter().with_min_len(16).map(|file| bases_of_file(project, &classes, file)).collect();
+        let bases: Vec<Vec<Bases>> = (0..project.files.len() as u32)
+            .into_par_iter()
+            .with_min_len(16)
+            .map(|file| bases_of_file(project, &classes, file))
+            .collect();
         classes.bases = bases.into_iter().flatten().collect();
         classes.linearize();
         classes.index_children();
@@ -83,13 +87,22 @@ impl Classes {
             None => {
                 let facts = project.facts(file)?;
                 let instance = ScopeKind::Instance as u32;
-                (0..facts.rows(table::Scopes)).find(|&scope| facts.get(col::SCO_KIND, scope) == instance && facts.get(col::SCO_SYM, scope) == class)
+                (0..facts.rows(table::Scopes)).find(|&scope| {
+                    facts.get(col::SCO_KIND, scope) == instance && facts.get(col::SCO_SYM, scope) == class
+                })
             }
         }
     }
 
     /// Calls `then` with the MRO of the class, and whether something outside or unknown is among its ancestors.
-    pub(crate) fn with_mro<R>(&self, project: &Project<'_>, file: u32, class: u32, cx: &mut Context, then: impl FnOnce(&[Class], bool, bool, &mut Context) -> R) -> R {
+    pub(crate) fn with_mro<R>(
+        &self,
+        project: &Project<'_>,
+        file: u32,
+        class: u32,
+        cx: &mut Context,
+        then: impl FnOnce(&[Class], bool, bool, &mut Context) -> R,
+    ) -> R {
         if !self.mro_start.is_empty()
             && let Some(number) = self.number(file, class)
         {
@@ -118,8 +131,9 @@ impl Classes {
 
     /// The MRO of a class, itself first.
     pub(crate) fn mro(&self, file: u32, class: u32) -> &[Class] {
-        self.number(file, class)
-            .map_or(&[], |number| &self.mro[self.mro_start[number as usize] as usize..self.mro_start[number as usize + 1] as usize])
+        self.number(file, class).map_or(&[], |number| {
+            &self.mro[self.mro_start[number as usize] as usize..self.mro_start[number as usize + 1] as usize]
+        })
     }
 
     /// True where `ancestor` is in the MRO of `class`.
@@ -134,7 +148,8 @@ impl Classes {
         let Some(number) = self.number(file, class) else { return Some(found) };
         let mut open = vec![number];
         while let Some(number) = open.pop() {
-            let range = self.child_start[number as usize] as usize..self.child_start[number as usize + 1] as usize;
+            let range =
+                self.child_start[number as usize] as usize..self.child_start[number as usize + 1] as usize;
             for &child in &self.children[range] {
                 if seen.insert(child) {
                     if found.len() >= limit {
@@ -150,7 +165,8 @@ impl Classes {
 
     /// True where the class has subclasses.
     pub(crate) fn has_children(&self, file: u32, class: u32) -> bool {
-        self.number(file, class).is_some_and(|number| self.child_start[number as usize] < self.child_start[number as usize + 1])
+        self.number(file, class)
+            .is_some_and(|number| self.child_start[number as usize] < self.child_start[number as usize + 1])
     }
 
     fn linearize(&mut self) {
@@ -171,13 +187,22 @@ impl Classes {
                     continue;
                 }
                 active[class as usize] = true;
-                let open = numbers[class as usize].iter().find(|&&base| orders[base as usize].is_none() && !active[base as usize]);
+                let open = numbers[class as usize]
+                    .iter()
+                    .find(|&&base| orders[base as usize].is_none() && !active[base as usize]);
                 if let Some(&base) = open {
                     stack.push(base);
                     continue;
                 }
-                let lists: SmallVec<[&[u32]; 4]> = numbers[class as usize].iter().filter_map(|&base| orders[base as usize].as_deref()).collect();
-                let known: SmallVec<[u32; 4]> = numbers[class as usize].iter().copied().filter(|&base| orders[base as usize].is_some()).collect();
+                let lists: SmallVec<[&[u32]; 4]> = numbers[class as usize]
+                    .iter()
+                    .filter_map(|&base| orders[base as usize].as_deref())
+                    .collect();
+                let known: SmallVec<[u32; 4]> = numbers[class as usize]
+                    .iter()
+                    .copied()
+                    .filter(|&base| orders[base as usize].is_some())
+                    .collect();
                 let mut order = c3(class, &lists, &known);
                 if order.len() > MAX_ANCESTORS {
                     order = order[..MAX_ANCESTORS].into();
@@ -237,7 +262,8 @@ fn c3(class: u32, lists: &[&[u32]], bases: &[u32]) -> Box<[u32]> {
         if heads.is_empty() {
             return order.into_boxed_slice();
         }
-        let good = heads.iter().map(|list| list[0]).find(|head| !heads.iter().any(|list| list[1..].contains(head)));
+        let good =
+            heads.iter().map(|list| list[0]).find(|head| !heads.iter().any(|list| list[1..].contains(head)));
         let Some(good) = good else { break };
         order.push(good);
         for list in &mut heads {
@@ -294,7 +320,9 @@ fn add_base(project: &Project<'_>, file: u32, row: u32, cx: &mut Context, bases:
                     bases.classes.push((file, class));
                 }
             }
-            Value::ExternalImport(..) | Value::ExternalRef(..) | Value::ExternalTop(..) => bases.external = true,
+            Value::ExternalImport(..) | Value::ExternalRef(..) | Value::ExternalTop(..) => {
+                bases.external = true
+            }
             Value::Builtin(..) | Value::BuiltinRef(..) => {
                 // `object` adds nothing; `Exception` and `dict` have methods of their own.
                 let object = matches!(value, Value::Builtin(file, row) if project.facts(file).is_some_and(|facts| facts.str(col::REF_NAME, row) == "object"));

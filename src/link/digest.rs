@@ -4,8 +4,8 @@
 //! of its module with its row there, which together with that module's own facts names the symbol: numbers that depend
 //! on which other files exist never enter.
 
-use super::links::{LinkSchema, TargetKind, col as lcol, table as ltable};
 use super::Project;
+use super::links::{LinkSchema, TargetKind, col as lcol, table as ltable};
 use crate::model::block::View;
 
 /// Sum of digests, mod 2^256.
@@ -37,11 +37,19 @@ impl Sum {
 pub(crate) fn file(project: &Project<'_>, file: u32, block: &[u8], name: &str) -> [u8; 32] {
     let mut state = blake2b_simd::Params::new().hash_length(32).to_state();
     let input = &project.files[file as usize];
-    for text in [name, &project.table.root_names[usize::from(project.table.roots[file as usize])], &project.table.names[file as usize], input.path] {
+    for text in [
+        name,
+        &project.table.root_names[usize::from(project.table.roots[file as usize])],
+        &project.table.names[file as usize],
+        input.path,
+    ] {
         state.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
     }
     state.update(&[u8::from(input.facts.is_some())]).update(&input.facts_hash);
-    let Some(links) = View::<{ lcol::COUNT }, { ltable::COUNT }>::new(block, <LinkSchema as crate::model::block::Schema>::TABLE_OF) else {
+    let Some(links) = View::<{ lcol::COUNT }, { ltable::COUNT }>::new(
+        block,
+        <LinkSchema as crate::model::block::Schema>::TABLE_OF,
+    ) else {
         return [0; 32];
     };
     let count = links.rows(ltable::Targets);

@@ -53,7 +53,9 @@ pub(crate) fn targets(files: &[FileInput<'_>], modules: &ModuleTable, file: u32)
                 }
             };
             let other = match kind {
-                ImportKind::Module => written.split('.').next().and_then(|first| find(files, modules, file, first, &mut false)),
+                ImportKind::Module => {
+                    written.split('.').next().and_then(|first| find(files, modules, file, first, &mut false))
+                }
                 ImportKind::From if module.is_some() || level > 0 => {
                     if !name.is_empty() {
                         name.push('.');
@@ -83,13 +85,20 @@ fn anchor(modules: &ModuleTable, file: u32, level: u32) -> Option<&str> {
     Some(package)
 }
 
-fn find(files: &[FileInput<'_>], modules: &ModuleTable, file: u32, name: &str, missing: &mut bool) -> Option<Found> {
+fn find(
+    files: &[FileInput<'_>],
+    modules: &ModuleTable,
+    file: u32,
+    name: &str,
+    missing: &mut bool,
+) -> Option<Found> {
     if let Some(found) = modules.find(name) {
         return Some(found);
     }
     if let Some(found) = modules.find_beside(files[file as usize].path, name) {
         return Some(found);
     }
-    *missing = name.split_once('.').is_some_and(|(first, _)| matches!(modules.find(first), Some(Found::File(_))));
+    *missing =
+        name.split_once('.').is_some_and(|(first, _)| matches!(modules.find(first), Some(Found::File(_))));
     None
 }

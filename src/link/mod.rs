@@ -83,9 +83,21 @@ pub fn link(files: &[FileInput<'_>], layout: &Layout) -> Linked {
         base.push(next);
         next += file.facts.as_ref().map_or(1, |facts| facts.rows(crate::model::facts::table::Symbols));
     }
-    let imports: Vec<imports::Targets> = (0..files.len() as u32).into_par_iter().with_min_len(16).map(|file| imports::targets(files, &table, file)).collect();
+    let imports: Vec<imports::Targets> = (0..files.len() as u32)
+        .into_par_iter()
+        .with_min_len(16)
+        .map(|file| imports::targets(files, &table, file))
+        .collect();
     let stars = stars::index(files, &imports, &table.beside);
-    let mut project = Project { files, table, imports, stars, classes: classes::Classes::default(), methods: calls::MethodIndex::default(), base };
+    let mut project = Project {
+        files,
+        table,
+        imports,
+        stars,
+        classes: classes::Classes::default(),
+        methods: calls::MethodIndex::default(),
+        base,
+    };
     project.classes = classes::Classes::new(&project);
     project.methods = calls::MethodIndex::new(&project);
     let project = project;

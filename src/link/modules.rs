@@ -47,7 +47,11 @@ pub(crate) struct ModuleTable {
 
 /// Module name of `path` below a source root; `None` where no source lies there.
 pub fn module_name(path: &str) -> (String, bool) {
-    let stem = path.strip_suffix(".py").or_else(|| path.strip_suffix(".pyi")).or_else(|| path.strip_suffix(".pyw")).unwrap_or(path);
+    let stem = path
+        .strip_suffix(".py")
+        .or_else(|| path.strip_suffix(".pyi"))
+        .or_else(|| path.strip_suffix(".pyw"))
+        .unwrap_or(path);
     match stem.strip_suffix("__init__") {
         Some("") => ("__init__".to_owned(), true),
         Some(rest) if rest.ends_with('/') => (rest.trim_end_matches('/').replace('/', "."), true),
@@ -57,7 +61,12 @@ pub fn module_name(path: &str) -> (String, bool) {
 
 impl ModuleTable {
     pub(crate) fn new(files: &[FileInput<'_>], layout: &Layout) -> Self {
-        let mut root_names: Vec<String> = layout.source_roots.iter().map(|root| root.trim_matches('/').to_owned()).filter(|root| root != "." && !root.is_empty()).collect();
+        let mut root_names: Vec<String> = layout
+            .source_roots
+            .iter()
+            .map(|root| root.trim_matches('/').to_owned())
+            .filter(|root| root != "." && !root.is_empty())
+            .collect();
         if layout.source_roots.is_empty() && src_layout(files) {
             root_names.push("src".to_owned());
         }
@@ -83,8 +92,14 @@ impl ModuleTable {
 
     fn add(&mut self, index: u32, file: &FileInput<'_>, files: &[FileInput<'_>]) {
         let inside = |root: &str| file.path.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'));
-        let root = self.root_names.iter().enumerate().filter(|(_, root)| root.is_empty() || inside(root)).max_by_key(|(_, root)| root.len());
-        let (root, start) = root.map_or((0, 0), |(at, root)| (at, if root.is_empty() { 0 } else { root.len() + 1 }));
+        let root = self
+            .root_names
+            .iter()
+            .enumerate()
+            .filter(|(_, root)| root.is_empty() || inside(root))
+            .max_by_key(|(_, root)| root.len());
+        let (root, start) =
+            root.map_or((0, 0), |(at, root)| (at, if root.is_empty() { 0 } else { root.len() + 1 }));
         let (name, package) = module_name(&file.path[start..]);
         self.plain.push(name.len() as u32);
         self.roots.push(root as u16);

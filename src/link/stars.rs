@@ -28,8 +28,13 @@ fn stars(files: &[FileInput<'_>], imports: &[Targets], file: u32) -> SmallVec<[(
 }
 
 /// The index of each module that has star imports. `beside` gives the stub of a source and the other way round.
-pub(crate) fn index(files: &[FileInput<'_>], imports: &[Targets], beside: &FxHashMap<u32, u32>) -> Vec<Option<Box<StarIndex>>> {
-    let direct: Vec<SmallVec<[(u32, u32); 2]>> = (0..files.len() as u32).map(|file| stars(files, imports, file)).collect();
+pub(crate) fn index(
+    files: &[FileInput<'_>],
+    imports: &[Targets],
+    beside: &FxHashMap<u32, u32>,
+) -> Vec<Option<Box<StarIndex>>> {
+    let direct: Vec<SmallVec<[(u32, u32); 2]>> =
+        (0..files.len() as u32).map(|file| stars(files, imports, file)).collect();
     (0..files.len())
         .into_par_iter()
         .with_min_len(64)

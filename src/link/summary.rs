@@ -1,7 +1,9 @@
 //! Totals of a linked project: what the report and the metrics say without walking the graph again.
 
 use super::Project;
-use super::links::{CallStatus, Evidence, ImportStatus, Links, Reason, TargetKind, col as lcol, table as ltable};
+use super::links::{
+    CallStatus, Evidence, ImportStatus, Links, Reason, TargetKind, col as lcol, table as ltable,
+};
 use crate::model::facts::{ImportKind, SymbolKind, col, import_flag, table};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -70,14 +72,25 @@ pub(crate) struct Counts {
 }
 
 /// Edge types of the graph schema.
-pub(crate) const EDGES: [&str; 9] =
-    ["CONTAINS", "DEFINES", "IMPORTS", "CALLS", "INSTANTIATES", "REFERENCES", "INHERITS", "OVERRIDES", "DECORATED_BY"];
+pub(crate) const EDGES: [&str; 9] = [
+    "CONTAINS",
+    "DEFINES",
+    "IMPORTS",
+    "CALLS",
+    "INSTANTIATES",
+    "REFERENCES",
+    "INHERITS",
+    "OVERRIDES",
+    "DECORATED_BY",
+];
 
 impl Counts {
     pub(crate) fn of(project: &Project<'_>, file: u32, block: &[u8]) -> Self {
         let mut counts = Self::default();
         counts.edges[0] = 1;
-        let (Some(facts), Some(links)) = (project.facts(file), Links::open_links(block)) else { return counts };
+        let (Some(facts), Some(links)) = (project.facts(file), Links::open_links(block)) else {
+            return counts;
+        };
         for row in 0..facts.rows(table::Symbols) {
             counts.symbols[facts.get(col::SYM_KIND, row) as usize] += 1;
         }
@@ -89,7 +102,10 @@ impl Counts {
         for row in 0..links.rows(ltable::Sites) {
             let status = links.get(lcol::SITE_STATUS, row);
             counts.sites[status as usize] += 1;
-            if let Some(group) = [CallStatus::Ambiguous, CallStatus::Unresolved].iter().position(|&group| group as u32 == status) {
+            if let Some(group) = [CallStatus::Ambiguous, CallStatus::Unresolved]
+                .iter()
+                .position(|&group| group as u32 == status)
+            {
                 counts.reasons[group][links.get(lcol::SITE_REASON, row) as usize] += 1;
             }
             let first = links.get(lcol::SITE_FIRST, row);
@@ -100,7 +116,8 @@ impl Counts {
         }
         counts.edges[5] = links.rows(ltable::References).into();
         for row in 0..links.rows(ltable::Bases) {
-            counts.edges[6] += u64::from(links.get(lcol::LBASE_TARGET, row) != 0 && facts.get(col::BASE_KEYWORD, row) == 0);
+            counts.edges[6] +=
+                u64::from(links.get(lcol::LBASE_TARGET, row) != 0 && facts.get(col::BASE_KEYWORD, row) == 0);
         }
         counts.edges[7] = links.rows(ltable::Overrides).into();
         for row in 0..links.rows(ltable::Decorators) {
@@ -118,10 +135,17 @@ impl Counts {
             let complexity = facts.get(col::BODY_CC, row);
             let kind = SymbolKind::from_u32(facts.get(col::SYM_KIND, symbol));
             if complexity > 10 && matches!(kind, SymbolKind::Function | SymbolKind::Method) {
-                counts.worst.push(Worst { complexity, name: String::new(), path: String::new(), line: symbol });
+                counts.worst.push(Worst {
+                    complexity,
+                    name: String::new(),
+                    path: String::new(),
+                    line: symbol,
+                });
             }
         }
-        counts.worst.sort_unstable_by_key(|worst| std::cmp::Reverse((worst.complexity, std::cmp::Reverse(worst.line))));
+        counts.worst.sort_unstable_by_key(|worst| {
+            std::cmp::Reverse((worst.complexity, std::cmp::Reverse(worst.line)))
+        });
         counts.worst.truncate(WORST);
         for worst in &mut counts.worst {
             let symbol = worst.line;
@@ -170,7 +194,9 @@ impl Summary {
     }
 
     fn keep_worst(&mut self) {
-        self.worst.sort_unstable_by(|a, b| b.complexity.cmp(&a.complexity).then_with(|| (&a.path, a.line).cmp(&(&b.path, b.line))));
+        self.worst.sort_unstable_by(|a, b| {
+            b.complexity.cmp(&a.complexity).then_with(|| (&a.path, a.line).cmp(&(&b.path, b.line)))
+        });
         self.worst.truncate(WORST);
     }
 
@@ -183,12 +209,15 @@ impl Summary {
         let mut cycles: Vec<Cycle> = components(&edges)
             .into_iter()
             .map(|members| {
-                let mut modules: Vec<String> = members.into_iter().map(|file| project.table.names[file as usize].clone()).collect();
+                let mut modules: Vec<String> =
+                    members.into_iter().map(|file| project.table.names[file as usize].clone()).collect();
                 modules.sort_unstable();
                 Cycle { modules }
             })
             .collect();
-        cycles.sort_unstable_by(|a, b| b.modules.len().cmp(&a.modules.len()).then_with(|| a.modules.cmp(&b.modules)));
+        cycles.sort_unstable_by(|a, b| {
+            b.modules.len().cmp(&a.modules.len()).then_with(|| a.modules.cmp(&b.modules))
+        });
         self.cycle_count = cycles.len() as u64;
         cycles.truncate(CYCLES);
         self.cycles = cycles;
@@ -197,11 +226,15 @@ impl Summary {
 
 /// Files that `file` imports as soon as it is imported itself.
 fn runtime_imports(project: &Project<'_>, file: u32, block: &[u8]) -> Vec<u32> {
-    let (Some(facts), Some(links)) = (project.facts(file), Links::open_links(block)) else { return Vec::new() };
+    let (Some(facts), Some(links)) = (project.facts(file), Links::open_links(block)) else {
+        return Vec::new();
+    };
     let mut found = Vec::new();
     for row in 0..links.rows(ltable::Imports) {
         let later = import_flag::TYPE_CHECKING | import_flag::LOCAL | import_flag::LAZY;
-        if facts.get(col::IMP_FLAGS, row) & later != 0 || facts.get(col::IMP_KIND, row) == ImportKind::Literal as u32 {
+        if facts.get(col::IMP_FLAGS, row) & later != 0
+            || facts.get(col::IMP_KIND, row) == ImportKind::Literal as u32
+        {
             continue;
         }
         let Some(target) = links.get(lcol::LIMP_MODULE, row).checked_sub(1) else { continue };

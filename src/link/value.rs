@@ -9,7 +9,8 @@ use super::builtins::{is_builtin, is_literal_class};
 use super::links::Reason;
 use super::modules::Found;
 use crate::model::facts::{
-    BINDING_CONDITIONAL, BINDING_LAST, BindingKind, Facts, ImportKind, ParamKind, RefKind, ScopeKind, SymbolKind, col, file_flag, symbol_flag, table,
+    BINDING_CONDITIONAL, BINDING_LAST, BindingKind, Facts, ImportKind, ParamKind, RefKind, ScopeKind,
+    SymbolKind, col, file_flag, symbol_flag, table,
 };
 use crate::model::name;
 use smallvec::SmallVec;
@@ -126,7 +127,11 @@ impl Context {
     }
 
     fn slot(&self, file: u32, row: u32) -> u32 {
-        if file == self.own { self.rows.get(row as usize).copied().unwrap_or(0) } else { self.foreign.get(&(file, row)).copied().unwrap_or(0) }
+        if file == self.own {
+            self.rows.get(row as usize).copied().unwrap_or(0)
+        } else {
+            self.foreign.get(&(file, row)).copied().unwrap_or(0)
+        }
     }
 
     /// Values of a ref that is done.
@@ -249,7 +254,16 @@ impl Project<'_> {
 
     /// Values of ref `row`, given those of its base.
     #[expect(clippy::too_many_arguments, reason = "the state of one step")]
-    fn step(&self, file: u32, facts: &Facts<'_>, row: u32, kind: RefKind, bases: &[Value], cx: &mut Context, out: &mut Values) {
+    fn step(
+        &self,
+        file: u32,
+        facts: &Facts<'_>,
+        row: u32,
+        kind: RefKind,
+        bases: &[Value],
+        cx: &mut Context,
+        out: &mut Values,
+    ) {
         match kind {
             RefKind::Name => self.name(file, facts, row, cx, out),
             RefKind::Attribute => {
@@ -295,12 +309,27 @@ impl Project<'_> {
         if !rows.is_empty() {
             self.bindings(file, facts, rows, true, cx, out);
         } else if !self.star(file, key, cx, out) {
-            add(out, if is_builtin(key.text()) { Value::Builtin(file, row) } else { Value::Unknown(Reason::Unbound) });
+            add(
+                out,
+                if is_builtin(key.text()) {
+                    Value::Builtin(file, row)
+                } else {
+                    Value::Unknown(Reason::Unbound)
+                },
+            );
         }
     }
 
     /// Values of the bindings `rows`, all of one name.
-    fn bindings(&self, file: u32, facts: &Facts<'_>, rows: std::ops::Range<u32>, everywhere: bool, cx: &mut Context, out: &mut Values) {
+    fn bindings(
+        &self,
+        file: u32,
+        facts: &Facts<'_>,
+        rows: std::ops::Range<u32>,
+        everywhere: bool,
+        cx: &mut Context,
+        out: &mut Values,
+    ) {
         let kind_at = |row| facts.get(col::BIN_KIND, row) & !BINDING_LAST;
         let first = if everywhere {
             rows.start
@@ -308,7 +337,10 @@ impl Project<'_> {
             let definite = |row: &u32| {
                 let kind = kind_at(*row);
                 kind & BINDING_CONDITIONAL == 0
-                    && matches!(BindingKind::from_u32(kind), BindingKind::Definition | BindingKind::Import | BindingKind::Value)
+                    && matches!(
+                        BindingKind::from_u32(kind),
+                        BindingKind::Definition | BindingKind::Import | BindingKind::Value
+                    )
             };
             rows.clone().rev().find(definite).unwrap_or(rows.start)
         };
@@ -326,7 +358,11 @@ impl Project<'_> {
                     Some(value) => self.eval(file, value, cx, out),
                     None => add(out, Value::Unknown(Reason::Value)),
                 },
-                BindingKind::Annotation | BindingKind::Variable | BindingKind::Global | BindingKind::Nonlocal | BindingKind::Star => {}
+                BindingKind::Annotation
+                | BindingKind::Variable
+                | BindingKind::Global
+                | BindingKind::Nonlocal
+                | BindingKind::Star => {}
             }
         }
         if out.len() == before {
@@ -346,7 +382,12 @@ impl Project<'_> {
                 let key = Key::of(facts, facts.get(col::IMP_NAME, row));
                 match target.module {
                     // `from . import part` in the package itself: nothing else binds the name before the submodule does.
-                    Some(Found::File(from)) if from == file && let Some(submodule) = target.other => add(out, module(submodule)),
+                    Some(Found::File(from))
+                        if from == file
+                            && let Some(submodule) = target.other =>
+                    {
+                        add(out, module(submodule))
+                    }
                     Some(Found::File(from)) => {
                         if !self.export(from, key, true, cx, out) {
                             match target.other {
@@ -370,12 +411,20 @@ impl Project<'_> {
 
     /// Why module `file` may lack a name.
     pub(crate) fn missing(&self, file: u32) -> Reason {
-        let dynamic = self.facts(file).is_none_or(|facts| facts.get(col::FILE_FLAGS, 0) & file_flag::GETATTR != 0);
+        let dynamic =
+            self.facts(file).is_none_or(|facts| facts.get(col::FILE_FLAGS, 0) & file_flag::GETATTR != 0);
         if dynamic { Reason::Dynamic } else { Reason::NoSuchName }
     }
 
     /// Values that module `file` has under `key`: own names, star imports, the stub beside it. False where there are none.
-    pub(crate) fn export(&self, file: u32, key: Key<'_>, stub: bool, cx: &mut Context, out: &mut Values) -> bool {
+    pub(crate) fn export(
+        &self,
+        file: u32,
+        key: Key<'_>,
+        stub: bool,
+        cx: &mut Context,
+        out: &mut Values,
+    ) -> bool {
         let Some(facts) = self.facts(file) else { return false };
         if !cx.deeper() {
             add(out, Value::Unknown(Reason::Depth));
@@ -386,7 +435,15 @@ impl Project<'_> {
         found
     }
 
-    fn export_within(&self, file: u32, facts: &Facts<'_>, key: Key<'_>, stub: bool, cx: &mut Context, out: &mut Values) -> bool {
+    fn export_within(
+        &self,
+        file: u32,
+        facts: &Facts<'_>,
+        key: Key<'_>,
+        stub: bool,
+        cx: &mut Context,
+        out: &mut Values,
+    ) -> bool {
         let rows = facts.lookup(0, key.bytes, key.hash);
         if !rows.is_empty() {
             self.bindings(file, facts, rows, false, cx, out);
@@ -403,7 +460,9 @@ impl Project<'_> {
 
     /// Looks `key` up through the star imports of `file`.
     fn star(&self, file: u32, key: Key<'_>, cx: &mut Context, out: &mut Values) -> bool {
-        let Some(rows) = self.stars[file as usize].as_ref().and_then(|index| index.get(&key.hash)) else { return false };
+        let Some(rows) = self.stars[file as usize].as_ref().and_then(|index| index.get(&key.hash)) else {
+            return false;
+        };
         for &import in rows.iter().rev() {
             if let Some(Found::File(from)) = self.imports[file as usize][import as usize].module
                 && self.exported_by_star(from, key)
@@ -427,7 +486,8 @@ impl Project<'_> {
         }
         (0..facts.rows(table::Exports)).any(|row| {
             let name = facts.get(col::EXP_NAME, row);
-            facts.get(col::EXP_REF, row) != 0 || facts.get(col::STR_HASH, name) == key.hash && facts.bytes_of(name) == key.bytes
+            facts.get(col::EXP_REF, row) != 0
+                || facts.get(col::STR_HASH, name) == key.hash && facts.bytes_of(name) == key.bytes
         })
     }
 
@@ -450,11 +510,17 @@ impl Project<'_> {
                     None => add(out, Value::Unknown(Reason::NoSuchName)),
                 }
             }
-            Value::Instance(owner, class) | Value::Receiver(owner, class) => self.member(file, row, owner, class, key, true, cx, out),
+            Value::Instance(owner, class) | Value::Receiver(owner, class) => {
+                self.member(file, row, owner, class, key, true, cx, out)
+            }
             Value::ClassReceiver(owner, class) => self.member(file, row, owner, class, key, false, cx, out),
             Value::Super(owner, class) => self.super_member(file, row, owner, class, key, cx, out),
-            Value::ExternalImport(..) | Value::ExternalTop(..) | Value::ExternalRef(..) => add(out, Value::ExternalRef(file, row)),
-            Value::Builtin(..) | Value::BuiltinRef(..) | Value::Literal(..) => add(out, Value::BuiltinRef(file, row)),
+            Value::ExternalImport(..) | Value::ExternalTop(..) | Value::ExternalRef(..) => {
+                add(out, Value::ExternalRef(file, row))
+            }
+            Value::Builtin(..) | Value::BuiltinRef(..) | Value::Literal(..) => {
+                add(out, Value::BuiltinRef(file, row))
+            }
             Value::Unknown(reason) => add(out, Value::Unknown(reason)),
         }
     }
@@ -475,7 +541,17 @@ impl Project<'_> {
 
     /// Attribute of a class (or of its instances) through the MRO.
     #[expect(clippy::too_many_arguments, reason = "the state of one step")]
-    fn member(&self, file: u32, row: u32, owner: u32, class: u32, key: Key<'_>, instance: bool, cx: &mut Context, out: &mut Values) {
+    fn member(
+        &self,
+        file: u32,
+        row: u32,
+        owner: u32,
+        class: u32,
+        key: Key<'_>,
+        instance: bool,
+        cx: &mut Context,
+        out: &mut Values,
+    ) {
         self.classes.with_mro(self, owner, class, cx, |mro, external, unknown, cx| {
             let before = out.len();
             for &(owner, class) in mro {
@@ -498,7 +574,17 @@ impl Project<'_> {
         });
     }
 
-    fn super_member(&self, file: u32, row: u32, owner: u32, class: u32, key: Key<'_>, cx: &mut Context, out: &mut Values) {
+    #[expect(clippy::too_many_arguments, reason = "the state of one step")]
+    fn super_member(
+        &self,
+        file: u32,
+        row: u32,
+        owner: u32,
+        class: u32,
+        key: Key<'_>,
+        cx: &mut Context,
+        out: &mut Values,
+    ) {
         self.classes.with_mro(self, owner, class, cx, |mro, external, unknown, cx| {
             let before = out.len();
             for &(owner, class) in mro.iter().skip(1) {
@@ -520,7 +606,11 @@ impl Project<'_> {
     /// True where the body of the class binds `key`.
     pub(crate) fn defines(&self, owner: u32, class: u32, key: Key<'_>) -> bool {
         self.facts(owner)
-            .and_then(|facts| facts.opt(col::SYM_SCOPE, class).map(|scope| !facts.lookup(scope, key.bytes, key.hash).is_empty()))
+            .and_then(|facts| {
+                facts
+                    .opt(col::SYM_SCOPE, class)
+                    .map(|scope| !facts.lookup(scope, key.bytes, key.hash).is_empty())
+            })
             .unwrap_or(false)
     }
 
@@ -537,7 +627,15 @@ impl Project<'_> {
             .filter(|&symbol| facts.get(col::SYM_KIND, symbol) == SymbolKind::Method as u32)
     }
 
-    fn own_member(&self, owner: u32, class: u32, key: Key<'_>, instance: bool, cx: &mut Context, out: &mut Values) {
+    fn own_member(
+        &self,
+        owner: u32,
+        class: u32,
+        key: Key<'_>,
+        instance: bool,
+        cx: &mut Context,
+        out: &mut Values,
+    ) {
         let Some(facts) = self.facts(owner) else { return };
         let Some(scope) = facts.opt(col::SYM_SCOPE, class) else { return };
         let rows = facts.lookup(scope, key.bytes, key.hash);
@@ -570,9 +668,12 @@ impl Project<'_> {
                 _ => Value::Unknown(Reason::CallResult),
             },
             Value::ClassReceiver(file, class) => Value::Receiver(file, class),
-            Value::ExternalImport(..) | Value::ExternalRef(..) | Value::ExternalTop(..) => Value::Unknown(Reason::ExternalResult),
+            Value::ExternalImport(..) | Value::ExternalRef(..) | Value::ExternalTop(..) => {
+                Value::Unknown(Reason::ExternalResult)
+            }
             Value::Builtin(file, row) => {
-                let literal = self.facts(file).is_some_and(|facts| is_literal_class(facts.str(col::REF_NAME, row)));
+                let literal =
+                    self.facts(file).is_some_and(|facts| is_literal_class(facts.str(col::REF_NAME, row)));
                 if literal { Value::Literal(file, row) } else { Value::Unknown(Reason::ExternalResult) }
             }
             Value::BuiltinRef(..) => Value::Unknown(Reason::ExternalResult),
@@ -583,7 +684,8 @@ impl Project<'_> {
     }
 
     pub(crate) fn kind(&self, file: u32, symbol: u32) -> SymbolKind {
-        self.facts(file).map_or(SymbolKind::Variable, |facts| SymbolKind::from_u32(facts.get(col::SYM_KIND, symbol)))
+        self.facts(file)
+            .map_or(SymbolKind::Variable, |facts| SymbolKind::from_u32(facts.get(col::SYM_KIND, symbol)))
     }
 
     fn super_(&self, file: u32, facts: &Facts<'_>, row: u32, cx: &mut Context, out: &mut Values) {
@@ -592,7 +694,9 @@ impl Project<'_> {
             self.eval(file, argument, cx, &mut values);
             for value in values {
                 match value {
-                    Value::Symbol(file, class) | Value::ClassReceiver(file, class) if self.kind(file, class) == SymbolKind::Class => {
+                    Value::Symbol(file, class) | Value::ClassReceiver(file, class)
+                        if self.kind(file, class) == SymbolKind::Class =>
+                    {
                         add(out, Value::Super(file, class));
                     }
                     Value::Variable(..) => {}
@@ -630,7 +734,9 @@ pub(crate) fn module(found: Found) -> Value {
 /// A parameter: `self` and `cls` of methods are known.
 fn parameter(file: u32, facts: &Facts<'_>, row: u32) -> Value {
     let symbol = facts.get(col::PAR_SYM, row);
-    let first = row == 0 || facts.get(col::PAR_SYM, row - 1) != symbol || facts.get(col::PAR_KIND, row - 1) == ParamKind::Type as u32;
+    let first = row == 0
+        || facts.get(col::PAR_SYM, row - 1) != symbol
+        || facts.get(col::PAR_KIND, row - 1) == ParamKind::Type as u32;
     let positional = facts.get(col::PAR_KIND, row) <= ParamKind::Positional as u32;
     if first
         && positional
@@ -653,9 +759,39 @@ fn parameter(file: u32, facts: &Facts<'_>, row: u32) -> Value {
 fn is_object_attribute(name: &str) -> bool {
     matches!(
         name,
-        "__init__" | "__new__" | "__class__" | "__dict__" | "__doc__" | "__module__" | "__eq__" | "__ne__" | "__lt__" | "__le__" | "__gt__"
-            | "__ge__" | "__hash__" | "__repr__" | "__str__" | "__format__" | "__getattribute__" | "__setattr__" | "__delattr__"
-            | "__reduce__" | "__reduce_ex__" | "__sizeof__" | "__dir__" | "__init_subclass__" | "__subclasshook__" | "__name__"
-            | "__qualname__" | "__mro__" | "__bases__" | "__subclasses__" | "mro" | "__getstate__" | "__annotations__" | "__weakref__"
+        "__init__"
+            | "__new__"
+            | "__class__"
+            | "__dict__"
+            | "__doc__"
+            | "__module__"
+            | "__eq__"
+            | "__ne__"
+            | "__lt__"
+            | "__le__"
+            | "__gt__"
+            | "__ge__"
+            | "__hash__"
+            | "__repr__"
+            | "__str__"
+            | "__format__"
+            | "__getattribute__"
+            | "__setattr__"
+            | "__delattr__"
+            | "__reduce__"
+            | "__reduce_ex__"
+            | "__sizeof__"
+            | "__dir__"
+            | "__init_subclass__"
+            | "__subclasshook__"
+            | "__name__"
+            | "__qualname__"
+            | "__mro__"
+            | "__bases__"
+            | "__subclasses__"
+            | "mro"
+            | "__getstate__"
+            | "__annotations__"
+            | "__weakref__"
     )
 }

@@ -8,8 +8,8 @@
 //! has its own checksum in its file's row, looked at on first use.
 
 use crate::cache::FactKey;
-use crate::link::{Linked, Summary};
 use crate::link::links::Links;
+use crate::link::{Linked, Summary};
 use crate::model::facts::{Facts, col, table};
 use crate::model::source::FileKind;
 use rayon::prelude::*;
@@ -108,7 +108,13 @@ const WRITE: usize = 1 << 20;
 ///
 /// # Errors
 /// Those of the sink.
-pub fn write(out: &dyn Sink, key: &[u8; 32], files: &[FileEntry<'_>], linked: &Linked, meta: &Meta) -> io::Result<()> {
+pub fn write(
+    out: &dyn Sink,
+    key: &[u8; 32],
+    files: &[FileEntry<'_>],
+    linked: &Linked,
+    meta: &Meta,
+) -> io::Result<()> {
     let mut at = HEADER as u64;
     let mut places = Vec::with_capacity(files.len());
     // Runs of files that are written together.
@@ -258,7 +264,8 @@ impl CodeGraph {
         let mut sections = [0..0, 0..0, 0..0];
         for (index, section) in sections.iter_mut().enumerate() {
             let at = 80 + 24 * index;
-            let (start, len, sum) = (u64_at(header, at) as usize, u64_at(header, at + 8) as usize, u64_at(header, at + 16));
+            let (start, len, sum) =
+                (u64_at(header, at) as usize, u64_at(header, at + 8) as usize, u64_at(header, at + 16));
             let end = start.checked_add(len).ok_or(SnapshotError::Damaged)?;
             let part = all.get(start..end).ok_or(SnapshotError::Damaged)?;
             if xxh3_64(part) != sum {
@@ -354,7 +361,10 @@ impl CodeGraph {
 
     fn string(&self, start: u32, end: u32) -> &str {
         let strings = &self.bytes.get()[self.strings.clone()];
-        strings.get(start as usize..end as usize).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+        strings
+            .get(start as usize..end as usize)
+            .and_then(|bytes| std::str::from_utf8(bytes).ok())
+            .unwrap_or_default()
     }
 }
 
@@ -459,7 +469,8 @@ impl<'g> GraphFile<'g> {
         let checked = &self.graph.checked[self.index as usize];
         match checked.load(Ordering::Relaxed) {
             0 => {
-                let right = xxh3_64(facts) == u64_at(self.row, 112) && xxh3_64(links) == u64_at(self.row, 120);
+                let right =
+                    xxh3_64(facts) == u64_at(self.row, 112) && xxh3_64(links) == u64_at(self.row, 120);
                 checked.store(if right { 1 } else { 2 }, Ordering::Relaxed);
                 right.then_some((facts, links))
             }
@@ -493,7 +504,13 @@ impl<'g> GraphFile<'g> {
         }
         let Some(facts) = self.facts() else { return Vec::new() };
         (0..facts.rows(table::Errors))
-            .map(|row| (facts.get(col::ERR_LINE, row), facts.get(col::ERR_COLUMN, row), facts.str(col::ERR_MESSAGE, row)))
+            .map(|row| {
+                (
+                    facts.get(col::ERR_LINE, row),
+                    facts.get(col::ERR_COLUMN, row),
+                    facts.str(col::ERR_MESSAGE, row),
+                )
+            })
             .collect()
     }
 }
