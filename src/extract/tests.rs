@@ -8,7 +8,8 @@ mod measures;
 mod symbols;
 
 use crate::model::facts::{
-    BINDING_CONDITIONAL, BindingKind, Facts, RefKind, ScopeKind, SymbolKind, col, symbol_flag, table,
+    BINDING_CONDITIONAL, BINDING_LAST, BindingKind, Facts, RefKind, ScopeKind, SymbolKind, col, symbol_flag,
+    table,
 };
 use crate::model::json::access_path;
 use crate::parse::{Outcome, Scratch};
@@ -65,7 +66,7 @@ fn bindings(facts: &Facts<'_>) -> Vec<String> {
         for row in facts.bindings_of(number) {
             let (kind, target) = (facts.get(col::BIN_KIND, row), facts.get(col::BIN_TARGET, row));
             let may = if kind & BINDING_CONDITIONAL == 0 { "" } else { "?" };
-            let kind = BindingKind::from_u32(kind & !BINDING_CONDITIONAL);
+            let kind = BindingKind::from_u32(kind & !(BINDING_CONDITIONAL | BINDING_LAST));
             let shown = match (kind, target) {
                 (BindingKind::Variable, _) => continue,
                 (BindingKind::Value, 0) => "value".to_owned(),
@@ -94,8 +95,10 @@ fn uses(facts: &Facts<'_>) -> Vec<String> {
             && !facts.str(col::REF_NAME, *row).starts_with('<')
     };
     let show = |row: u32| {
-        let binder =
-            facts.opt(col::REF_BASE, row).map_or("nowhere".to_owned(), |binder| scope(facts, binder));
+        let binder = facts.opt(col::REF_BASE, row).and_then(|binding| {
+            (0..facts.rows(table::Scopes)).find(|&number| facts.bindings_of(number).contains(&binding))
+        });
+        let binder = binder.map_or("nowhere".to_owned(), |binder| scope(facts, binder));
         format!(
             "{} in {} -> {binder}",
             facts.str(col::REF_NAME, row),

@@ -11,6 +11,10 @@ use smallvec::SmallVec;
 
 type Class = (u32, u32);
 
+/// Ancestors kept of a class. All orders of a chain of 20,000 classes would take gigabytes; where this many are kept,
+/// more may be missing, and the ancestry counts as not wholly known.
+const MAX_ANCESTORS: usize = 500;
+
 /// Bases of a class.
 #[derive(Clone, Debug, Default)]
 struct Bases {
@@ -199,7 +203,10 @@ impl Classes {
                     .copied()
                     .filter(|&base| orders[base as usize].is_some())
                     .collect();
-                let order = c3(class, &lists, &known);
+                let mut order = c3(class, &lists, &known);
+                if order.len() > MAX_ANCESTORS {
+                    order = order[..MAX_ANCESTORS].into();
+                }
                 drop(lists);
                 orders[class as usize] = Some(order);
                 active[class as usize] = false;
@@ -210,6 +217,7 @@ impl Classes {
         self.unknown = vec![false; count];
         for (class, order) in orders.iter().enumerate() {
             self.mro_start.push(self.mro.len() as u32);
+            self.unknown[class] |= order.as_ref().is_some_and(|order| order.len() == MAX_ANCESTORS);
             for &member in order.as_deref().unwrap_or(&[class as u32]) {
                 self.mro.push(self.all[member as usize]);
                 self.external[class] |= self.bases[member as usize].external;
