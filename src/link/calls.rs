@@ -16,6 +16,8 @@ use smallvec::SmallVec;
 pub(crate) struct MethodIndex {
     /// Hash of the name, file, symbol; sorted.
     rows: Vec<(u32, u32, u32)>,
+    /// First row whose hash has these upper 16 bits, and one more at the end.
+    starts: Vec<u32>,
 }
 
 impl MethodIndex {
@@ -38,7 +40,14 @@ impl MethodIndex {
             })
             .collect();
         rows.par_sort_unstable();
-        Self { rows }
+        let mut starts = vec![0; (1 << 16) + 1];
+        for row in &rows {
+            starts[(row.0 >> 16) as usize + 1] += 1;
+        }
+        for at in 1..starts.len() {
+            starts[at] += starts[at - 1];
+        }
+        Self { rows, starts }
     }
 
     /// Methods called `key`: (file, symbol).
@@ -58,9 +67,14 @@ impl MethodIndex {
     }
 
     fn with_hash(&self, hash: u32) -> &[(u32, u32, u32)] {
-        let start = self.rows.partition_point(|row| row.0 < hash);
-        let count = self.rows[start..].partition_point(|row| row.0 == hash);
-        &self.rows[start..start + count]
+        let upper = (hash >> 16) as usize;
+        let rows = match self.starts.get(upper..upper + 2) {
+            Some(ends) => &self.rows[ends[0] as usize..ends[1] as usize],
+            None => &[],
+        };
+        let start = rows.partition_point(|row| row.0 < hash);
+        let count = rows[start..].partition_point(|row| row.0 == hash);
+        &rows[start..start + count]
     }
 }
 
@@ -505,6 +519,9 @@ impl Linker {
         let flags = ref_flag::READ | ref_flag::WRITTEN | ref_flag::DELETED;
         for row in 0..facts.rows(table::Refs) {
             if facts.get(col::REF_FLAGS, row) & flags == 0 {
+                continue;
+            }
+            if self.cx.is_unknown(row) {
                 continue;
             }
             let values: SmallVec<[Value; 4]> = SmallVec::from_slice(self.values_of(row));

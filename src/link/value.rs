@@ -247,8 +247,10 @@ impl Project<'_> {
         }
         self.step(file, facts, row, kind, &bases, cx, &mut values);
         cx.leave(file, row, &values);
-        for value in values {
-            add(out, value);
+        if out.is_empty() {
+            *out = values;
+        } else {
+            values.into_iter().for_each(|value| add(out, value));
         }
     }
 
