@@ -26,3 +26,18 @@ pub fn peak_resident_bytes() -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()).unwrap_or(0) * 1024
 }
+
+/// Asks the kernel to give this process no huge pages unasked. Each costs 2 MiB when its first byte is touched: a cold run over
+/// 50 MB of sources peaks at 71 MB without them, at 120 MB with them, in the same time. A kernel that knows no such request is left as it is.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "the standard library does not wrap `prctl`")]
+pub fn refuse_huge_pages() {
+    // SAFETY: `PR_SET_THP_DISABLE` takes a flag and three zeros, and touches no memory of ours.
+    unsafe {
+        libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0);
+    }
+}
+
+/// Elsewhere there is nothing to ask.
+#[cfg(not(target_os = "linux"))]
+pub fn refuse_huge_pages() {}
