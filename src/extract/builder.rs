@@ -8,7 +8,6 @@ use crate::model::facts::{
     file_flag, ref_flag, symbol_flag,
 };
 use crate::model::name::{Names, PairMap};
-use ruff_python_ast::token::TokenKind;
 use ruff_python_ast::{ModModule, Stmt};
 use ruff_python_parser::Parsed;
 use ruff_text_size::Ranged;
@@ -129,8 +128,10 @@ impl Extractor {
     ) -> Result<Vec<u8>, TooDeep> {
         self.clear(text.len());
         self.lines.index(text);
-        // The bound from the tokens is cheap and too high where operators of one node follow each other.
-        if self.mark_tokens(parsed) > MAX_DEPTH && depth::exceeds(parsed.syntax(), MAX_DEPTH) {
+        self.lines.classify(text, parsed.tokens());
+        if depth::may_exceed(text.len(), parsed.tokens(), MAX_DEPTH)
+            && depth::exceeds(parsed.syntax(), MAX_DEPTH)
+        {
             return Err(TooDeep);
         }
         self.file_flags = info.flags;
@@ -176,72 +177,6 @@ impl Extractor {
         self.type_checking = 0;
         self.optional = 0;
         self.uncounted = 0;
-    }
-
-    /// One pass over the tokens: what each line holds, and an upper bound of the AST's depth.
-    fn mark_tokens(&mut self, parsed: &Parsed<ModModule>) -> u32 {
-        // Per open bracket: links since the last comma; their sum bounds the depth of an expression.
-        let mut levels: smallvec::SmallVec<[u32; 32]> = smallvec::smallvec![0];
-        let (mut depth, mut indent, mut deepest) = (0u32, 0u32, 0u32);
-        for token in parsed.tokens().iter() {
-            let (kind, range) = token.as_tuple();
-            self.lines.mark(kind, range.start().to_u32(), range.end().to_u32());
-            match kind {
-                TokenKind::Name
-                | TokenKind::String
-                | TokenKind::NonLogicalNewline
-                | TokenKind::Comment
-                | TokenKind::Int => {}
-                TokenKind::Lpar
-                | TokenKind::Lsqb
-                | TokenKind::Lbrace
-                | TokenKind::FStringStart
-                | TokenKind::TStringStart => {
-                    levels.push(1);
-                    depth += 1;
-                    deepest = deepest.max(depth);
-                }
-                TokenKind::Rpar
-                | TokenKind::Rsqb
-                | TokenKind::Rbrace
-                | TokenKind::FStringEnd
-                | TokenKind::TStringEnd => {
-                    if levels.len() > 1 {
-                        depth -= levels.pop().unwrap_or(0);
-                    }
-                    depth += 1;
-                    if let Some(level) = levels.last_mut() {
-                        *level += 1;
-                    }
-                    deepest = deepest.max(depth);
-                }
-                TokenKind::Comma => {
-                    if let Some(level) = levels.last_mut() {
-                        depth -= *level;
-                        *level = 0;
-                    }
-                }
-                TokenKind::Newline | TokenKind::Semi => {
-                    levels.clear();
-                    levels.push(0);
-                    depth = 0;
-                }
-                TokenKind::Indent => {
-                    indent += 1;
-                    deepest = deepest.max(indent);
-                }
-                TokenKind::Dedent => indent = indent.saturating_sub(1),
-                _ => {
-                    depth += 1;
-                    if let Some(level) = levels.last_mut() {
-                        *level += 1;
-                    }
-                    deepest = deepest.max(depth);
-                }
-            }
-        }
-        self.lines.sum();
-        deepest
     }
 
     /// Opens a scope and makes it the current one; the caller restores the old one.

@@ -1,6 +1,7 @@
 //! Lines of a text: where they begin, and how many hold code, a comment alone, or nothing.
 
-use ruff_python_ast::token::TokenKind;
+use ruff_python_ast::token::{Token, TokenKind};
+use ruff_text_size::Ranged as _;
 
 /// Where lines begin and what they hold. Reused from file to file.
 #[derive(Debug, Default)]
@@ -78,44 +79,46 @@ impl Lines {
         self.starts[line as usize - 1]
     }
 
-    /// Marks the lines of a token.
-    #[inline]
-    pub fn mark(&mut self, kind: TokenKind, start: u32, end: u32) {
-        let class = match kind {
-            TokenKind::Comment => COMMENT,
-            TokenKind::Newline
-            | TokenKind::NonLogicalNewline
-            | TokenKind::Indent
-            | TokenKind::Dedent
-            | TokenKind::EndOfFile => return,
-            _ => CODE,
-        };
-        // Most tokens stand on the line of the one before.
-        if let Some(&next) = self.starts.get(self.cursor + 1)
-            && end <= next
-            && self.class.get(self.cursor) == Some(&CODE)
-            && start >= self.starts[self.cursor]
-        {
-            return;
-        }
-        while self.cursor + 1 < self.starts.len() && self.starts[self.cursor + 1] <= start {
-            self.cursor += 1;
-        }
-        let mut at = self.cursor;
-        while at < self.class.len() {
-            if self.class[at] < class {
-                self.class[at] = class;
+    /// Says what each line of `text` holds: by its first character, but for lines within a string.
+    ///
+    /// `tokens` are those of the text in order.
+    pub fn classify(&mut self, text: &str, tokens: &[Token]) {
+        let bytes = text.as_bytes();
+        for (class, &start) in self.class.iter_mut().zip(&self.starts) {
+            let mut at = start as usize;
+            while matches!(bytes.get(at), Some(b' ' | b'\t' | b'\x0c')) {
+                at += 1;
             }
-            at += 1;
-            if at >= self.starts.len() || self.starts[at] >= end {
-                break;
+            *class = match bytes.get(at) {
+                None | Some(b'\n' | b'\r') => BLANK,
+                Some(b'#') => COMMENT,
+                // A continued line with nothing on it.
+                Some(b'\\') if matches!(bytes.get(at + 1), Some(b'\n' | b'\r')) => BLANK,
+                Some(_) => CODE,
+            };
+        }
+        let mut line = 0;
+        for token in tokens {
+            if !matches!(
+                token.kind(),
+                TokenKind::String | TokenKind::FStringMiddle | TokenKind::TStringMiddle | TokenKind::Unknown
+            ) {
+                continue;
+            }
+            let (start, end) = (token.start().to_u32(), token.end().to_u32());
+            while self.starts.get(line + 1).is_some_and(|&next| next <= start) {
+                line += 1;
+            }
+            let mut next = line + 1;
+            while next < self.class.len() && self.starts[next] < end {
+                self.class[next] = CODE;
+                next += 1;
             }
         }
+        self.sum();
     }
 
-    /// Sums up after all tokens are marked.
-    pub fn sum(&mut self) {
-        self.cursor = 0;
+    fn sum(&mut self) {
         for sums in [&mut self.code, &mut self.comment, &mut self.blank] {
             sums.clear();
             sums.push(0);
