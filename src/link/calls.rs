@@ -6,7 +6,10 @@ use super::links::{
 };
 use super::modules::Found;
 use super::value::{Context, Key, Value, Values};
-use crate::model::facts::{Facts, ImportKind, RefKind, SymbolKind, col, ref_flag, symbol_flag, table};
+use crate::model::facts::{
+    BINDING_CONDITIONAL, BINDING_LAST, BindingKind, Facts, ImportKind, RefKind, SymbolKind, col, ref_flag,
+    symbol_flag, table,
+};
 use crate::model::name::PairMap;
 use rayon::prelude::*;
 use smallvec::SmallVec;
@@ -93,8 +96,14 @@ pub(crate) struct Linker {
     out: LinkBuilder,
     cx: Context,
     file: u32,
-    /// For each string: the first ref +1 that reads it as a global name from a function.
-    globals: Vec<u32>,
+    /// For each string: the first ref +1 of a name that no scope of the file binds.
+    unbound: Vec<u32>,
+    /// For each row in Bindings: the first ref +1 that it is the base of, seen from its own scope and from others.
+    bound: Vec<[u32; 2]>,
+    /// First ref of a kind with these values as base and this name.
+    paths: PairMap,
+    /// For each ref the first one +1 that has the same meaning; 0 for itself.
+    same: Vec<u32>,
     targets: PairMap,
     strings: std::collections::HashMap<String, u32, rustc_hash::FxBuildHasher>,
     text: String,
@@ -131,38 +140,72 @@ impl Linker {
         self.out.finish()
     }
 
-    /// Values of all refs, each from those of its base.
+    /// Values of all refs, each from those of its base; of refs that mean the same once.
     fn evaluate(&mut self, project: &Project<'_>, file: u32, facts: &Facts<'_>) {
+        let refs = facts.rows(table::Refs);
         self.file = file;
-        self.cx.start(file, facts.rows(table::Refs));
-        self.globals.clear();
-        self.globals.resize(facts.rows(table::Strings) as usize, 0);
-        let globals = if facts.rows(table::Scopes) > 1 {
-            facts.get(col::SCO_BIND, 1)
-        } else {
-            facts.rows(table::Bindings)
-        };
+        self.cx.start(file, refs);
+        self.unbound.clear();
+        self.unbound.resize(facts.rows(table::Strings) as usize, 0);
+        self.bound.clear();
+        self.bound.resize(facts.rows(table::Bindings) as usize, [0; 2]);
+        self.paths.clear(refs as usize / 2);
+        self.same.clear();
+        self.same.resize(refs as usize, 0);
         let mut out = Values::new();
-        for row in 0..facts.rows(table::Refs) {
+        for row in 0..refs {
+            let kind = RefKind::from_u32(facts.get(col::REF_KIND, row));
             let base = facts.get(col::REF_BASE, row);
-            match RefKind::from_u32(facts.get(col::REF_KIND, row)) {
-                // Whatever is read from an unknown value is unknown for the same reason.
-                RefKind::Attribute | RefKind::Call if self.cx.is_unknown(base) => {
-                    self.cx.alias(row, base);
+            // Where the number of the first ref of the same meaning is kept.
+            let first = match kind {
+                RefKind::Name if base == 0 => Some(&mut self.unbound[facts.get(col::REF_NAME, row) as usize]),
+                RefKind::Name => {
+                    let inside = facts.bindings_of(facts.get(col::REF_SCOPE, row)).contains(&(base - 1));
+                    Some(&mut self.bound[base as usize - 1][usize::from(inside)])
+                }
+                RefKind::Attribute | RefKind::Call | RefKind::Subscript | RefKind::Await => {
+                    let number = self.cx.number(base);
+                    let reason = Context::reason(number);
+                    let known = match kind {
+                        RefKind::Await => Some(Reason::Await),
+                        RefKind::Subscript => reason.and(Some(Reason::Subscript)),
+                        // Whatever is read from an unknown value is unknown for the same reason.
+                        _ => reason,
+                    };
+                    if let Some(reason) = known {
+                        self.cx.set_number(row, Context::unknown(reason));
+                        continue;
+                    }
+                    let key = (kind as u64) << 60
+                        | u64::from(number) << 32
+                        | u64::from(facts.get(col::REF_NAME, row));
+                    let (known, new) = self.paths.insert(key, row);
+                    if !new && number != 0 && self.cx.number(known) != 0 {
+                        self.cx.set_number(row, self.cx.number(known));
+                        self.same[row as usize] = known + 1;
+                        continue;
+                    }
+                    None
+                }
+                RefKind::Other => {
+                    self.cx.set_number(row, Context::unknown(Reason::Expression));
                     continue;
                 }
-                // A global name means the same in all functions.
-                RefKind::Name if base <= globals && facts.get(col::REF_SCOPE, row) != 0 => {
-                    let known = &mut self.globals[facts.get(col::REF_NAME, row) as usize];
-                    match known.checked_sub(1) {
-                        Some(other) if self.cx.is_done(other) => {
-                            self.cx.alias(row, other);
-                            continue;
-                        }
-                        _ => *known = row + 1,
+                RefKind::Super | RefKind::Literal => None,
+            };
+            if let Some(first) = first {
+                match first.checked_sub(1) {
+                    Some(known) if self.cx.number(known) != 0 => {
+                        self.cx.set_number(row, self.cx.number(known));
+                        self.same[row as usize] = known + 1;
+                        continue;
                     }
+                    _ => *first = row + 1,
                 }
-                _ => {}
+                if base != 0 && is_unknown_value(facts, base - 1) {
+                    self.cx.set_number(row, Context::unknown(Reason::Value));
+                    continue;
+                }
             }
             self.cx.refuel();
             out.clear();
@@ -305,6 +348,7 @@ impl Linker {
         self.candidates.resize(facts.rows(table::Strings) as usize, 0);
         for row in 0..facts.rows(table::Calls) {
             let callee = facts.get(col::CALL_REF, row);
+            let callee = self.same[callee as usize].checked_sub(1).unwrap_or(callee);
             let verdict = match self.verdicts[callee as usize] {
                 Some(verdict) => verdict,
                 None => {
@@ -322,6 +366,14 @@ impl Linker {
 
     /// Decides what calling ref `callee` means.
     fn judge(&mut self, project: &Project<'_>, file: u32, facts: &Facts<'_>, callee: u32) -> Verdict {
+        // What a known receiver lacks, its subclasses may have.
+        let received = facts.get(col::REF_KIND, callee) == RefKind::Attribute as u32
+            && Context::reason(self.cx.number(facts.get(col::REF_BASE, callee))).is_none();
+        if let Some(reason) = Context::reason(self.cx.number(callee))
+            && !received
+        {
+            return self.unknown(project, facts, callee, reason);
+        }
         let mut list = std::mem::take(&mut self.list);
         list.clear();
         let mut outside: SmallVec<[(u32, CallStatus); 2]> = SmallVec::new();
@@ -385,19 +437,19 @@ impl Linker {
             list.extend(outside.iter().map(|&(target, _)| (target, Evidence::Direct)));
             self.listed(&list, status, reason)
         } else {
-            let reason = if reason == Reason::None { Reason::Value } else { reason };
-            let by_name = facts.get(col::REF_KIND, callee) == RefKind::Attribute as u32
-                && self.is_method_name(project, facts, facts.get(col::REF_NAME, callee));
-            // The reason says why nothing better is known; candidates are those of the callee's name.
-            Verdict {
-                status: if by_name { CallStatus::Ambiguous } else { CallStatus::Unresolved },
-                reason,
-                first: 0,
-                count: 0,
-            }
+            self.unknown(project, facts, callee, if reason == Reason::None { Reason::Value } else { reason })
         };
         self.list = list;
         verdict
+    }
+
+    /// A call of which no target is known.
+    fn unknown(&mut self, project: &Project<'_>, facts: &Facts<'_>, callee: u32, reason: Reason) -> Verdict {
+        let by_name = facts.get(col::REF_KIND, callee) == RefKind::Attribute as u32
+            && self.is_method_name(project, facts, facts.get(col::REF_NAME, callee));
+        // The reason says why nothing better is known; candidates are those of the callee's name.
+        let status = if by_name { CallStatus::Ambiguous } else { CallStatus::Unresolved };
+        Verdict { status, reason, first: 0, count: 0 }
     }
 
     fn listed(&mut self, list: &[(u32, Evidence)], status: CallStatus, reason: Reason) -> Verdict {
@@ -521,7 +573,7 @@ impl Linker {
             if facts.get(col::REF_FLAGS, row) & flags == 0 {
                 continue;
             }
-            if self.cx.is_unknown(row) {
+            if Context::reason(self.cx.number(row)).is_some() {
                 continue;
             }
             let values: SmallVec<[Value; 4]> = SmallVec::from_slice(self.values_of(row));
@@ -676,6 +728,14 @@ impl Project<'_> {
         }
         None
     }
+}
+
+/// True where all bindings from row `first` on are values that are not known.
+fn is_unknown_value(facts: &Facts<'_>, first: u32) -> bool {
+    facts.run(first).all(|row| {
+        let kind = facts.get(col::BIN_KIND, row) & !(BINDING_LAST | BINDING_CONDITIONAL);
+        kind == BindingKind::Value as u32 && facts.get(col::BIN_TARGET, row) == 0
+    })
 }
 
 fn partition(count: u32, before: impl Fn(u32) -> bool) -> u32 {

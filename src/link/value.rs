@@ -12,7 +12,7 @@ use crate::model::facts::{
     BINDING_CONDITIONAL, BINDING_LAST, BindingKind, Facts, ImportKind, ParamKind, RefKind, ScopeKind,
     SymbolKind, col, file_flag, symbol_flag, table,
 };
-use crate::model::name;
+use crate::model::name::{self, PairMap};
 use smallvec::SmallVec;
 
 /// The bits of a binding's kind proper.
@@ -51,6 +51,29 @@ pub(crate) enum Value {
     Unknown(Reason),
 }
 
+impl Value {
+    /// The value as one number; files are fewer than 2^28.
+    fn code(self) -> u64 {
+        let (kind, file, row) = match self {
+            Self::Variable(file, row) => (1, file, row),
+            Self::Symbol(file, row) => (2, file, row),
+            Self::Instance(file, row) => (3, file, row),
+            Self::Receiver(file, row) => (4, file, row),
+            Self::ClassReceiver(file, row) => (5, file, row),
+            Self::Super(file, row) => (6, file, row),
+            Self::Namespace(row) => (7, 0, row),
+            Self::ExternalImport(file, row) => (8, file, row),
+            Self::ExternalTop(file, row) => (9, file, row),
+            Self::ExternalRef(file, row) => (10, file, row),
+            Self::Builtin(file, row) => (11, file, row),
+            Self::Literal(file, row) => (12, file, row),
+            Self::BuiltinRef(file, row) => (13, file, row),
+            Self::Unknown(reason) => (14, 0, reason as u32),
+        };
+        kind << 60 | u64::from(file) << 32 | u64::from(row)
+    }
+}
+
 pub(crate) type Values = SmallVec<[Value; 2]>;
 
 /// Depth of aliases, re-exports and bases followed.
@@ -71,8 +94,11 @@ pub(crate) struct Context {
     /// For each row of the own file: place in `ranges` +1.
     rows: Vec<u32>,
     foreign: rustc_hash::FxHashMap<(u32, u32), u32>,
+    /// Where the values of each slot lie in `arena`; first one slot for each [`Reason`] alone.
     ranges: Vec<(u32, u32)>,
     arena: Vec<Value>,
+    /// Slot of each single value.
+    single: PairMap,
     active: Vec<(u32, u32)>,
     /// Lowest place in `active` that a path led back to.
     cut: usize,
@@ -89,6 +115,11 @@ impl Context {
         self.foreign.clear();
         self.ranges.clear();
         self.arena.clear();
+        self.single.clear(refs as usize / 4);
+        for (at, &reason) in Reason::ALL.iter().enumerate() {
+            self.arena.push(Value::Unknown(reason));
+            self.ranges.push((at as u32, at as u32 + 1));
+        }
         self.refuel();
     }
 
@@ -100,30 +131,29 @@ impl Context {
         self.fuel = FUEL;
     }
 
-    /// Gives `row` of the own file the values of `other`, which is done; says whether it is.
+    /// Number of what `row` of the own file stands for: rows with the same number have the same values. 0 where it is
+    /// not done.
     #[inline]
-    pub(crate) fn alias(&mut self, row: u32, other: u32) -> bool {
-        let slot = self.rows[other as usize];
+    pub(crate) fn number(&self, row: u32) -> u32 {
+        self.rows[row as usize]
+    }
+
+    /// Gives `row` of the own file the values of number `slot`.
+    #[inline]
+    pub(crate) fn set_number(&mut self, row: u32, slot: u32) {
         self.rows[row as usize] = slot;
-        slot != 0
     }
 
-    /// True for a ref of the own file of which nothing but a reason is known.
+    /// The number of a value of which nothing but `reason` is known.
     #[inline]
-    pub(crate) fn is_unknown(&self, row: u32) -> bool {
-        match self.rows[row as usize] {
-            0 => false,
-            slot => {
-                let (start, end) = self.ranges[slot as usize - 1];
-                end == start + 1 && matches!(self.arena[start as usize], Value::Unknown(_))
-            }
-        }
+    pub(crate) fn unknown(reason: Reason) -> u32 {
+        reason as u32 + 1
     }
 
-    /// True once `row` of the own file is done.
+    /// The reason, where a number says nothing else.
     #[inline]
-    pub(crate) fn is_done(&self, row: u32) -> bool {
-        self.rows[row as usize] != 0
+    pub(crate) fn reason(number: u32) -> Option<Reason> {
+        Reason::ALL.get((number as usize).wrapping_sub(1)).copied()
     }
 
     fn slot(&self, file: u32, row: u32) -> u32 {
@@ -184,10 +214,7 @@ impl Context {
             return;
         }
         self.cut = usize::MAX;
-        let start = self.arena.len() as u32;
-        self.arena.extend_from_slice(values);
-        self.ranges.push((start, self.arena.len() as u32));
-        let slot = self.ranges.len() as u32;
+        let slot = self.slot_of(values);
         if file == self.own {
             if let Some(entry) = self.rows.get_mut(row as usize) {
                 *entry = slot;
@@ -195,6 +222,26 @@ impl Context {
         } else {
             self.foreign.insert((file, row), slot);
         }
+    }
+}
+
+impl Context {
+    fn slot_of(&mut self, values: &[Value]) -> u32 {
+        let next = self.ranges.len() as u32;
+        match *values {
+            [Value::Unknown(reason)] => return Self::unknown(reason),
+            [single] => {
+                let (known, new) = self.single.insert(single.code(), next);
+                if !new {
+                    return known + 1;
+                }
+            }
+            _ => {}
+        }
+        let start = self.arena.len() as u32;
+        self.arena.extend_from_slice(values);
+        self.ranges.push((start, self.arena.len() as u32));
+        next + 1
     }
 }
 
