@@ -27,7 +27,7 @@ use crate::model::source::FileKind;
 use rayon::prelude::*;
 
 /// Version of the linker and of the links' schema; part of the snapshot's key.
-pub const LINK_VERSION: u32 = 1;
+pub const LINK_VERSION: u32 = 2;
 
 /// One file as the linker sees it.
 #[derive(Clone, Copy, Debug)]
