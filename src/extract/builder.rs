@@ -83,6 +83,8 @@ pub struct Extractor {
     pub(super) names: Names,
     pub(super) lines: Lines,
     refs: PairMap,
+    /// For each name: the scope +1 that read it last, and its ref there.
+    latest: Vec<(u32, u32)>,
     bound: PairMap,
     /// First row in Bindings of each (scope, name).
     rows: PairMap,
@@ -166,6 +168,7 @@ impl Extractor {
         {
             map.clear(bytes / share);
         }
+        self.latest.clear();
         self.declares = false;
         self.events.clear();
         self.scopes.clear();
@@ -629,8 +632,18 @@ impl Pass<'_> {
     /// The ref of a name used here.
     #[inline]
     pub(super) fn name_ref(&mut self, name: &str, start: u32) -> u32 {
-        let id = self.x.names.add(name);
-        self.x.cons(RefKind::Name, self.x.scope, id, start)
+        let x = &mut *self.x;
+        let id = x.names.add(name);
+        if x.latest.len() <= id as usize {
+            x.latest.resize(id as usize + 1, (0, 0));
+        }
+        let (scope, row) = x.latest[id as usize];
+        if scope == x.scope + 1 {
+            return row;
+        }
+        let row = x.cons(RefKind::Name, x.scope, id, start);
+        x.latest[id as usize] = (x.scope + 1, row);
+        row
     }
 
     /// Marks a value as read.

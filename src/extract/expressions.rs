@@ -272,9 +272,10 @@ impl Pass<'_> {
                 self.literal_import(arguments, start)
             }
             Expr::Attribute(attribute) => {
-                if let Expr::Name(base) = &*attribute.value {
-                    let (base, name) = (self.x.names.add(&base.id), self.x.names.add(&attribute.attr.id));
-                    self.x.called(base, name);
+                if attribute.value.is_name_expr() {
+                    let base = self.x.out.column(col::REF_BASE)[row as usize];
+                    let names = self.x.out.column(col::REF_NAME);
+                    self.x.called(names[base as usize], names[row as usize]);
                 }
                 self.all_method(attribute, arguments);
             }

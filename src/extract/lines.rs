@@ -86,6 +86,9 @@ impl Lines {
         let bytes = text.as_bytes();
         for (class, &start) in self.class.iter_mut().zip(&self.starts) {
             let mut at = start as usize;
+            while bytes.get(at..at + 4) == Some(b"    ") {
+                at += 4;
+            }
             while matches!(bytes.get(at), Some(b' ' | b'\t' | b'\x0c')) {
                 at += 1;
             }

@@ -108,6 +108,9 @@ pub(crate) struct Linker {
     strings: std::collections::HashMap<String, u32, rustc_hash::FxBuildHasher>,
     text: String,
     verdicts: Vec<Option<Verdict>>,
+    /// For each number of values: 0 where it was not looked at or stands for several targets, 1 for none, else the
+    /// target +2.
+    single: Vec<u32>,
     /// For each string of the file: whether a method of the project has this name.
     candidates: Vec<u8>,
     list: Vec<(u32, Evidence)>,
@@ -122,16 +125,15 @@ impl Linker {
         if let Some(facts) = project.facts(file) {
             self.evaluate(project, file, facts);
             self.imports(project, file, facts);
-            self.sites(project, file, facts);
-            self.references(project, file, facts);
+            self.sites(project, facts);
+            self.references(project, facts);
             for (source, count, reference) in [
                 (lcol::LBASE_TARGET, facts.rows(table::Bases), col::BASE_REF),
                 (lcol::LDEC_TARGET, facts.rows(table::Decorators), col::DEC_REF),
             ] {
                 for row in 0..count {
-                    let target = self
-                        .first_target(project, file, facts.get(reference, row))
-                        .map_or(0, |target| target + 1);
+                    let target =
+                        self.first_target(project, facts.get(reference, row)).map_or(0, |target| target + 1);
                     self.out.push(source, target);
                 }
             }
@@ -284,7 +286,7 @@ impl Linker {
         }
     }
 
-    fn first_target(&mut self, project: &Project<'_>, _file: u32, row: u32) -> Option<u32> {
+    fn first_target(&mut self, project: &Project<'_>, row: u32) -> Option<u32> {
         let values: SmallVec<[Value; 4]> = SmallVec::from_slice(self.values_of(row));
         let value = values.iter().find(|value| matches!(value, Value::Symbol(..))).or(values.first())?;
         self.value_target(project, *value)
@@ -341,7 +343,7 @@ impl Linker {
         }
     }
 
-    fn sites(&mut self, project: &Project<'_>, file: u32, facts: &Facts<'_>) {
+    fn sites(&mut self, project: &Project<'_>, facts: &Facts<'_>) {
         self.verdicts.clear();
         self.verdicts.resize(facts.rows(table::Refs) as usize, None);
         self.candidates.clear();
@@ -352,7 +354,7 @@ impl Linker {
             let verdict = match self.verdicts[callee as usize] {
                 Some(verdict) => verdict,
                 None => {
-                    let verdict = self.judge(project, file, facts, callee);
+                    let verdict = self.judge(project, facts, callee);
                     self.verdicts[callee as usize] = Some(verdict);
                     verdict
                 }
@@ -365,7 +367,7 @@ impl Linker {
     }
 
     /// Decides what calling ref `callee` means.
-    fn judge(&mut self, project: &Project<'_>, file: u32, facts: &Facts<'_>, callee: u32) -> Verdict {
+    fn judge(&mut self, project: &Project<'_>, facts: &Facts<'_>, callee: u32) -> Verdict {
         // What a known receiver lacks, its subclasses may have.
         let received = facts.get(col::REF_KIND, callee) == RefKind::Attribute as u32
             && Context::reason(self.cx.number(facts.get(col::REF_BASE, callee))).is_none();
@@ -383,9 +385,7 @@ impl Linker {
             match value {
                 Value::Variable(..) => {}
                 Value::Symbol(owner, symbol) => match project.kind(owner, symbol) {
-                    SymbolKind::Class => {
-                        self.construct(project, file, callee, (owner, symbol), false, &mut list)
-                    }
+                    SymbolKind::Class => self.construct(project, (owner, symbol), false, &mut list),
                     SymbolKind::Module => reason = Reason::NotCallable,
                     SymbolKind::TypeAlias => reason = Reason::NotCallable,
                     _ => {
@@ -394,7 +394,7 @@ impl Linker {
                     }
                 },
                 Value::ClassReceiver(owner, class) => {
-                    self.construct(project, file, callee, (owner, class), true, &mut list)
+                    self.construct(project, (owner, class), true, &mut list)
                 }
                 Value::Instance(owner, class) | Value::Receiver(owner, class) => {
                     match project.method((owner, class), Key::new("__call__")) {
@@ -470,8 +470,6 @@ impl Linker {
     fn construct(
         &mut self,
         project: &Project<'_>,
-        _file: u32,
-        _callee: u32,
         class: (u32, u32),
         receiver: bool,
         list: &mut Vec<(u32, Evidence)>,
@@ -567,17 +565,31 @@ impl Linker {
     }
 
     /// Uses of project symbols other than calls.
-    fn references(&mut self, project: &Project<'_>, _file: u32, facts: &Facts<'_>) {
+    fn references(&mut self, project: &Project<'_>, facts: &Facts<'_>) {
+        self.single.clear();
         let flags = ref_flag::READ | ref_flag::WRITTEN | ref_flag::DELETED;
         for row in 0..facts.rows(table::Refs) {
             if facts.get(col::REF_FLAGS, row) & flags == 0 {
                 continue;
             }
-            if Context::reason(self.cx.number(row)).is_some() {
+            let number = self.cx.number(row);
+            if Context::reason(number).is_some() {
                 continue;
             }
+            if self.single.len() <= number as usize {
+                self.single.resize(number as usize + 1, 0);
+            }
+            match self.single[number as usize] {
+                0 => {}
+                1 => continue,
+                target => {
+                    self.out.push(lcol::RFR_REF, row);
+                    self.out.push(lcol::RFR_TARGET, target - 2);
+                    continue;
+                }
+            }
             let values: SmallVec<[Value; 4]> = SmallVec::from_slice(self.values_of(row));
-            let mut through = false;
+            let (mut through, mut count) = (false, 0);
             for value in values {
                 match value {
                     Value::Variable(..) => through = true,
@@ -587,7 +599,14 @@ impl Linker {
                 if let Some(target) = self.value_target(project, value) {
                     self.out.push(lcol::RFR_REF, row);
                     self.out.push(lcol::RFR_TARGET, target);
+                    count += 1;
+                    self.single[number as usize] = target + 2;
                 }
+            }
+            match count {
+                0 => self.single[number as usize] = 1,
+                1 => {}
+                _ => self.single[number as usize] = 0,
             }
         }
     }

@@ -99,13 +99,23 @@ impl<S: Schema> Builder<S> {
         for (column, width) in self.columns.iter().zip(&widths) {
             match width {
                 0 => {}
-                1 => bytes.extend(column.iter().map(|&value| value as u8)),
-                2 => column.iter().for_each(|&value| bytes.extend_from_slice(&(value as u16).to_le_bytes())),
-                _ => column.iter().for_each(|&value| bytes.extend_from_slice(&value.to_le_bytes())),
+                1 => fill(&mut bytes, column, |to: &mut [u8; 1], value| to[0] = value as u8),
+                2 => fill(&mut bytes, column, |to, value| *to = (value as u16).to_le_bytes()),
+                _ => fill(&mut bytes, column, |to, value| *to = value.to_le_bytes()),
             }
         }
         bytes.extend_from_slice(&self.blob);
         bytes
+    }
+}
+
+/// Appends `values`, each as `N` bytes.
+fn fill<const N: usize>(bytes: &mut Vec<u8>, values: &[u32], write: impl Fn(&mut [u8; N], u32)) {
+    let start = bytes.len();
+    bytes.resize(start + N * values.len(), 0);
+    let (places, _) = bytes[start..].as_chunks_mut::<N>();
+    for (to, &value) in places.iter_mut().zip(values) {
+        write(to, value);
     }
 }
 
