@@ -1,5 +1,6 @@
 //! The only owner of threads, processes and budgets. It must not print: it tells observers.
 
+mod batch;
 mod bench;
 mod files;
 mod pipeline;
