@@ -371,13 +371,7 @@ impl Session<'_> {
         partition: &Partition,
         previous: Option<CodeGraph>,
     ) -> anyhow::Result<Run> {
-        let workers = self.config.max_workers().count().get();
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(workers)
-            .stack_size(crate::extract::STACK)
-            .thread_name(|index| format!("worker-{index}"))
-            .build()
-            .context("cannot start worker threads; lower `--jobs` or the limit that stops them")?;
+        let pool = super::pool(self.config)?;
         let packs = self.cache.pack_writer();
         let mut by_key = rustc_hash::FxHashMap::default();
         if let Some(graph) = &previous {
@@ -444,7 +438,7 @@ impl Session<'_> {
         self.tracker.start(Phase::Parse, open.len() as u64, bytes);
         let mut made: Vec<Slot> = open.iter().map(|&file| (file, None)).collect();
         let size = |&(file, _): &Slot| walked.files[file as usize].stat.size;
-        let batches = batches(&mut made, workers, size);
+        let batches = batches(&mut made, pool.current_num_threads(), size);
         pool.install(|| batches.into_par_iter().with_max_len(1).for_each(|batch| shared.read(batch)));
         self.tracker.end();
         drop(shared);
