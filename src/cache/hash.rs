@@ -3,7 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use blake2b_simd::many::{HashManyJob, MAX_DEGREE, hash_many};
 use blake2b_simd::{Params, blake2bp};
+use smallvec::SmallVec;
 
 use crate::model::source::FileKind;
 
@@ -105,6 +107,21 @@ impl ContentHash {
         Self(blake2b_256(&[bytes]))
     }
 
+    /// [`ContentHash::of`] each of `inputs`. Inputs of like length share the vector unit, which takes half the time.
+    pub(crate) fn of_many<'a>(inputs: impl IntoIterator<Item = &'a [u8]>) -> SmallVec<[Self; MAX_DEGREE]> {
+        let mut params = Params::new();
+        params.hash_length(32);
+        let mut jobs: SmallVec<[HashManyJob<'a>; MAX_DEGREE]> =
+            inputs.into_iter().map(|bytes| HashManyJob::new(&params, bytes)).collect();
+        hash_many(&mut jobs);
+        let hash = |job: &HashManyJob<'_>| {
+            let mut out = [0; 32];
+            out.copy_from_slice(job.to_hash().as_bytes());
+            Self(out)
+        };
+        jobs.iter().map(hash).collect()
+    }
+
     /// Takes the hash of a file that was read in blocks: a Blake2b state with 32 bytes of output.
     #[must_use]
     pub fn of_state(state: &blake2b_simd::State) -> Option<Self> {
@@ -166,6 +183,24 @@ mod tests {
             ContentHash::of(b"").to_string(),
             "0e5751c026e543b2e8ab2eb06099daa1d1e5df47778f7787faab45cdf12fe3a8"
         );
+    }
+
+    #[test]
+    fn hashed_together_is_hashed_alone() {
+        let text: Vec<u8> = (0..70_000u32).map(|at| (at * 31 + at / 253) as u8).collect();
+        let lengths = [0, 1, 127, 128, 129, 255, 256, 257, 4096, 0, 65_535, 65_536, 3, 69_999];
+        // Not all start at the same place, so that a mix-up shows.
+        let inputs: Vec<&[u8]> = lengths.iter().zip(0..).map(|(&len, at)| &text[at % 2..][..len]).collect();
+        for count in 0..=inputs.len() {
+            for group in inputs.windows(count.max(1)).map(|group| &group[..count]) {
+                let alone: Vec<ContentHash> = group.iter().map(|bytes| ContentHash::of(bytes)).collect();
+                assert_eq!(ContentHash::of_many(group.iter().copied())[..], alone);
+            }
+        }
+        for len in 0..=512 {
+            let inputs = [&text[..len], &text[1..][..len], &text[..len / 2], &text[..512 - len]];
+            assert_eq!(ContentHash::of_many(inputs)[..], inputs.map(ContentHash::of));
+        }
     }
 
     #[test]

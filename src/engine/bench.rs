@@ -4,7 +4,6 @@ use super::pipeline::{Analyzer, absolute, manifest_id, open_cache, walk_options}
 use crate::config::Config;
 use crate::model::source::FileKind;
 use crate::walk;
-use anyhow::Context as _;
 use rayon::prelude::*;
 use ruff_python_ast::PySourceType;
 use std::path::PathBuf;
@@ -41,11 +40,7 @@ impl Analyzer {
         let started = Instant::now();
         let mut walked = walk::walk(config.root(), paths, &walk_options(config))?;
         walked.files.sort_unstable_by_key(|file| std::cmp::Reverse(file.stat.size));
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(config.max_workers().count().get())
-            .stack_size(16 << 20)
-            .build()
-            .context("cannot start threads")?;
+        let pool = super::pool(config)?;
         let (bytes, tokens) = pool.install(|| {
             walked
                 .files

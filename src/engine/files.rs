@@ -1,11 +1,15 @@
 //! Facts of one file: from the last snapshot, from the cache, or made anew.
 
+use super::batch::SMALL;
+use super::progress::{Interrupt, ProgressTracker};
 use crate::cache::{Cache, Compressor, ContentHash, DEFAULT_LEVEL, FactKey, PackWriter, RecordMeta};
 use crate::model::facts::EXTRACTOR_VERSION;
 use crate::model::source::FileKind;
 use crate::parse::{Outcome, Scratch};
 use crate::store::CodeGraph;
 use crate::walk::{Stat, WalkedFile};
+use blake2b_simd::many::MAX_DEGREE;
+use smallvec::SmallVec;
 use std::cell::RefCell;
 use std::io::Read as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -37,15 +41,21 @@ pub(super) struct Known {
     pub(super) cached: bool,
 }
 
+/// The number of a file, and what is known of it; nothing before its turn, which an interrupted run does not reach.
+pub(super) type Slot = (u32, Option<Known>);
+
 /// What all workers share.
 pub(super) struct Shared<'a> {
     pub(super) root: &'a Path,
+    pub(super) files: &'a [WalkedFile],
     pub(super) cache: &'a Cache,
     pub(super) packs: &'a PackWriter<'a>,
     pub(super) previous: Option<&'a CodeGraph>,
     pub(super) by_key: rustc_hash::FxHashMap<FactKey, u32>,
     /// Files after which a worker drops its scratch memory.
     pub(super) gc_threshold: u64,
+    pub(super) tracker: &'a ProgressTracker,
+    pub(super) interrupt: &'a Interrupt,
 }
 
 /// A worker's own memory, reused from file to file.
@@ -53,7 +63,8 @@ pub(super) struct Shared<'a> {
 struct Worker {
     scratch: Scratch,
     compressor: Option<Compressor>,
-    buffer: Vec<u8>,
+    /// One for each file of a batch; large files are alone in theirs, so only the first grows.
+    buffers: Vec<Vec<u8>>,
     files: u64,
 }
 
@@ -81,30 +92,74 @@ impl Shared<'_> {
         Some((Facts::Owned(record.raw), hash, record.meta.parse_duration_us, record.meta.created))
     }
 
-    /// Reads `file` and finds or makes its facts.
-    pub(super) fn read(&self, file: &WalkedFile) -> Known {
-        WORKER.with_borrow_mut(|worker| {
-            worker.files += 1;
-            if worker.files.is_multiple_of(self.gc_threshold.max(1)) {
-                *worker = Worker { files: worker.files, ..Worker::default() };
+    /// Reads the files of `batch`, hashes them together, and finds or makes the facts of each.
+    pub(super) fn read(&self, batch: &mut [Slot]) {
+        let mut buffers = WORKER.with_borrow_mut(|worker| std::mem::take(&mut worker.buffers));
+        if buffers.len() < batch.len() {
+            buffers.resize_with(batch.len(), Vec::new);
+        }
+        let mut stats: SmallVec<[Result<Stat, String>; MAX_DEGREE]> = SmallVec::new();
+        for ((number, _), buffer) in batch.iter().zip(&mut buffers) {
+            if self.interrupt.is_requested() {
+                return;
             }
-            match read_stable(self.root, file, &mut worker.buffer) {
-                Ok(stat) => self.facts_of(file, stat, worker),
-                Err(reason) => skipped(file.stat, reason),
+            let stat = read_stable(self.root, &self.files[*number as usize], buffer);
+            if stat.is_err() {
+                // Nobody asks for the hash of what was left in it.
+                buffer.clear();
             }
-        })
+            stats.push(stat);
+        }
+        let contents = ContentHash::of_many(buffers[..batch.len()].iter().map(Vec::as_slice));
+        let mut spent = false;
+        for ((slot, bytes), (stat, content)) in
+            batch.iter_mut().zip(&buffers).zip(stats.into_iter().zip(contents))
+        {
+            if self.interrupt.is_requested() {
+                return;
+            }
+            let file = &self.files[slot.0 as usize];
+            let known = WORKER.with_borrow_mut(|worker| {
+                worker.files += 1;
+                if worker.files.is_multiple_of(self.gc_threshold.max(1)) {
+                    *worker = Worker { files: worker.files, ..Worker::default() };
+                    spent = true;
+                }
+                match stat {
+                    Ok(stat) => self.facts_of(file, stat, content, bytes, worker),
+                    Err(reason) => skipped(file.stat, reason),
+                }
+            });
+            slot.1 = Some(known);
+            // With nothing borrowed: an observer may make this thread take up another batch.
+            self.tracker.file_done(Path::new(&file.path), file.stat.size);
+        }
+        if spent {
+            return;
+        }
+        // A file may have grown since the walk; what one buffer may keep is not for each to keep.
+        for buffer in buffers.iter_mut().skip(1).filter(|buffer| buffer.capacity() as u64 > SMALL) {
+            *buffer = Vec::new();
+        }
+        WORKER.with_borrow_mut(|worker| worker.buffers = buffers);
     }
 
-    fn facts_of(&self, file: &WalkedFile, stat: Stat, worker: &mut Worker) -> Known {
-        let content = ContentHash::of(&worker.buffer);
+    fn facts_of(
+        &self,
+        file: &WalkedFile,
+        stat: Stat,
+        content: ContentHash,
+        bytes: &[u8],
+        worker: &mut Worker,
+    ) -> Known {
         let key = FactKey::new(&content, file.kind, EXTRACTOR_VERSION, &[], &[]);
         if let Some((facts, facts_hash, parse_us, created)) = self.recall(&key) {
             self.count_kept(&facts, parse_us);
             return Known { facts, facts_hash, key, content, stat, parse_us, created, cached: true };
         }
         let started = Instant::now();
-        let Worker { scratch, compressor, buffer, .. } = worker;
-        let outcome = catch_unwind(AssertUnwindSafe(|| scratch.parse(buffer, file.kind == FileKind::Pyi)));
+        let Worker { scratch, compressor, .. } = worker;
+        let outcome = catch_unwind(AssertUnwindSafe(|| scratch.parse(bytes, file.kind == FileKind::Pyi)));
         let block = match outcome {
             Ok(Outcome::Facts(block)) => block,
             Ok(Outcome::TooDeep) => {
@@ -161,9 +216,10 @@ pub(super) fn skipped(stat: Stat, reason: String) -> Known {
     }
 }
 
+/// Goes into the graph's digest and names nothing: BLAKE2bp, for it uses the vector unit within one input.
 fn hash_facts(bytes: &[u8]) -> [u8; 32] {
     let mut hash = [0; 32];
-    hash.copy_from_slice(blake2b_simd::Params::new().hash_length(32).hash(bytes).as_bytes());
+    hash.copy_from_slice(blake2b_simd::blake2bp::Params::new().hash_length(32).hash(bytes).as_bytes());
     hash
 }
 
@@ -178,7 +234,7 @@ fn read_stable(root: &Path, file: &WalkedFile, buffer: &mut Vec<u8>) -> Result<S
         }
         buffer.clear();
         // One byte more, so that the end is seen without growing the buffer.
-        buffer.reserve(before.size as usize + 1);
+        buffer.reserve_exact(before.size as usize + 1);
         open.read_to_end(buffer).map_err(|error| explain(&error))?;
         let after = Stat::of(&open.metadata().map_err(|error| explain(&error))?);
         if before == after && buffer.len() as u64 == before.size {
@@ -208,5 +264,123 @@ fn explain(error: &std::io::Error) -> String {
             "permission denied; make it readable or exclude it".to_owned()
         }
         _ => format!("cannot be read: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::progress::{NullObserver, Progress, ProgressObserver};
+    use std::sync::Arc;
+
+    /// Files by name and text, written; `None` is listed and then not there.
+    fn tree(texts: &[(&str, Option<&str>)]) -> (tempfile::TempDir, Vec<WalkedFile>) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let walked = |&(name, text): &(&str, Option<&str>)| {
+            let mut stat = Stat::default();
+            if let Some(text) = text {
+                let path = folder.path().join(name);
+                std::fs::write(&path, text).expect("a file");
+                stat = Stat::of(&path.metadata().expect("its stat"));
+            }
+            WalkedFile { path: name.to_owned(), kind: FileKind::Py, stat }
+        };
+        let files = texts.iter().map(walked).collect();
+        (folder, files)
+    }
+
+    struct Case<'a> {
+        root: &'a Path,
+        files: &'a [WalkedFile],
+        gc_threshold: u64,
+        interrupt: Interrupt,
+        observer: Arc<dyn ProgressObserver>,
+    }
+
+    impl Case<'_> {
+        /// Reads all files, so many at a time, with a worker that nobody used.
+        fn read(&self, at_once: usize) -> Vec<Option<Known>> {
+            WORKER.take();
+            let cache = Cache::disabled();
+            let shared = Shared {
+                root: self.root,
+                files: self.files,
+                cache: &cache,
+                packs: &cache.pack_writer(),
+                previous: None,
+                by_key: rustc_hash::FxHashMap::default(),
+                gc_threshold: self.gc_threshold,
+                tracker: &ProgressTracker::new(Arc::clone(&self.observer)),
+                interrupt: &self.interrupt,
+            };
+            let mut slots: Vec<Slot> = (0..self.files.len() as u32).map(|number| (number, None)).collect();
+            slots.chunks_mut(at_once).for_each(|batch| shared.read(batch));
+            slots.into_iter().map(|(_, known)| known).collect()
+        }
+    }
+
+    /// All but the times.
+    fn essence(known: &Known) -> String {
+        let Known { facts, facts_hash, key, content, stat, cached, .. } = known;
+        format!("{facts:?} {facts_hash:?} {key} {content} {stat:?} {cached}")
+    }
+
+    #[test]
+    fn a_batch_is_its_files_one_by_one() {
+        let deep = "(".repeat(70_000);
+        let long = "x = 1\n".repeat(20_000);
+        let (folder, files) = tree(&[
+            ("a.py", Some("def a():\n    return b()\n")),
+            ("gone.py", None),
+            ("empty.py", Some("")),
+            ("deep.py", Some(&deep)),
+            ("grown.py", Some(&long)),
+            ("broken.py", Some("def (:\n")),
+            ("b.py", Some("import a\n")),
+            ("again.py", Some("def a():\n    return b()\n")),
+            ("last.py", Some("class Last: pass\n")),
+        ]);
+        let case = |gc_threshold| Case {
+            root: folder.path(),
+            files: &files,
+            gc_threshold,
+            interrupt: Interrupt::default(),
+            observer: Arc::new(NullObserver),
+        };
+        let alone = case(1000).read(1).iter().flatten().map(essence).collect::<Vec<_>>();
+        assert_eq!(alone.len(), files.len());
+        assert!(alone[1].contains("removed after the walk"), "{}", alone[1]);
+        assert!(alone[3].contains("nesting"), "{}", alone[3]);
+        for (at_once, gc_threshold) in [(2, 1000), (3, 1000), (4, 1000), (9, 1000), (4, 1), (4, 3), (4, 4)] {
+            let together = case(gc_threshold).read(at_once);
+            let together = together.iter().flatten().map(essence).collect::<Vec<_>>();
+            assert_eq!(together, alone, "{at_once} at once, scratch dropped each {gc_threshold}");
+            let kept = WORKER.take();
+            assert!(kept.buffers.iter().skip(1).all(|buffer| buffer.capacity() as u64 <= SMALL));
+            assert_eq!(kept.files, files.len() as u64);
+        }
+    }
+
+    #[test]
+    fn an_interrupt_ends_a_batch() {
+        let (folder, files) =
+            tree(&[("a.py", Some("a = 1\n")), ("b.py", Some("b = 1\n")), ("c.py", Some(""))]);
+        let interrupt = Interrupt::default();
+        let asked = interrupt.clone();
+        let observer = move |progress: &Progress<'_>| {
+            if progress.completed_files == 2 {
+                asked.request();
+            }
+        };
+        let case = Case {
+            root: folder.path(),
+            files: &files,
+            gc_threshold: 1000,
+            interrupt,
+            observer: Arc::new(observer),
+        };
+        let reached = |known: &[Option<Known>]| known.iter().map(Option::is_some).collect::<Vec<_>>();
+        assert_eq!(reached(&case.read(3)), [true, true, false]);
+        assert_eq!(reached(&case.read(3)), [false; 3]);
     }
 }

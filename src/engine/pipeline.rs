@@ -1,6 +1,7 @@
 //! A run from walk to snapshot.
 
-use super::files::{Facts, Known, Shared, skipped};
+use super::batch::batches;
+use super::files::{Facts, Known, Shared, Slot, skipped};
 use super::progress::{Interrupt, NullObserver, Phase, ProgressObserver, ProgressTracker};
 use crate::cache::{
     self, Cache, CacheOptions, Manifest, ManifestBuilder, ManifestId, ManifestRow, Partition,
@@ -370,13 +371,7 @@ impl Session<'_> {
         partition: &Partition,
         previous: Option<CodeGraph>,
     ) -> anyhow::Result<Run> {
-        let workers = self.config.max_workers().count().get();
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(workers)
-            .stack_size(crate::extract::STACK)
-            .thread_name(|index| format!("worker-{index}"))
-            .build()
-            .context("cannot start worker threads; lower `--jobs` or the limit that stops them")?;
+        let pool = super::pool(self.config)?;
         let packs = self.cache.pack_writer();
         let mut by_key = rustc_hash::FxHashMap::default();
         if let Some(graph) = &previous {
@@ -390,11 +385,14 @@ impl Session<'_> {
         }
         let shared = Shared {
             root: &walked.root,
+            files: &walked.files,
             cache: &self.cache,
             packs: &packs,
             previous: previous.as_ref(),
             by_key,
             gc_threshold: self.config.gc_threshold(),
+            tracker: &self.tracker,
+            interrupt: self.interrupt,
         };
         let started = Instant::now();
         let mut known: Vec<Option<Known>> = Vec::with_capacity(walked.files.len());
@@ -438,25 +436,14 @@ impl Session<'_> {
         let started = Instant::now();
         let bytes = open.iter().map(|&file| walked.files[file as usize].stat.size).sum();
         self.tracker.start(Phase::Parse, open.len() as u64, bytes);
-        let (tracker, interrupt) = (&self.tracker, self.interrupt);
-        let made: Vec<(u32, Known)> = pool.install(|| {
-            open.par_iter()
-                .with_max_len(1)
-                .map(|&index| {
-                    let file = &walked.files[index as usize];
-                    if interrupt.is_requested() {
-                        return (index, skipped(file.stat, "interrupted".to_owned()));
-                    }
-                    let made = shared.read(file);
-                    tracker.file_done(Path::new(&file.path), file.stat.size);
-                    (index, made)
-                })
-                .collect()
-        });
+        let mut made: Vec<Slot> = open.iter().map(|&file| (file, None)).collect();
+        let size = |&(file, _): &Slot| walked.files[file as usize].stat.size;
+        let batches = batches(&mut made, pool.current_num_threads(), size);
+        pool.install(|| batches.into_par_iter().with_max_len(1).for_each(|batch| shared.read(batch)));
         self.tracker.end();
         drop(shared);
         for (file, made) in made {
-            known[file as usize] = Some(made);
+            known[file as usize] = made;
         }
         packs.finish();
         self.phases.add(Phase::Parse, started.elapsed().as_secs_f64());
