@@ -227,15 +227,15 @@ fn hash_facts(bytes: &[u8]) -> [u8; 32] {
 fn read_stable(root: &Path, file: &WalkedFile, buffer: &mut Vec<u8>) -> Result<Stat, String> {
     let path = file.os_path(root);
     for _ in 0..4 {
-        let mut open = open_regular(&path)?;
-        let before = Stat::of(&open.metadata().map_err(|error| explain(&error))?);
+        let (mut open, before) = open_regular(&path)?;
         if before.size > MAX_BYTES {
             return Err(format!("too large: {} bytes, files of 4 GiB and more are not read", before.size));
         }
         buffer.clear();
         // One byte more, so that the end is seen without growing the buffer.
         buffer.reserve_exact(before.size as usize + 1);
-        open.read_to_end(buffer).map_err(|error| explain(&error))?;
+        // Bounded, which also spares the system calls that would ask for the size once more.
+        open.by_ref().take(before.size + 1).read_to_end(buffer).map_err(|error| explain(&error))?;
         let after = Stat::of(&open.metadata().map_err(|error| explain(&error))?);
         if before == after && buffer.len() as u64 == before.size {
             return Ok(before);
@@ -244,14 +244,14 @@ fn read_stable(root: &Path, file: &WalkedFile, buffer: &mut Vec<u8>) -> Result<S
     Err("it changed during each of four attempts to read it; run again when it is at rest".to_owned())
 }
 
-/// Opens a regular file; never waits for the other end of a pipe.
-fn open_regular(path: &Path) -> Result<std::fs::File, String> {
+/// Opens a regular file and stats it; never waits for the other end of a pipe.
+fn open_regular(path: &Path) -> Result<(std::fs::File, Stat), String> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let open =
         std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW).open(path);
     let open = open.map_err(|error| explain(&error))?;
     match open.metadata() {
-        Ok(meta) if meta.is_file() => Ok(open),
+        Ok(meta) if meta.is_file() => Ok((open, Stat::of(&meta))),
         Ok(_) => Err("it is no regular file any more".to_owned()),
         Err(error) => Err(explain(&error)),
     }
