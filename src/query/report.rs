@@ -6,6 +6,7 @@ use crate::report::data::{
     CallReasons, CallSites, Complex, Counts, FileReport, FileStatus, ParseError, ReportData,
 };
 use crate::store::{self, GraphFile};
+use rustc_hash::FxHashMap;
 use std::fmt::Write as _;
 
 /// The report of `run`.
@@ -26,6 +27,9 @@ pub fn report(run: &Run) -> ReportData {
         }
     }
     let incomplete = sites("resolved_incomplete");
+    // From the last on, so that the first of two reasons for one path stays.
+    let skipped: FxHashMap<&str, &str> =
+        graph.meta().skipped.iter().rev().map(|(path, reason)| (&**path, &**reason)).collect();
     ReportData {
         root: run.root().display().to_string(),
         project: graph.meta().project.clone(),
@@ -62,7 +66,11 @@ pub fn report(run: &Run) -> ReportData {
         import_cycle_count: graph.meta().summary.cycle_count,
         import_cycles: cycles.iter().map(|cycle| cycle.modules.clone()).collect(),
         warnings: warnings(run),
-        files: graph.files().zip(0u32..).map(|(file, index)| file_report(run, &file, index)).collect(),
+        files: graph
+            .files()
+            .zip(0u32..)
+            .map(|(file, index)| file_report(&file, run.is_cached(index), &skipped))
+            .collect(),
         ..ReportData::default()
     }
 }
@@ -79,22 +87,12 @@ fn warnings(run: &Run) -> Vec<String> {
     warnings
 }
 
-fn file_report(run: &Run, file: &GraphFile<'_>, index: u32) -> FileReport {
-    let status = match file.status() {
-        store::FileStatus::Complete => FileStatus::Complete,
-        store::FileStatus::Partial => FileStatus::Partial,
-        store::FileStatus::Skipped => FileStatus::Skipped,
+fn file_report(file: &GraphFile<'_>, cached: bool, skipped: &FxHashMap<&str, &str>) -> FileReport {
+    let (status, reason) = match file.status() {
+        store::FileStatus::Complete => (FileStatus::Complete, None),
+        store::FileStatus::Partial => (FileStatus::Partial, None),
+        store::FileStatus::Skipped => (FileStatus::Skipped, skipped.get(file.path()).copied()),
     };
-    let reason = (status == FileStatus::Skipped)
-        .then(|| {
-            run.graph()
-                .meta()
-                .skipped
-                .iter()
-                .find(|(path, _)| path == file.path())
-                .map(|(_, reason)| reason.clone())
-        })
-        .flatten();
     let parse_errors = file
         .errors()
         .into_iter()
@@ -103,8 +101,8 @@ fn file_report(run: &Run, file: &GraphFile<'_>, index: u32) -> FileReport {
     FileReport {
         path: file.path().to_owned(),
         status,
-        reason,
-        cached: run.is_cached(index),
+        reason: reason.map(str::to_owned),
+        cached,
         parse_errors,
         lost: Vec::new(),
     }
