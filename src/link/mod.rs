@@ -38,7 +38,7 @@ pub struct FileInput<'a> {
     pub kind: FileKind,
     /// Its facts; `None` for a skipped file, which still has a module name.
     pub facts: Option<Facts<'a>>,
-    /// Blake2b-256 of the facts' bytes.
+    /// BLAKE2bp-256 of the facts' bytes.
     pub facts_hash: [u8; 32],
 }
 

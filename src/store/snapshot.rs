@@ -51,7 +51,7 @@ pub struct FileEntry<'a> {
     pub key: FactKey,
     /// Its facts, empty for a skipped file.
     pub facts: &'a [u8],
-    /// Blake2b-256 of the facts.
+    /// BLAKE2bp-256 of the facts.
     pub facts_hash: [u8; 32],
     /// Size of the source, bytes.
     pub size: u64,
