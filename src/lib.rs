@@ -27,6 +27,7 @@ pub mod model;
 pub mod parse;
 pub mod query;
 pub mod report;
+pub mod split;
 pub mod store;
 pub mod sys;
 pub mod walk;

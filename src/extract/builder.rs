@@ -1,16 +1,17 @@
 //! The extractor's state, what opens and closes scopes, and the last steps once all statements are seen.
 
-use super::depth;
 use super::lines::Lines;
 use super::measures::{Frame, Seen};
+use super::stream::{Positions, Stream};
+use super::{depth, docstring};
 use crate::model::facts::{
     BINDING_CONDITIONAL, BINDING_LAST, BindingKind, FactsBuilder, RefKind, ScopeKind, SymbolKind, col,
     file_flag, ref_flag, symbol_flag,
 };
 use crate::model::name::{Names, PairMap};
-use ruff_python_ast::{ModModule, Stmt};
+use ruff_python_ast::{Expr, ModModule, Stmt};
 use ruff_python_parser::Parsed;
-use ruff_text_size::Ranged;
+use ruff_text_size::{Ranged, TextRange};
 
 /// Links of a chain or levels of nesting in one expression above which a file is not visited: CPython
 /// compiles no more than 6,000 of the first and 199 of the second.
@@ -19,9 +20,22 @@ pub const MAX_DEPTH: u32 = 10_000;
 /// Stack of a thread that extracts, bytes: enough for [`MAX_DEPTH`] levels. A build without optimization takes more.
 pub const STACK: usize = if cfg!(debug_assertions) { 64 << 20 } else { 16 << 20 };
 
-/// A file whose nesting exceeds [`MAX_DEPTH`]. Its AST must not be dropped on an ordinary stack.
-#[derive(Debug)]
-pub struct TooDeep;
+/// Why a text gives no facts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Refused {
+    /// It has a syntax error and is to be parsed in the chunks of [`ChunkSize::BROKEN`](crate::split::ChunkSize::BROKEN).
+    Broken,
+    /// Its nesting exceeds [`MAX_DEPTH`] or [`MAX_BLOCKS`](super::MAX_BLOCKS). An AST must not be dropped on an ordinary
+    /// stack.
+    TooDeep,
+}
+
+/// A range of bytes of the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) start: u32,
+    pub(super) end: u32,
+}
 
 /// What is known of a text besides its AST.
 #[derive(Clone, Copy, Debug, Default)]
@@ -114,32 +128,51 @@ pub struct Extractor {
 pub(super) struct Pass<'a> {
     pub(super) x: &'a mut Extractor,
     pub(super) text: &'a str,
+    pub(super) positions: Positions,
+    pub(super) stream: Option<Stream>,
 }
 
 impl Extractor {
     /// Facts of a parsed file, as a block.
     ///
     /// # Errors
-    /// [`TooDeep`] where visiting (or dropping) the AST could overflow the stack: the caller must
-    /// forget it.
+    /// [`Refused::Broken`] where it has syntax errors; [`Refused::TooDeep`] where visiting (or dropping) the AST could
+    /// overflow the stack: the caller must forget it.
     pub fn extract(
         &mut self,
         text: &str,
         parsed: &Parsed<ModModule>,
         info: TextInfo<'_>,
-    ) -> Result<Vec<u8>, TooDeep> {
+    ) -> Result<Vec<u8>, Refused> {
         self.clear(text.len());
         self.lines.index(text);
-        self.lines.classify(text, parsed.tokens());
-        if depth::may_exceed(text.len(), parsed.tokens(), MAX_DEPTH)
-            && depth::exceeds(parsed.syntax(), MAX_DEPTH)
+        let deep = self.survey(parsed.tokens(), 0, |token| Span {
+            start: token.start().to_u32(),
+            end: token.end().to_u32(),
+        });
+        if deep
+            || depth::may_exceed(text.len(), parsed.tokens(), MAX_DEPTH)
+                && depth::exceeds(parsed.syntax(), MAX_DEPTH)
         {
-            return Err(TooDeep);
+            return Err(Refused::TooDeep);
+        }
+        if !parsed.errors().is_empty() {
+            return Err(Refused::Broken);
         }
         self.file_flags = info.flags;
-        let mut pass = Pass { x: self, text };
+        let mut pass = Pass { x: self, text, positions: Positions::default(), stream: None };
         pass.module(&parsed.syntax().body);
-        self.errors(text, parsed, info);
+        Ok(self.finish(text, info, &[]))
+    }
+
+    /// The last steps, once all statements are visited. `errors`: start, length, message.
+    pub(super) fn finish(
+        &mut self,
+        text: &str,
+        info: TextInfo<'_>,
+        errors: &[(u32, u32, String)],
+    ) -> Vec<u8> {
+        self.errors(text, errors, info);
         self.finish_bindings();
         self.resolve_names();
         self.finish_ordinals();
@@ -156,10 +189,10 @@ impl Extractor {
         self.out.column_mut(col::STR_HASH).extend_from_slice(&self.names.hashes);
         self.out.column_mut(col::STR_END).extend_from_slice(&self.names.ends);
         self.out.blob_mut().extend_from_slice(&self.names.blob);
-        Ok(self.out.finish())
+        self.out.finish()
     }
 
-    fn clear(&mut self, bytes: usize) {
+    pub(super) fn clear(&mut self, bytes: usize) {
         self.out.clear();
         self.names.clear();
         // About one path in 40 bytes, a binding in 80, a definition in 300.
@@ -290,7 +323,7 @@ impl Extractor {
         name: u32,
         kind: BindingKind,
         target: u32,
-        range: ruff_text_size::TextRange,
+        span: Span,
         line: u32,
     ) {
         let conditional = if self.conditional > 0 { BINDING_CONDITIONAL } else { 0 };
@@ -318,8 +351,8 @@ impl Extractor {
             kind: kind_bits,
             target,
             line,
-            start: range.start().to_u32(),
-            len: range.len().to_u32(),
+            start: span.start,
+            len: span.end - span.start,
             tail: row,
             variable,
             declared: 0,
@@ -332,15 +365,14 @@ impl Extractor {
         }
     }
 
-    fn errors(&mut self, text: &str, parsed: &Parsed<ModModule>, info: TextInfo<'_>) {
+    fn errors(&mut self, text: &str, errors: &[(u32, u32, String)], info: TextInfo<'_>) {
         // Offset and column of the last error: a line may hold thousands of them.
         let mut last = (0, 1);
         if let Some((start, message)) = info.decode_error {
             self.error(text, start, 0, message, &mut last);
         }
-        for error in parsed.errors() {
-            let (start, len) = (error.location.start().to_u32(), error.location.len().to_u32());
-            self.error(text, start, len, &error.error.to_string(), &mut last);
+        for (start, len, message) in errors {
+            self.error(text, *start, *len, message, &mut last);
         }
     }
 
@@ -599,33 +631,52 @@ impl Extractor {
 }
 
 impl Pass<'_> {
-    fn module(&mut self, body: &[Stmt]) {
+    pub(super) fn module(&mut self, body: &[Stmt]) {
         let end = self.text.len() as u32;
         let sym = self.x.add_symbol(SymbolKind::Module, 0, 0, 0, 0, end, 1);
         let scope = self.x.open_scope(ScopeKind::Module, sym);
         self.x.out.column_mut(col::SYM_SCOPE)[sym as usize] = scope + 1;
         self.x.symbol = sym;
         self.x.push_frame(Frame::module());
-        self.block(body);
+        let doc = self.top(body);
         let lines = self.x.lines.count();
-        let doc = self.docstring(body);
+        let doc = self.docstring(doc);
         self.x.pop_frame(sym, 1, lines, doc, 0);
     }
 
-    /// First line of the docstring of `body`, as a string number.
-    pub(super) fn docstring(&mut self, body: &[Stmt]) -> u32 {
-        let Some(Stmt::Expr(statement)) = body.first() else { return 0 };
-        let ruff_python_ast::Expr::StringLiteral(literal) = &*statement.value else { return 0 };
-        let text = literal.value.to_str().trim_start();
-        let line = text.lines().next().unwrap_or("").trim_end();
-        let cut = line.floor_char_boundary(200);
-        self.x.names.add(&line[..cut])
+    /// Binds `name` to what stands at `range`.
+    pub(super) fn bind(
+        &mut self,
+        scope: u32,
+        name: u32,
+        kind: BindingKind,
+        target: u32,
+        range: TextRange,
+        line: u32,
+    ) {
+        let span = self.span(range);
+        self.x.bind(scope, name, kind, target, span, line);
+    }
+
+    /// Counts a Halstead operand.
+    pub(super) fn operand(&mut self, operand: &Expr) {
+        let Span { start, end } = self.span(operand.range());
+        let source = self.text.as_bytes().get(start as usize..end as usize).unwrap_or_default();
+        self.x.operand(operand, source);
+    }
+
+    /// First line of the docstring that stands at `span`, as a string number.
+    pub(super) fn docstring(&mut self, span: Option<Span>) -> u32 {
+        let Some(Span { start, end }) = span else { return 0 };
+        let source = self.text.get(start as usize..end as usize).unwrap_or("");
+        let line = docstring::first_line(source);
+        self.x.names.add(&line)
     }
 
     /// The source of a node, cut at `limit` bytes, as a string number.
     pub(super) fn source(&mut self, node: &impl Ranged, limit: usize) -> u32 {
-        let range = node.range();
-        let text = self.text.get(range.start().to_usize()..range.end().to_usize()).unwrap_or("");
+        let Span { start, end } = self.span(node.range());
+        let text = self.text.get(start as usize..end as usize).unwrap_or("");
         self.x.names.add(&text[..text.floor_char_boundary(limit)])
     }
 

@@ -23,10 +23,12 @@ impl Pass<'_> {
         }
     }
 
-    fn read_all(&mut self, exprs: &[Expr]) {
-        for expr in exprs {
-            self.read(expr);
-        }
+    /// Visits the elements of a literal.
+    #[inline(never)]
+    fn read_elements(&mut self, literal: &Expr) {
+        self.elements(literal, &mut |pass, element| {
+            pass.read(element);
+        });
     }
 
     /// Visits an annotation.
@@ -39,7 +41,7 @@ impl Pass<'_> {
     /// Visits an expression; the caller says how its value is used.
     pub(super) fn expr(&mut self, expr: &Expr) -> Value {
         match expr {
-            Expr::Name(name) => Value::Ref(self.name_ref(&name.id, name.range.start().to_u32())),
+            Expr::Name(name) => Value::Ref(self.name_ref(&name.id, self.at(name.range.start()))),
             Expr::Attribute(attribute) => self.attribute(attribute),
             Expr::Call(call) => self.call(call),
             Expr::StringLiteral(_) => Value::Literal("str"),
@@ -55,39 +57,36 @@ impl Pass<'_> {
             Expr::Subscript(subscript) => {
                 let base = self.read(&subscript.value);
                 self.read(&subscript.slice);
-                let base = self.x.ref_of(base, subscript.range.start().to_u32());
+                let base = self.x.ref_of(base, self.at(subscript.range.start()));
                 Value::Subscript(base)
             }
-            Expr::Tuple(tuple) => {
-                self.read_all(&tuple.elts);
+            Expr::Tuple(_) => {
+                self.read_elements(expr);
                 Value::Literal("tuple")
             }
-            Expr::List(list) => {
-                self.read_all(&list.elts);
+            Expr::List(_) => {
+                self.read_elements(expr);
                 Value::Literal("list")
             }
-            Expr::Set(set) => {
-                self.read_all(&set.elts);
+            Expr::Set(_) => {
+                self.read_elements(expr);
                 Value::Literal("set")
             }
-            Expr::Dict(dict) => {
-                for item in &dict.items {
-                    self.read_opt(item.key.as_ref());
-                    self.read(&item.value);
-                }
+            Expr::Dict(_) => {
+                self.read_elements(expr);
                 Value::Literal("dict")
             }
             Expr::Await(node) => {
                 let value = self.expr(&node.value);
                 self.mark_read(value);
-                match self.x.value_ref(value, node.range.start().to_u32()) {
+                match self.x.value_ref(value, self.at(node.range.start())) {
                     0 => Value::None,
                     base => Value::Await(base - 1),
                 }
             }
             Expr::Named(named) => {
                 let value = self.read(&named.value);
-                let bound = self.x.value_ref(value, named.value.start().to_u32());
+                let bound = self.x.value_ref(value, self.at(named.value.start()));
                 // In a comprehension it binds in the scope around it (PEP 572).
                 let scope = self.x.scope;
                 while let Scope { kind: ScopeKind::Comprehension, parent, .. } =
@@ -171,7 +170,7 @@ impl Pass<'_> {
     #[inline(never)]
     fn attribute(&mut self, attribute: &ast::ExprAttribute) -> Value {
         let base = self.expr(&attribute.value);
-        let start = attribute.range.start().to_u32();
+        let start = self.at(attribute.range.start());
         let base = self.x.ref_of(base, start);
         let name = self.x.names.add(&attribute.attr.id);
         Value::Ref(self.x.cons(RefKind::Attribute, base, name, start))
@@ -194,14 +193,14 @@ impl Pass<'_> {
         match expr {
             Expr::BinOp(node) => {
                 self.x.operator(node.op as u32, 1);
-                self.x.operand(self.text, &node.left);
-                self.x.operand(self.text, &node.right);
+                self.operand(&node.left);
+                self.operand(&node.right);
                 self.read(&node.left);
                 self.read(&node.right);
             }
             Expr::UnaryOp(node) => {
                 self.x.operator(16 + node.op as u32, 1);
-                self.x.operand(self.text, &node.operand);
+                self.operand(&node.operand);
                 self.read(&node.operand);
             }
             Expr::BoolOp(node) => {
@@ -209,7 +208,7 @@ impl Pass<'_> {
                 self.x.decide(node.values.len() as u32 - 1);
                 self.x.think(1, false);
                 for value in &node.values {
-                    self.x.operand(self.text, value);
+                    self.operand(value);
                     self.read(value);
                 }
             }
@@ -217,10 +216,10 @@ impl Pass<'_> {
                 for op in &node.ops {
                     self.x.operator(32 + *op as u32, 1);
                 }
-                self.x.operand(self.text, &node.left);
+                self.operand(&node.left);
                 self.read(&node.left);
                 for comparator in &node.comparators {
-                    self.x.operand(self.text, comparator);
+                    self.operand(comparator);
                     self.read(comparator);
                 }
                 return Value::Literal("bool");
@@ -335,7 +334,7 @@ impl Pass<'_> {
 
     #[inline(never)]
     fn lambda(&mut self, lambda: &ast::ExprLambda) -> Value {
-        let (start, end) = (lambda.range.start().to_u32(), lambda.range.end().to_u32());
+        let (start, end) = (self.at(lambda.range.start()), self.end(lambda.range.end()));
         if let Some(parameters) = &lambda.parameters {
             self.defaults(parameters);
         }
@@ -356,7 +355,7 @@ impl Pass<'_> {
         // The lambda as a value: a name that nothing else can have.
         let name = self.x.names.add(&format!("<lambda@{sym}>"));
         let row = self.x.cons(RefKind::Name, scope, name, start);
-        self.x.bind(scope, name, BindingKind::Definition, sym, lambda.range, line);
+        self.bind(scope, name, BindingKind::Definition, sym, lambda.range, line);
         Value::Ref(row)
     }
 
@@ -398,8 +397,8 @@ impl Pass<'_> {
         match target {
             Expr::Name(name) => {
                 let id = self.x.names.add(&name.id);
-                let line = self.x.lines.line(name.range.start().to_u32());
-                self.x.bind(self.x.scope, id, BindingKind::Value, value, name.range, line);
+                let line = self.line(name.range.start());
+                self.bind(self.x.scope, id, BindingKind::Value, value, name.range, line);
             }
             Expr::Attribute(attribute) => {
                 let written = self.attribute(attribute);
@@ -431,8 +430,8 @@ impl Pass<'_> {
         let class_scope = frame.class_scope;
         let scope = self.x.instance_scope(class_scope);
         let name = self.x.names.add(&attribute.attr.id);
-        let line = self.x.lines.line(attribute.range.start().to_u32());
-        self.x.bind(scope, name, BindingKind::Value, value, attribute.range, line);
+        let line = self.line(attribute.range.start());
+        self.bind(scope, name, BindingKind::Value, value, attribute.range, line);
     }
 }
 

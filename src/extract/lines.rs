@@ -1,19 +1,11 @@
 //! Lines of a text: where they begin, and how many hold code, a comment alone, or nothing.
 
-use ruff_python_ast::token::{Token, TokenKind};
-use ruff_text_size::Ranged as _;
-
 /// Where lines begin and what they hold. Reused from file to file.
 #[derive(Debug, Default)]
 pub struct Lines {
     starts: Vec<u32>,
-    /// For line k (from 0): how many lines before it hold code, and how many a comment alone.
-    code: Vec<u32>,
-    comment: Vec<u32>,
-    /// How many lines before it are blank.
-    blank: Vec<u32>,
     cursor: usize,
-    /// Lines that start with these kinds of content, one byte a line, before they are summed.
+    /// What each line holds.
     class: Vec<u8>,
 }
 
@@ -22,7 +14,7 @@ const COMMENT: u8 = 1;
 const CODE: u8 = 2;
 
 impl Lines {
-    /// Finds the lines of `text`: `\n`, `\r\n` and `\r` end one.
+    /// Finds the lines of `text`: `\n`, `\r\n` and `\r` end one. What they hold is known once its strings are marked.
     pub fn index(&mut self, text: &str) {
         let bytes = text.as_bytes();
         self.starts.clear();
@@ -42,6 +34,7 @@ impl Lines {
         // A text that ends with a line end has no further line after it.
         let count = self.starts.len() - usize::from(self.starts.last() == Some(&(bytes.len() as u32)));
         self.class.resize(count, BLANK);
+        self.classify(text);
     }
 
     /// Number of lines.
@@ -79,10 +72,8 @@ impl Lines {
         self.starts[line as usize - 1]
     }
 
-    /// Says what each line of `text` holds: by its first character, but for lines within a string.
-    ///
-    /// `tokens` are those of the text in order.
-    pub fn classify(&mut self, text: &str, tokens: &[Token]) {
+    /// Says what each line of `text` holds, by its first character; what lies within strings comes by [`Self::mark`].
+    fn classify(&mut self, text: &str) {
         let bytes = text.as_bytes();
         for (class, &start) in self.class.iter_mut().zip(&self.starts) {
             let mut at = start as usize;
@@ -100,40 +91,16 @@ impl Lines {
                 Some(_) => CODE,
             };
         }
-        let mut line = 0;
-        for token in tokens {
-            if !matches!(
-                token.kind(),
-                TokenKind::String | TokenKind::FStringMiddle | TokenKind::TStringMiddle | TokenKind::Unknown
-            ) {
-                continue;
-            }
-            let (start, end) = (token.start().to_u32(), token.end().to_u32());
-            while self.starts.get(line + 1).is_some_and(|&next| next <= start) {
-                line += 1;
-            }
-            let mut next = line + 1;
-            while next < self.class.len() && self.starts[next] < end {
-                self.class[next] = CODE;
-                next += 1;
-            }
-        }
-        self.sum();
     }
 
-    fn sum(&mut self) {
-        for sums in [&mut self.code, &mut self.comment, &mut self.blank] {
-            sums.clear();
-            sums.push(0);
-        }
-        let (mut code, mut comment, mut blank) = (0, 0, 0);
-        for &class in &self.class {
-            code += u32::from(class == CODE);
-            comment += u32::from(class == COMMENT);
-            blank += u32::from(class == BLANK);
-            self.code.push(code);
-            self.comment.push(comment);
-            self.blank.push(blank);
+    /// Lines that a string reaches into hold code, whatever they begin with. Quick where strings come in the order of
+    /// the text.
+    #[inline]
+    pub fn mark(&mut self, start: u32, end: u32) {
+        let mut next = self.line(start) as usize;
+        while next < self.class.len() && self.starts[next] < end {
+            self.class[next] = CODE;
+            next += 1;
         }
     }
 
@@ -141,14 +108,10 @@ impl Lines {
     pub fn between(&self, first: u32, last: u32) -> (u32, u32, u32) {
         let top = self.class.len();
         let (from, to) = ((first as usize - 1).min(top), (last as usize).min(top));
-        if from >= to {
-            return (0, 0, 0);
-        }
-        (
-            self.code[to] - self.code[from],
-            self.comment[to] - self.comment[from],
-            self.blank[to] - self.blank[from],
-        )
+        let lines = self.class.get(from..to).unwrap_or_default();
+        let count = |class| memchr::memchr_iter(class, lines).count() as u32;
+        let (code, comment) = (count(CODE), count(COMMENT));
+        (code, comment, lines.len() as u32 - code - comment)
     }
 }
 

@@ -205,18 +205,14 @@ impl Extractor {
         }
     }
 
-    /// Counts a Halstead operand.
-    pub(super) fn operand(&mut self, text: &str, operand: &Expr) {
-        use ruff_text_size::Ranged;
+    /// Counts a Halstead operand, whose source is `source`.
+    pub(super) fn operand(&mut self, operand: &Expr, source: &[u8]) {
         let Some(frame) = self.frames.last_mut() else { return };
         frame.operands += 1;
         let bytes = match operand {
             Expr::Name(name) => name.id.as_bytes(),
             Expr::Attribute(attribute) => attribute.attr.id.as_bytes(),
-            Expr::NumberLiteral(_) | Expr::StringLiteral(_) | Expr::BytesLiteral(_) => {
-                let range = operand.range();
-                text.as_bytes().get(range.start().to_usize()..range.end().to_usize()).unwrap_or_default()
-            }
+            Expr::NumberLiteral(_) | Expr::StringLiteral(_) | Expr::BytesLiteral(_) => source,
             Expr::BooleanLiteral(literal) if literal.value => b"True",
             Expr::BooleanLiteral(_) => b"False",
             Expr::NoneLiteral(_) => b"None",

@@ -2,13 +2,16 @@
 
 mod builder;
 mod depth;
+mod docstring;
 mod expressions;
 mod lines;
 mod measures;
 mod statements;
+mod stream;
 
-pub use builder::{Extractor, MAX_DEPTH, STACK, TextInfo, TooDeep};
+pub use builder::{Extractor, MAX_DEPTH, Refused, STACK, TextInfo};
 pub use lines::Lines;
+pub use stream::MAX_BLOCKS;
 
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,7 @@ type DecoratorRows = smallvec::SmallVec<[(u32, bool, u32); 4]>;
 
 impl Pass<'_> {
     /// Visits statements in order.
-    pub(super) fn block(&mut self, body: &[Stmt]) {
+    pub(super) fn statements(&mut self, body: &[Stmt]) {
         for statement in body {
             self.stmt(statement);
         }
@@ -39,8 +39,8 @@ impl Pass<'_> {
             Stmt::Assign(node) => self.assign(node),
             Stmt::AugAssign(node) => {
                 self.x.operator(node.op as u32, 1);
-                self.x.operand(self.text, &node.target);
-                self.x.operand(self.text, &node.value);
+                self.operand(&node.target);
+                self.operand(&node.value);
                 if node.target.is_name_expr() {
                     self.read(&node.target);
                 }
@@ -89,7 +89,7 @@ impl Pass<'_> {
             Stmt::Raise(node) => {
                 if let Some(exception) = &node.exc {
                     let value = self.read(exception);
-                    self.exception(value, exception.start().to_u32(), 0);
+                    self.exception(value, self.at(exception.start()), 0);
                 }
                 self.read_opt(node.cause.as_deref());
             }
@@ -118,8 +118,8 @@ impl Pass<'_> {
     fn declare(&mut self, names: &[ast::Identifier], kind: BindingKind) {
         for name in names {
             let id = self.x.names.add(&name.id);
-            let line = self.x.lines.line(name.range.start().to_u32());
-            self.x.bind(self.x.scope, id, kind, 0, name.range, line);
+            let line = self.line(name.range.start());
+            self.bind(self.x.scope, id, kind, 0, name.range, line);
         }
     }
 
@@ -129,7 +129,7 @@ impl Pass<'_> {
 
     fn assign(&mut self, node: &ast::StmtAssign) {
         let value = self.read(&node.value);
-        let bound = self.x.value_ref(value, node.value.start().to_u32());
+        let bound = self.x.value_ref(value, self.at(node.value.start()));
         for target in &node.targets {
             self.bind_target(target, bound);
             if self.is_module_all(target) {
@@ -145,12 +145,12 @@ impl Pass<'_> {
         let mut bound = 0;
         if let Some(value) = &node.value {
             let read = self.read(value);
-            bound = self.x.value_ref(read, value.start().to_u32());
+            bound = self.x.value_ref(read, self.at(value.start()));
         }
         if let Expr::Name(name) = &*node.target {
             let id = self.x.names.add(&name.id);
-            let line = self.x.lines.line(name.range.start().to_u32());
-            self.x.bind(self.x.scope, id, BindingKind::Annotation, 0, name.range, line);
+            let line = self.line(name.range.start());
+            self.bind(self.x.scope, id, BindingKind::Annotation, 0, name.range, line);
         }
         if node.value.is_some() || !node.target.is_name_expr() {
             self.bind_target(&node.target, bound);
@@ -166,7 +166,7 @@ impl Pass<'_> {
     fn type_alias(&mut self, node: &ast::StmtTypeAlias) {
         let Expr::Name(name) = &*node.name else { return };
         let id = self.x.names.add(&name.id);
-        let (start, end) = (node.range.start().to_u32(), node.range.end().to_u32());
+        let (start, end) = (self.at(node.range.start()), self.end(node.range.end()));
         let line = self.x.lines.line(start);
         let sym = self.x.add_symbol(
             SymbolKind::TypeAlias,
@@ -177,7 +177,7 @@ impl Pass<'_> {
             end,
             line,
         );
-        self.x.bind(self.x.scope, id, BindingKind::Definition, sym, node.range, line);
+        self.bind(self.x.scope, id, BindingKind::Definition, sym, node.range, line);
         let scope = self.x.scope;
         self.type_params(sym, node.type_params.as_deref());
         self.annotation(&node.value);
@@ -227,7 +227,7 @@ impl Pass<'_> {
         ] {
             self.x.out.push(column, value);
         }
-        self.x.bind(self.x.scope, id, BindingKind::Parameter, row, name.range, 0);
+        self.bind(self.x.scope, id, BindingKind::Parameter, row, name.range, 0);
     }
 
     /// Binds the parameters of the function whose scope is current.
@@ -278,7 +278,7 @@ impl Pass<'_> {
         let mut flags = 0;
         let mut rows = DecoratorRows::new();
         for decorator in decorators {
-            let start = decorator.expression.start().to_u32();
+            let start = self.at(decorator.expression.start());
             let value = self.expr(&decorator.expression);
             let (row, called) = match value {
                 Value::Call(row) => (row, true),
@@ -313,8 +313,8 @@ impl Pass<'_> {
         self.x.uncounted += 1;
         let (mut flags, decorators) = self.decorators(&node.decorator_list);
         let name = self.x.names.add(&node.name.id);
-        let (start, end) = (node.range.start().to_u32(), node.range.end().to_u32());
-        let keyword = node.decorator_list.last().map_or(start, |last| last.end().to_u32());
+        let (start, end) = (self.at(node.range.start()), self.end(node.range.end()));
+        let keyword = node.decorator_list.last().map_or(start, |last| self.end(last.end()));
         let line = self.keyword_line(keyword, node.name.range);
         let in_class = self.class_here();
         let kind = if in_class.is_some() { SymbolKind::Method } else { SymbolKind::Function };
@@ -333,7 +333,7 @@ impl Pass<'_> {
         }
         let sym = self.x.add_symbol(kind, flags, name, self.x.symbol + 1, start, end, line);
         self.decorator_rows(sym, &decorators);
-        self.x.bind(self.x.scope, name, BindingKind::Definition, sym, node.range, line);
+        self.bind(self.x.scope, name, BindingKind::Definition, sym, node.range, line);
         let (scope, symbol) = (self.x.scope, self.x.symbol);
         self.type_params(sym, node.type_params.as_deref());
         self.defaults(&node.parameters);
@@ -370,8 +370,10 @@ impl Pass<'_> {
             frame.class_scope = outer.class_scope;
         }
         self.x.push_frame(frame);
-        self.block(&node.body);
-        let doc = self.docstring(&node.body);
+        let doc = self.block(&node.body);
+        let doc = self.docstring(doc);
+        let end = self.end(node.range.end());
+        self.x.out.column_mut(col::SYM_LEN)[sym as usize] = end - start;
         let last = self.last_line(end, line);
         let frame = self.x.pop_frame(sym, line, last, doc, returns);
         if frame.generator {
@@ -389,7 +391,8 @@ impl Pass<'_> {
 
     /// Line of the `def` or `class` keyword: of the first token after the decorators.
     fn keyword_line(&mut self, from: u32, name: TextRange) -> u32 {
-        let between = self.text.as_bytes().get(from as usize..name.start().to_usize()).unwrap_or_default();
+        let between =
+            self.text.as_bytes().get(from as usize..self.at(name.start()) as usize).unwrap_or_default();
         let mut at = 0;
         while at < between.len() {
             match between[at] {
@@ -411,19 +414,19 @@ impl Pass<'_> {
         self.x.uncounted += 1;
         let (mut flags, decorators) = self.decorators(&node.decorator_list);
         let name = self.x.names.add(&node.name.id);
-        let (start, end) = (node.range.start().to_u32(), node.range.end().to_u32());
-        let keyword = node.decorator_list.last().map_or(start, |last| last.end().to_u32());
+        let (start, end) = (self.at(node.range.start()), self.end(node.range.end()));
+        let keyword = node.decorator_list.last().map_or(start, |last| self.end(last.end()));
         let line = self.keyword_line(keyword, node.name.range);
         flags |= self.conditional_flag();
         let sym = self.x.add_symbol(SymbolKind::Class, flags, name, self.x.symbol + 1, start, end, line);
         self.decorator_rows(sym, &decorators);
-        self.x.bind(self.x.scope, name, BindingKind::Definition, sym, node.range, line);
+        self.bind(self.x.scope, name, BindingKind::Definition, sym, node.range, line);
         let (scope, symbol) = (self.x.scope, self.x.symbol);
         self.type_params(sym, node.type_params.as_deref());
         if let Some(arguments) = &node.arguments {
             for base in &arguments.args {
                 let value = self.expr(base);
-                self.base(sym, value, 0, base.start().to_u32());
+                self.base(sym, value, 0, self.at(base.start()));
                 if matches!(base, Expr::Name(name) if is_enum(&name.id))
                     || matches!(base, Expr::Attribute(name) if is_enum(&name.attr.id))
                 {
@@ -435,7 +438,7 @@ impl Pass<'_> {
                 self.mark_read(value);
                 let name = keyword.arg.as_ref().map_or("**", |name| name.id.as_str());
                 let name = self.x.names.add(name);
-                self.base(sym, value, name, keyword.start().to_u32());
+                self.base(sym, value, name, self.at(keyword.start()));
             }
         }
         let uncounted = std::mem::replace(&mut self.x.uncounted, 0);
@@ -444,8 +447,10 @@ impl Pass<'_> {
         self.x.out.column_mut(col::SYM_SCOPE)[sym as usize] = inner + 1;
         self.x.symbol = sym;
         self.x.push_frame(Frame::new(Body::Class));
-        self.block(&node.body);
-        let doc = self.docstring(&node.body);
+        let doc = self.block(&node.body);
+        let doc = self.docstring(doc);
+        let end = self.end(node.range.end());
+        self.x.out.column_mut(col::SYM_LEN)[sym as usize] = end - start;
         let last = self.last_line(end, line);
         self.x.pop_frame(sym, line, last, doc, 0);
         (self.x.scope, self.x.symbol, self.x.conditional) = (scope, symbol, conditional);
@@ -526,13 +531,13 @@ impl Pass<'_> {
                 };
                 for caught in types {
                     let value = self.read(caught);
-                    self.exception(value, caught.start().to_u32(), 1);
+                    self.exception(value, self.at(caught.start()), 1);
                 }
             }
             if let Some(name) = &handler.name {
                 let id = self.x.names.add(&name.id);
-                let line = self.x.lines.line(name.range.start().to_u32());
-                self.x.bind(self.x.scope, id, BindingKind::Value, 0, name.range, line);
+                let line = self.line(name.range.start());
+                self.bind(self.x.scope, id, BindingKind::Value, 0, name.range, line);
             }
             self.x.deeper();
             self.branch(&handler.body);
@@ -613,8 +618,8 @@ impl Pass<'_> {
     fn capture(&mut self, name: Option<&ast::Identifier>) {
         if let Some(name) = name {
             let id = self.x.names.add(&name.id);
-            let line = self.x.lines.line(name.range.start().to_u32());
-            self.x.bind(self.x.scope, id, BindingKind::Value, 0, name.range, line);
+            let line = self.line(name.range.start());
+            self.bind(self.x.scope, id, BindingKind::Value, 0, name.range, line);
         }
     }
 
@@ -625,7 +630,7 @@ impl Pass<'_> {
             None => module.split('.').next().unwrap_or(module),
         };
         let id = self.x.names.add(bound);
-        let start = range.start().to_u32();
+        let start = self.at(range.start());
         let row = self.import_row(
             ImportKind::Module,
             module,
@@ -636,23 +641,23 @@ impl Pass<'_> {
             lazy,
         );
         let line = self.x.lines.line(start);
-        self.x.bind(self.x.scope, id, BindingKind::Import, row, range, line);
+        self.bind(self.x.scope, id, BindingKind::Import, row, range, line);
     }
 
     fn import_from(&mut self, node: &ast::StmtImportFrom) {
         let module = node.module.as_ref().map_or("", |module| module.id.as_str());
-        let start = node.range.start().to_u32();
+        let start = self.at(node.range.start());
         let line = self.x.lines.line(start);
         for alias in &node.names {
             let name = alias.name.id.as_str();
             if name == "*" {
                 let row = self.import_row(ImportKind::Star, module, "", 0, node.level, start, node.is_lazy);
-                self.x.bind(self.x.scope, 0, BindingKind::Star, row, node.range, line);
+                self.bind(self.x.scope, 0, BindingKind::Star, row, node.range, line);
             } else {
                 let id = self.x.names.add(alias.asname.as_ref().map_or(name, |name| name.id.as_str()));
                 let row =
                     self.import_row(ImportKind::From, module, name, id, node.level, start, node.is_lazy);
-                self.x.bind(self.x.scope, id, BindingKind::Import, row, node.range, line);
+                self.bind(self.x.scope, id, BindingKind::Import, row, node.range, line);
             }
         }
     }
@@ -705,22 +710,18 @@ impl Pass<'_> {
     pub(super) fn exports(&mut self, value: &Expr) {
         self.x.file_flags |= file_flag::HAS_ALL;
         match value {
-            Expr::List(ast::ExprList { elts, .. }) | Expr::Tuple(ast::ExprTuple { elts, .. }) => {
-                for element in elts {
-                    match element {
-                        Expr::StringLiteral(text) => self.export(text.value.to_str()),
-                        Expr::Starred(starred) => self.exports(&starred.value),
-                        _ => self.dynamic_all(),
-                    }
-                }
-            }
+            Expr::List(_) | Expr::Tuple(_) => self.elements(value, &mut |pass, element| match element {
+                Expr::StringLiteral(text) => pass.export(text.value.to_str()),
+                Expr::Starred(starred) => pass.exports(&starred.value),
+                _ => pass.dynamic_all(),
+            }),
             Expr::BinOp(node) if node.op == ast::Operator::Add => {
                 self.exports(&node.left);
                 self.exports(&node.right);
             }
             Expr::Attribute(attribute) if attribute.attr.id.as_str() == "__all__" && is_path(value) => {
                 let module = self.expr(&attribute.value);
-                let row = self.x.ref_of(module, attribute.range.start().to_u32());
+                let row = self.x.ref_of(module, self.at(attribute.range.start()));
                 self.x.out.push(col::EXP_NAME, 0);
                 self.x.out.push(col::EXP_REF, row + 1);
             }
@@ -751,18 +752,16 @@ impl Pass<'_> {
         {
             return;
         }
-        let elements = match value {
-            Expr::List(ast::ExprList { elts, .. })
-            | Expr::Tuple(ast::ExprTuple { elts, .. })
-            | Expr::Set(ast::ExprSet { elts, .. }) => &elts[..],
-            single => std::slice::from_ref(single),
-        };
-        for element in elements {
+        let mut slot = |pass: &mut Self, element: &Expr| {
             if let Expr::StringLiteral(text) = element {
-                let name = self.x.names.add(text.value.to_str());
-                self.x.out.push(col::SLOT_SYM, self.x.symbol);
-                self.x.out.push(col::SLOT_NAME, name);
+                let name = pass.x.names.add(text.value.to_str());
+                pass.x.out.push(col::SLOT_SYM, pass.x.symbol);
+                pass.x.out.push(col::SLOT_NAME, name);
             }
+        };
+        match value {
+            Expr::List(_) | Expr::Tuple(_) | Expr::Set(_) => self.elements(value, &mut slot),
+            single => slot(self, single),
         }
     }
 }

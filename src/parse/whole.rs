@@ -1,8 +1,9 @@
 //! A whole file at once.
 
 use super::{decode, nesting};
-use crate::extract::{Extractor, TextInfo};
+use crate::extract::{Extractor, Refused, TextInfo};
 use crate::model::facts::file_flag;
+use crate::split::ChunkSize;
 use ruff_python_ast::PySourceType;
 
 /// What became of a file.
@@ -41,11 +42,30 @@ impl Scratch {
         };
         match self.extractor.extract(text, &parsed, info) {
             Ok(block) => Outcome::Facts(block),
-            Err(_) => {
+            Err(Refused::TooDeep) => {
                 // Dropping this AST would overflow the stack just as visiting it would.
                 std::mem::forget(parsed);
                 Outcome::TooDeep
             }
+            Err(Refused::Broken) => self.chunks(text, source_type, info, ChunkSize::BROKEN).0,
+        }
+    }
+
+    /// Facts of a text parsed in chunks; in those of [`ChunkSize::BROKEN`] where it has a syntax error. And the bytes of
+    /// the largest piece that was given to the parser.
+    fn chunks(
+        &mut self,
+        text: &str,
+        kind: PySourceType,
+        info: TextInfo<'_>,
+        size: ChunkSize,
+    ) -> (Outcome, usize) {
+        match self.extractor.extract_chunks(text, kind, info, size) {
+            Ok((block, largest)) => (Outcome::Facts(block), largest),
+            Err(Refused::Broken) if size != ChunkSize::BROKEN => {
+                self.chunks(text, kind, info, ChunkSize::BROKEN)
+            }
+            Err(_) => (Outcome::TooDeep, 0),
         }
     }
 }

@@ -1,0 +1,386 @@
+//! Where the pass gets its statements: from a text parsed as a whole, or from pieces parsed one after the other.
+//!
+//! A piece is parsed, visited and dropped before the next one is made. Where a statement has holes, its visit comes to
+//! them like to any block or literal and goes on with their pieces, so that both ways give the same facts.
+
+use super::builder::{Extractor, MAX_DEPTH, Pass, Refused, Span, TextInfo};
+use super::depth;
+use crate::split::{Body, ChunkSize, ElementSplitter, Elements, Hole, Piece, Segment, Source, Splitter};
+use ruff_python_ast::token::{Token, TokenKind};
+use ruff_python_ast::{Expr, ModModule, PySourceType, Stmt};
+use ruff_text_size::{Ranged, TextRange, TextSize};
+
+/// Blocks within each other above which a file is not visited; CPython takes 99.
+pub const MAX_BLOCKS: u32 = 1_000;
+
+/// Header under which indented statements are parsed.
+const HEADER: &str = "if 1:\n";
+
+/// Where the nodes of the piece that is being visited stand in the text.
+#[derive(Debug, Default)]
+pub(super) struct Positions {
+    /// Added to every offset, where there are no segments.
+    shift: u32,
+    segments: Vec<Segment>,
+    holes: Vec<Hole>,
+    /// Of each hole: it was visited, and where the docstring in it stands.
+    visited: Vec<(bool, Option<Span>)>,
+}
+
+impl Positions {
+    fn shifted(shift: u32) -> Self {
+        Self { shift, ..Self::default() }
+    }
+
+    fn of(segments: Vec<Segment>, holes: Vec<Hole>) -> Self {
+        let visited = vec![(false, None); holes.len()];
+        Self { shift: 0, segments, holes, visited }
+    }
+
+    /// Where a node begins.
+    #[inline]
+    fn start(&self, offset: u32) -> u32 {
+        if self.segments.is_empty() {
+            return offset.wrapping_add(self.shift);
+        }
+        let after = self.segments.partition_point(|segment| segment.start <= offset);
+        match after.checked_sub(1).map(|at| self.segments[at]) {
+            Some(segment) => (segment.from + (offset - segment.start)).min(segment.to),
+            None => self.segments[0].from,
+        }
+    }
+
+    /// Where a node ends.
+    #[inline]
+    fn end(&self, offset: u32) -> u32 {
+        if self.segments.is_empty() {
+            return offset.wrapping_add(self.shift);
+        }
+        let after = self.segments.partition_point(|segment| segment.start < offset);
+        match after.checked_sub(1).map(|at| self.segments[at]) {
+            Some(segment) if offset >= segment.end => segment.to,
+            Some(segment) => (segment.from + (offset - segment.start)).min(segment.to),
+            None => self.segments[0].from,
+        }
+    }
+
+    /// Number of the hole at `offset` of the source.
+    fn hole(&self, offset: TextSize) -> Option<usize> {
+        let offset = offset.to_u32();
+        self.holes.binary_search_by_key(&offset, Hole::at).ok()
+    }
+}
+
+/// A text that comes in pieces.
+#[derive(Debug)]
+pub(super) struct Stream {
+    size: ChunkSize,
+    kind: PySourceType,
+    /// Start, length, message.
+    pub(super) errors: Vec<(u32, u32, String)>,
+    refused: Option<Refused>,
+    /// Bytes of the largest source given to the parser.
+    largest: usize,
+}
+
+impl Extractor {
+    /// Facts of a text that is parsed piece by piece, and the bytes of the largest piece.
+    ///
+    /// # Errors
+    /// [`Refused::Broken`] where there is a syntax error and `size` is not [`ChunkSize::BROKEN`].
+    pub fn extract_chunks(
+        &mut self,
+        text: &str,
+        kind: PySourceType,
+        info: TextInfo<'_>,
+        size: ChunkSize,
+    ) -> Result<(Vec<u8>, usize), Refused> {
+        self.clear(text.len());
+        self.lines.index(text);
+        self.file_flags = info.flags;
+        let stream = Stream { size, kind, errors: Vec::new(), refused: None, largest: 0 };
+        let mut pass = Pass { x: self, text, positions: Positions::default(), stream: Some(stream) };
+        pass.module(&[]);
+        let Some(mut stream) = pass.stream.take() else { return Err(Refused::Broken) };
+        if let Some(refused) = stream.refused {
+            return Err(refused);
+        }
+        // Elements of `__all__` are visited twice.
+        stream.errors.sort();
+        stream.errors.dedup();
+        Ok((self.finish(text, info, &stream.errors), stream.largest))
+    }
+
+    /// Looks at the tokens of what is about to be visited; true where it must not be.
+    pub(super) fn survey(&mut self, tokens: &[Token], level: u32, place: impl Fn(&Token) -> Span) -> bool {
+        let (mut level, mut deepest) = (level, level);
+        for token in tokens {
+            match token.kind() {
+                TokenKind::String
+                | TokenKind::FStringMiddle
+                | TokenKind::TStringMiddle
+                | TokenKind::Unknown => {
+                    let Span { start, end } = place(token);
+                    self.lines.mark(start, end);
+                }
+                TokenKind::Indent => {
+                    level += 1;
+                    deepest = deepest.max(level);
+                }
+                TokenKind::Dedent => level = level.saturating_sub(1),
+                _ => {}
+            }
+        }
+        deepest > MAX_BLOCKS
+    }
+}
+
+impl Pass<'_> {
+    /// Where a node that begins at `offset` begins in the text.
+    #[inline]
+    pub(super) fn at(&self, offset: TextSize) -> u32 {
+        self.positions.start(offset.to_u32())
+    }
+
+    /// Where a node that ends at `offset` ends in the text.
+    #[inline]
+    pub(super) fn end(&self, offset: TextSize) -> u32 {
+        self.positions.end(offset.to_u32())
+    }
+
+    /// Line of a node that begins at `offset`.
+    #[inline]
+    pub(super) fn line(&mut self, offset: TextSize) -> u32 {
+        let at = self.at(offset);
+        self.x.lines.line(at)
+    }
+
+    /// Where a node stands in the text.
+    #[inline]
+    pub(super) fn span(&self, range: TextRange) -> Span {
+        Span { start: self.at(range.start()), end: self.end(range.end()) }
+    }
+
+    /// The module's statements: `body`, or what the stream gives. Where its docstring stands.
+    pub(super) fn top(&mut self, body: &[Stmt]) -> Option<Span> {
+        if self.stream.is_some() {
+            return self.stream_body(Body::module(self.text)).1;
+        }
+        self.statements(body);
+        self.doc_of(body)
+    }
+
+    /// Visits a block. Where its docstring stands.
+    pub(super) fn block(&mut self, body: &[Stmt]) -> Option<Span> {
+        if let Some(hole) = self.body_hole(body) {
+            self.fill(hole);
+            return self.positions.visited[hole].1;
+        }
+        self.statements(body);
+        self.doc_of(body)
+    }
+
+    fn doc_of(&self, body: &[Stmt]) -> Option<Span> {
+        match body.first() {
+            Some(Stmt::Expr(statement)) if statement.value.is_string_literal_expr() => {
+                Some(self.span(statement.value.range()))
+            }
+            _ => None,
+        }
+    }
+
+    fn body_hole(&self, body: &[Stmt]) -> Option<usize> {
+        match body {
+            [Stmt::Pass(node)] if !self.positions.holes.is_empty() => self.positions.hole(node.start()),
+            _ => None,
+        }
+    }
+
+    /// Visits what belongs in the body with number `hole`.
+    fn fill(&mut self, hole: usize) {
+        let Hole::Body { at, body } = self.positions.holes[hole] else { return };
+        self.positions.visited[hole].0 = true;
+        let (end, doc) = self.stream_body(body);
+        self.positions.visited[hole].1 = doc;
+        if let Ok(segment) = self.positions.segments.binary_search_by_key(&at, |segment| segment.start) {
+            self.positions.segments[segment].to = end;
+        }
+    }
+
+    /// Visits the statements of `body` piece by piece. Where they end, and where their docstring stands.
+    fn stream_body(&mut self, body: Body) -> (u32, Option<Span>) {
+        let (mut end, mut doc) = (body.start as u32, None);
+        let Some(size) = self.stream.as_ref().map(|stream| stream.size) else { return (end, doc) };
+        if body.level > MAX_BLOCKS {
+            self.refuse(Refused::TooDeep);
+        }
+        let text = self.text;
+        let mut splitter = Splitter::new(text, body, size);
+        let mut first = true;
+        while let Some(piece) = splitter.next() {
+            if self.is_refused() {
+                break;
+            }
+            let (source, positions, indented, misplaced, strings) = match piece {
+                Piece::Group { start, end, indented: false, misplaced } => (
+                    std::borrow::Cow::Borrowed(&text[start..end]),
+                    Positions::shifted(start as u32),
+                    false,
+                    misplaced,
+                    Vec::new(),
+                ),
+                Piece::Group { start, end, indented: true, misplaced } => {
+                    let shift = (start as u32).wrapping_sub(HEADER.len() as u32);
+                    let source = [HEADER, &text[start..end]].concat();
+                    (source.into(), Positions::shifted(shift), true, misplaced, Vec::new())
+                }
+                Piece::Large { source: Source { text, segments, holes, strings }, misplaced } => {
+                    (text.into(), Positions::of(segments, holes), false, misplaced, strings)
+                }
+            };
+            if let Some(at) = misplaced {
+                self.found_error(at as u32, 0, "Unexpected indentation");
+            }
+            for (start, end) in strings {
+                self.x.lines.mark(start as u32, end as u32);
+            }
+            // The header counts as a level, which the block around has already.
+            let level = body.level - u32::from(indented && body.level > 0);
+            let wants_doc = std::mem::take(&mut first);
+            self.unit(&source, positions, level, |pass, module| {
+                let statements = match &module.body[..] {
+                    [Stmt::If(header)] if indented => &header.body[..],
+                    all => all,
+                };
+                pass.statements(statements);
+                if wants_doc {
+                    doc = pass.doc_of(statements);
+                }
+                if indented && let [Stmt::If(_), rest @ ..] = &module.body[..] {
+                    pass.statements(rest);
+                }
+                if let Some(last) = module.body.last() {
+                    end = pass.end(last.end());
+                }
+            });
+        }
+        (end, doc)
+    }
+
+    /// Parses `source` and visits it.
+    fn unit(
+        &mut self,
+        source: &str,
+        positions: Positions,
+        level: u32,
+        visit: impl FnOnce(&mut Self, &ModModule),
+    ) {
+        let Some(stream) = &mut self.stream else { return };
+        stream.largest = stream.largest.max(source.len());
+        let parsed = ruff_python_parser::parse_unchecked_source(source, stream.kind);
+        let around = std::mem::replace(&mut self.positions, positions);
+        let positions = &self.positions;
+        let mut deep = self.x.survey(parsed.tokens(), level, |token| Span {
+            start: positions.start(token.start().to_u32()),
+            end: positions.end(token.end().to_u32()),
+        });
+        deep |= depth::may_exceed(source.len(), parsed.tokens(), MAX_DEPTH)
+            && depth::exceeds(parsed.syntax(), MAX_DEPTH);
+        for error in parsed.errors() {
+            let span = self.span(error.location);
+            self.found_error(span.start, span.end.saturating_sub(span.start), &error.error.to_string());
+        }
+        if deep {
+            self.refuse(Refused::TooDeep);
+            // Dropping it could overflow the stack just as visiting it would.
+            std::mem::forget(parsed);
+        } else if !self.is_refused() {
+            visit(self, parsed.syntax());
+            self.rest();
+        }
+        self.positions = around;
+    }
+
+    /// Visits bodies that the parser, recovering from an error, made nothing of.
+    fn rest(&mut self) {
+        for hole in 0..self.positions.holes.len() {
+            if !self.positions.visited[hole].0 && matches!(self.positions.holes[hole], Hole::Body { .. }) {
+                self.fill(hole);
+            }
+        }
+    }
+
+    fn found_error(&mut self, start: u32, len: u32, message: &str) {
+        let Some(stream) = &mut self.stream else { return };
+        if stream.size == ChunkSize::BROKEN {
+            stream.errors.push((start, len, message.to_owned()));
+        } else {
+            self.refuse(Refused::Broken);
+        }
+    }
+
+    fn refuse(&mut self, why: Refused) {
+        if let Some(stream) = &mut self.stream {
+            stream.refused = Some(stream.refused.map_or(why, |before| before.max(why)));
+        }
+    }
+
+    fn is_refused(&self) -> bool {
+        self.stream.as_ref().is_some_and(|stream| stream.refused.is_some())
+    }
+
+    /// The elements that were left out of the literal at `offset`.
+    fn left_out(&self, offset: TextSize) -> Option<Elements> {
+        if self.positions.holes.is_empty() {
+            return None;
+        }
+        match self.positions.holes[self.positions.hole(offset)?] {
+            Hole::Literal { elements, .. } => Some(elements),
+            Hole::Body { .. } => None,
+        }
+    }
+
+    /// Calls `visit` on each element of a list, tuple, set or dictionary (there key and value), in order.
+    pub(super) fn elements(&mut self, literal: &Expr, visit: &mut dyn FnMut(&mut Self, &Expr)) {
+        let Some(elements) = self.left_out(literal.start()) else {
+            self.each(literal, visit);
+            return;
+        };
+        let Some(size) = self.stream.as_ref().map(|stream| stream.size) else { return };
+        let mut splitter = ElementSplitter::new(self.text, elements, size);
+        while let Some(Source { text, segments, holes, strings }) = splitter.next() {
+            if self.is_refused() {
+                return;
+            }
+            for (start, end) in strings {
+                self.x.lines.mark(start as u32, end as u32);
+            }
+            self.unit(&text, Positions::of(segments, holes), 0, |pass, module| {
+                if let [Stmt::Expr(statement)] = &module.body[..] {
+                    pass.each(&statement.value, visit);
+                }
+            });
+        }
+    }
+
+    fn each(&mut self, literal: &Expr, visit: &mut dyn FnMut(&mut Self, &Expr)) {
+        let elements = match literal {
+            Expr::List(node) => &node.elts[..],
+            Expr::Tuple(node) => &node.elts[..],
+            Expr::Set(node) => &node.elts[..],
+            Expr::Dict(node) => {
+                for item in &node.items {
+                    if let Some(key) = &item.key {
+                        visit(self, key);
+                    }
+                    visit(self, &item.value);
+                }
+                return;
+            }
+            _ => return,
+        };
+        for element in elements {
+            visit(self, element);
+        }
+    }
+}

@@ -1,0 +1,550 @@
+//! Where logical lines begin and end: strings (f-strings within each other too), comments, brackets, continuation
+//! lines and indentation, over the bytes of a text, without tokens.
+//!
+//! Follows the lexer of `ruff_python_parser` in every text that it takes; where a text is broken it only has to end
+//! somewhere safe. Knows no grammar.
+
+use memchr::{memchr, memchr2, memchr3};
+
+/// Indentation of a line: columns with tabs to the next multiple of two, and characters. Lines of one block agree in
+/// both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Indent {
+    pub(super) column: u32,
+    pub(super) characters: u32,
+}
+
+/// A logical line.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Line {
+    /// First byte of the physical line in which it begins (or where the scan began, in the middle of one).
+    pub(super) start: usize,
+    /// First byte that is no indentation.
+    pub(super) code: usize,
+    pub(super) indent: Indent,
+    /// One past the last byte that is no white space, comment or line end.
+    pub(super) code_end: usize,
+    /// One past its line end.
+    pub(super) end: usize,
+    /// The last character is a colon outside brackets.
+    pub(super) colon: bool,
+    /// It cannot end like that: a string or bracket stays open.
+    pub(super) broken: bool,
+}
+
+/// An f-string or t-string that is open.
+#[derive(Clone, Copy, Debug)]
+struct Formatted {
+    quote: u8,
+    triple: bool,
+    raw: bool,
+    /// Brackets open around it.
+    nesting: u32,
+    /// Format specifications open in it.
+    specs: u32,
+}
+
+impl Formatted {
+    fn in_field(&self, nesting: u32) -> bool {
+        nesting.saturating_sub(self.nesting) > self.specs
+    }
+
+    fn in_spec(&self, nesting: u32) -> bool {
+        self.specs > 0 && !self.in_field(nesting)
+    }
+
+    /// A format specification ends.
+    fn end_spec(&mut self, nesting: u32) {
+        if self.in_spec(nesting) {
+            self.specs -= 1;
+        }
+    }
+}
+
+/// What a byte means outside strings.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Other,
+    Space,
+    LineEnd,
+    Quote,
+    Open,
+    Close,
+    Comment,
+    Backslash,
+    Colon,
+}
+
+const CLASS: [Class; 256] = {
+    let mut class = [Class::Other; 256];
+    class[b' ' as usize] = Class::Space;
+    class[b'\t' as usize] = Class::Space;
+    class[0x0c] = Class::Space;
+    class[b'\n' as usize] = Class::LineEnd;
+    class[b'\r' as usize] = Class::LineEnd;
+    class[b'"' as usize] = Class::Quote;
+    class[b'\'' as usize] = Class::Quote;
+    class[b'(' as usize] = Class::Open;
+    class[b'[' as usize] = Class::Open;
+    class[b'{' as usize] = Class::Open;
+    class[b')' as usize] = Class::Close;
+    class[b']' as usize] = Class::Close;
+    class[b'}' as usize] = Class::Close;
+    class[b'#' as usize] = Class::Comment;
+    class[b'\\' as usize] = Class::Backslash;
+    class[b':' as usize] = Class::Colon;
+    class
+};
+
+/// What the scanner tells of while it walks through a logical line.
+pub(super) trait Visitor {
+    /// A bracket opens; so many are open around it. Braces of f-strings are not told of.
+    fn open(&mut self, _at: usize, _byte: u8, _depth: u32) {}
+    /// The last open bracket closes; so many stay open.
+    fn close(&mut self, _at: usize, _depth: u32) {}
+    /// A comma or colon with so many brackets open.
+    fn sign(&mut self, _at: usize, _byte: u8, _depth: u32) {}
+    /// The word `for` with so many brackets open; told where [`Self::WORDS`] is true.
+    fn word_for(&mut self, _depth: u32) {}
+    /// A string token that is no f-string: its prefix included.
+    fn string(&mut self, _start: usize, _end: usize) {}
+    /// Whether to look for words.
+    const WORDS: bool = false;
+}
+
+/// Tells nobody.
+pub(super) struct Quiet;
+impl Visitor for Quiet {}
+
+/// Walks through a text.
+#[derive(Debug)]
+pub(super) struct Scanner<'t> {
+    text: &'t [u8],
+    at: usize,
+    formatted: Vec<Formatted>,
+}
+
+impl<'t> Scanner<'t> {
+    /// A scanner that begins at `at`: at the start of a line, or between two statements of one.
+    pub(super) fn new(text: &'t [u8], at: usize) -> Self {
+        Self { text, at, formatted: Vec::new() }
+    }
+
+    fn peek(&self, ahead: usize) -> u8 {
+        self.text.get(self.at + ahead).copied().unwrap_or(0)
+    }
+
+    /// The next logical line that begins before `end`; blank lines and comments are passed over.
+    pub(super) fn line(&mut self, end: usize) -> Option<Line> {
+        self.line_with(end, &mut Quiet)
+    }
+
+    /// The same, telling `visitor` what it meets. `visitor` is told of the whole of it.
+    pub(super) fn line_with(&mut self, end: usize, visitor: &mut impl Visitor) -> Option<Line> {
+        loop {
+            let start = self.at;
+            if start >= end.min(self.text.len()) {
+                return None;
+            }
+            let indent = self.indentation();
+            match self.peek(0) {
+                _ if self.at >= self.text.len() => return None,
+                b'#' => self.skip_comment(),
+                b'\n' | b'\r' => {}
+                _ => {
+                    let (code, mut line) = (self.at, self.rest(visitor, 0));
+                    (line.start, line.code, line.indent) = (start, code, indent);
+                    return Some(line);
+                }
+            }
+            self.line_end();
+        }
+    }
+
+    /// Passes over one element of a bracketed literal, and over the comma after it: to just before the closing bracket
+    /// where there is no comma. Gives the element's end, white space included.
+    pub(super) fn element(&mut self) -> usize {
+        self.rest(&mut Quiet, 1);
+        self.at - usize::from(self.at > 0 && self.text[self.at - 1] == b',')
+    }
+
+    /// Where the scan stands.
+    pub(super) fn position(&self) -> usize {
+        self.at
+    }
+
+    /// Passes over what the lexer takes for indentation.
+    fn indentation(&mut self) -> Indent {
+        let mut indent = Indent::default();
+        loop {
+            match self.peek(0) {
+                b' ' => {
+                    indent.column += 1;
+                    indent.characters += 1;
+                    self.at += 1;
+                }
+                b'\t' => {
+                    indent.column += 2 - indent.column % 2;
+                    indent.characters += 1;
+                    self.at += 1;
+                }
+                0x0c => {
+                    indent = Indent::default();
+                    self.at += 1;
+                }
+                b'\\' if matches!(self.peek(1), b'\n' | b'\r') => {
+                    self.at += 1;
+                    self.line_end();
+                    if indent != Indent::default() {
+                        while matches!(self.peek(0), b' ' | b'\t' | 0x0c) {
+                            self.at += 1;
+                        }
+                    }
+                }
+                _ => return indent,
+            }
+        }
+    }
+
+    fn skip_comment(&mut self) {
+        let rest = &self.text[self.at..];
+        self.at += memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+    }
+
+    /// Passes over a line end, if one is here.
+    fn line_end(&mut self) {
+        match self.peek(0) {
+            b'\r' if self.peek(1) == b'\n' => self.at += 2,
+            b'\r' | b'\n' => self.at += 1,
+            _ => {}
+        }
+    }
+
+    /// Passes over the rest of a logical line, its line end included; within `around` brackets over an element.
+    fn rest<V: Visitor>(&mut self, visitor: &mut V, around: u32) -> Line {
+        self.formatted.clear();
+        let mut nesting = around;
+        let mut line = Line {
+            start: 0,
+            code: 0,
+            indent: Indent::default(),
+            code_end: self.at,
+            end: 0,
+            colon: false,
+            broken: false,
+        };
+        while self.at < self.text.len() {
+            if let Some(open) = self.formatted.last().copied()
+                && !open.in_field(nesting)
+                && !self.middle(open, &mut nesting, &mut line)
+            {
+                continue;
+            }
+            let at = self.at;
+            let Some(&byte) = self.text.get(at) else { break };
+            match CLASS[usize::from(byte)] {
+                Class::Space => {
+                    self.at += 1;
+                    continue;
+                }
+                Class::Comment => {
+                    self.skip_comment();
+                    continue;
+                }
+                Class::LineEnd => {
+                    if nesting == 0 {
+                        break;
+                    }
+                    if let Some(open) = self.formatted.last_mut() {
+                        open.end_spec(nesting);
+                    }
+                    self.line_end();
+                    if around == 0 && self.formatted.is_empty() && self.must_begin_a_statement() {
+                        line.broken = true;
+                        line.end = self.at;
+                        return line;
+                    }
+                    continue;
+                }
+                Class::Backslash => {
+                    self.at += 1;
+                    if matches!(self.peek(0), b'\n' | b'\r') {
+                        self.line_end();
+                        continue;
+                    }
+                    line.colon = false;
+                }
+                Class::Quote => {
+                    self.quote(byte, nesting, &mut line, visitor);
+                    line.colon = false;
+                }
+                Class::Open => {
+                    self.at += 1;
+                    if self.formatted.is_empty() {
+                        visitor.open(at, byte, nesting);
+                    }
+                    nesting += 1;
+                    line.colon = false;
+                }
+                Class::Close if nesting == 1 && around == 1 && self.formatted.is_empty() => return line,
+                Class::Close => {
+                    self.at += 1;
+                    if let Some(open) = self.formatted.last_mut().filter(|_| byte == b'}') {
+                        open.end_spec(nesting);
+                    }
+                    nesting = nesting.saturating_sub(1);
+                    if self.formatted.is_empty() {
+                        visitor.close(at, nesting);
+                    }
+                    line.colon = false;
+                }
+                Class::Colon => {
+                    self.at += 1;
+                    match self.formatted.last_mut() {
+                        Some(open)
+                            if nesting.saturating_sub(open.nesting).saturating_sub(open.specs) == 1 =>
+                        {
+                            open.specs += 1;
+                        }
+                        Some(_) => {}
+                        None => visitor.sign(at, byte, nesting),
+                    }
+                    line.colon = nesting == 0;
+                }
+                Class::Other => {
+                    self.at += 1;
+                    line.colon = false;
+                    if byte == b',' && self.formatted.is_empty() {
+                        visitor.sign(at, byte, nesting);
+                        if around == 1 && nesting == 1 {
+                            return line;
+                        }
+                    } else if V::WORDS && byte == b'f' && self.formatted.is_empty() && self.is_for(at) {
+                        visitor.word_for(nesting);
+                    }
+                }
+            }
+            line.code_end = self.at;
+        }
+        line.broken |= nesting > 0 || !self.formatted.is_empty();
+        self.line_end();
+        line.end = self.at;
+        line
+    }
+
+    /// Within brackets: true where a line begins with a word that no expression has.
+    fn must_begin_a_statement(&self) -> bool {
+        let mut at = self.at;
+        while matches!(self.text.get(at), Some(b' ' | b'\t')) {
+            at += 1;
+        }
+        let rest = &self.text[at..];
+        let length = rest.iter().take(9).take_while(|byte| byte.is_ascii_lowercase()).count();
+        let ends = !rest
+            .get(length)
+            .is_some_and(|&byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80);
+        ends && matches!(
+            &rest[..length],
+            b"def"
+                | b"class"
+                | b"return"
+                | b"import"
+                | b"raise"
+                | b"while"
+                | b"with"
+                | b"try"
+                | b"del"
+                | b"pass"
+                | b"break"
+                | b"continue"
+                | b"global"
+                | b"nonlocal"
+                | b"assert"
+                | b"except"
+                | b"finally"
+                | b"elif"
+        )
+    }
+
+    /// True where the word `for` stands at `at`.
+    fn is_for(&self, at: usize) -> bool {
+        let letter = |byte: Option<&u8>| {
+            byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_' || *byte >= 0x80)
+        };
+        self.text[at..].starts_with(b"for")
+            && !letter(self.text.get(at + 3))
+            && !letter(at.checked_sub(1).and_then(|before| self.text.get(before)))
+    }
+
+    /// A string begins at this quote.
+    fn quote<V: Visitor>(&mut self, quote: u8, nesting: u32, line: &mut Line, visitor: &mut V) {
+        let quoted = self.at;
+        // At most two letters directly before it, which no longer word ends with.
+        let letters = self.text[..quoted].iter().rev().take(3);
+        let letters = letters
+            .take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_' || **byte >= 0x80)
+            .count();
+        let prefix = &self.text[quoted - letters..quoted];
+        let lower =
+            [prefix.first().map_or(0, |byte| byte | 0x20), prefix.get(1).map_or(0, |byte| byte | 0x20)];
+        let known = match prefix.len() {
+            1 => matches!(lower[0], b'r' | b'b' | b'u' | b'f' | b't'),
+            2 => {
+                matches!(&lower, b"rb" | b"br" | b"rf" | b"fr" | b"rt" | b"tr")
+            }
+            _ => false,
+        };
+        let (mut formatted, mut raw) = (false, false);
+        if known {
+            formatted = lower.iter().any(|byte| matches!(byte, b'f' | b't'));
+            raw = lower.contains(&b'r');
+        }
+        let triple = self.peek(1) == quote && self.peek(2) == quote;
+        self.at += if triple { 3 } else { 1 };
+        if formatted {
+            self.formatted.push(Formatted { quote, triple, raw, nesting, specs: 0 });
+            return;
+        }
+        line.broken |= !self.plain(quote, triple);
+        visitor.string(quoted - if known { prefix.len() } else { 0 }, self.at);
+    }
+
+    /// Passes over the rest of a string; false where it does not end.
+    fn plain(&mut self, quote: u8, triple: bool) -> bool {
+        let escaped = |text: &[u8], start: usize, at: usize| {
+            text[start..at].iter().rev().take_while(|&&byte| byte == b'\\').count() % 2 == 1
+        };
+        loop {
+            let from = self.at;
+            let rest = &self.text[from..];
+            let found = if triple { memchr(quote, rest) } else { memchr3(quote, b'\r', b'\n', rest) };
+            let Some(index) = found else {
+                self.at = self.text.len();
+                return false;
+            };
+            let escaped = escaped(self.text, from, from + index);
+            self.at = from + index;
+            let byte = self.text[self.at];
+            if byte != quote && !escaped {
+                return false;
+            }
+            if byte != quote {
+                self.line_end();
+                continue;
+            }
+            self.at += 1;
+            if escaped {
+                continue;
+            }
+            if !triple {
+                return true;
+            }
+            if self.peek(0) == quote && self.peek(1) == quote {
+                self.at += 2;
+                return true;
+            }
+        }
+    }
+
+    /// Passes over text of an f-string up to a brace or its end. True where an ordinary byte comes next.
+    fn middle(&mut self, open: Formatted, nesting: &mut u32, line: &mut Line) -> bool {
+        let in_spec = open.in_spec(*nesting);
+        let mut named = false;
+        loop {
+            let at = self.at;
+            let Some(&byte) = self.text.get(at) else {
+                line.broken = true;
+                *nesting = open.nesting;
+                self.formatted.pop();
+                return false;
+            };
+            match byte {
+                b'\n' | b'\r' if !open.triple => {
+                    line.broken = true;
+                    *nesting = open.nesting;
+                    self.formatted.pop();
+                    line.code_end = self.at;
+                    return false;
+                }
+                b'\\' => {
+                    self.at += 1;
+                    match self.peek(0) {
+                        b'{' | b'}' => {}
+                        b'N' if !open.raw && self.peek(1) == b'{' => {
+                            named = true;
+                            self.at += 2;
+                        }
+                        b'\r' => self.line_end(),
+                        _ => self.at += 1,
+                    }
+                }
+                b'{' if self.peek(1) == b'{' && !in_spec => self.at += 2,
+                b'{' => return true,
+                b'}' if named => {
+                    named = false;
+                    self.at += 1;
+                }
+                b'}' if self.peek(1) == b'}' && !in_spec => self.at += 2,
+                b'}' => return true,
+                _ if byte == open.quote => {
+                    let ends = !open.triple || self.peek(1) == byte && self.peek(2) == byte;
+                    self.at += if ends && open.triple { 3 } else { 1 };
+                    if ends {
+                        self.formatted.pop();
+                        line.code_end = self.at;
+                        line.colon = false;
+                        return false;
+                    }
+                }
+                _ => self.at += 1,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Code of each logical line, with a mark where it is broken or ends with a colon.
+    fn lines(text: &str) -> Vec<String> {
+        let mut scanner = Scanner::new(text.as_bytes(), 0);
+        std::iter::from_fn(|| scanner.line(text.len()))
+            .map(|line| {
+                let mark = match (line.broken, line.colon) {
+                    (true, _) => "!",
+                    (_, true) => ">",
+                    _ => "",
+                };
+                format!("{}{mark}{}", line.indent.column, &text[line.code..line.code_end])
+            })
+            .collect()
+    }
+
+    #[test]
+    fn logical_lines_end_where_statements_do() {
+        for (text, expected) in [
+            ("", vec![]),
+            ("\n  # c\n\n", vec![]),
+            ("a = 1 # c\nb", vec!["0a = 1", "0b"]),
+            ("if x: # c\r\n\ty\r\n", vec!["0>if x:", "2y"]),
+            ("f(a,\n  b)\nc", vec!["0f(a,\n  b)", "0c"]),
+            ("a = \\\n  b\nc", vec!["0a = \\\n  b", "0c"]),
+            ("'''a\n''' + \"b\\\"#\"\nc", vec!["0'''a\n''' + \"b\\\"#\"", "0c"]),
+            ("x = r'\\'\nc'", vec!["0!x = r'\\'\nc'"]),
+            ("x = f'{a:{b}}}}' # c\ny", vec!["0x = f'{a:{b}}}}'", "0y"]),
+            ("x = f'{a['k']!r:>{w}}'\ny", vec!["0x = f'{a['k']!r:>{w}}'", "0y"]),
+            ("x = f'{{}}{x:%H:%M}'\ny", vec!["0x = f'{{}}{x:%H:%M}'", "0y"]),
+            ("x = f'''{\na # }\n}\n'''\ny", vec!["0x = f'''{\na # }\n}\n'''", "0y"]),
+            ("x = f'\\N{DASH}{f\"{1}\"}'\ny", vec!["0x = f'\\N{DASH}{f\"{1}\"}'", "0y"]),
+            ("x = f'{(lambda x: {1: 2})}'\ny", vec!["0x = f'{(lambda x: {1: 2})}'", "0y"]),
+            ("x = 'abc\ny = 1", vec!["0!x = 'abc", "0y = 1"]),
+            ("f(a,\ndef g(): pass\n", vec!["0!f(a,", "0def g(): pass"]),
+            ("x = rb'\\'' + bar'y'\nz", vec!["0x = rb'\\'' + bar'y'", "0z"]),
+            ("    \\\nx\n", vec!["4x"]),
+            ("\x0c  x\n", vec!["2x"]),
+        ] {
+            assert_eq!(lines(text), expected, "{text:?}");
+        }
+    }
+}
