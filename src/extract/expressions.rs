@@ -231,7 +231,7 @@ impl Pass<'_> {
 
     #[inline(never)]
     fn call(&mut self, call: &ast::ExprCall) -> Value {
-        let start = call.range_start.to_u32();
+        let start = self.at(call.range_start);
         let callee = self.expr(&call.func);
         let row = self.x.ref_of(callee, start);
         self.x.flag(row, ref_flag::CALLED);
@@ -410,8 +410,9 @@ impl Pass<'_> {
             Expr::Subscript(_) => {
                 self.expr(target);
             }
-            Expr::Tuple(tuple) => tuple.elts.iter().for_each(|target| self.bind_target(target, 0)),
-            Expr::List(list) => list.elts.iter().for_each(|target| self.bind_target(target, 0)),
+            Expr::Tuple(_) | Expr::List(_) => {
+                self.elements(target, &mut |pass, element| pass.bind_target(element, 0));
+            }
             Expr::Starred(starred) => self.bind_target(&starred.value, 0),
             _ => {
                 self.read(target);

@@ -64,6 +64,18 @@ impl Positions {
         }
     }
 
+    /// Where a token stands; nowhere where it stands for what was left out.
+    fn token(&self, range: TextRange) -> Span {
+        let (start, end) = (range.start().to_u32(), range.end().to_u32());
+        let after = self.segments.partition_point(|segment| segment.start <= start);
+        if let Some(segment) = after.checked_sub(1).map(|at| self.segments[at])
+            && segment.end - segment.start != segment.to - segment.from
+        {
+            return Span { start: segment.from, end: segment.from };
+        }
+        Span { start: self.start(start), end: self.end(end) }
+    }
+
     /// Number of the hole at `offset` of the source.
     fn hole(&self, offset: TextSize) -> Option<usize> {
         let offset = offset.to_u32();
@@ -280,10 +292,7 @@ impl Pass<'_> {
         let parsed = ruff_python_parser::parse_unchecked_source(source, stream.kind);
         let around = std::mem::replace(&mut self.positions, positions);
         let positions = &self.positions;
-        let mut deep = self.x.survey(parsed.tokens(), level, |token| Span {
-            start: positions.start(token.start().to_u32()),
-            end: positions.end(token.end().to_u32()),
-        });
+        let mut deep = self.x.survey(parsed.tokens(), level, |token| positions.token(token.range()));
         deep |= depth::may_exceed(source.len(), parsed.tokens(), MAX_DEPTH)
             && depth::exceeds(parsed.syntax(), MAX_DEPTH);
         for error in parsed.errors() {

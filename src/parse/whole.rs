@@ -22,8 +22,17 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Facts of the file with these bytes.
+    /// Facts of the file with these bytes, parsed as a whole.
     pub fn parse(&mut self, bytes: &[u8], stub: bool) -> Outcome {
+        self.run(bytes, stub, None).0
+    }
+
+    /// The same facts, parsed in chunks; and the bytes of the largest piece that was given to the parser.
+    pub fn parse_in(&mut self, bytes: &[u8], stub: bool, size: ChunkSize) -> (Outcome, usize) {
+        self.run(bytes, stub, Some(size))
+    }
+
+    fn run(&mut self, bytes: &[u8], stub: bool, size: Option<ChunkSize>) -> (Outcome, usize) {
         let decoded = decode::decode(bytes);
         let mut flags = if decoded.bom { file_flag::BOM } else { 0 };
         if decoded.error.is_some() {
@@ -31,28 +40,37 @@ impl Scratch {
         }
         let text = &*decoded.text;
         if nesting::is_hopeless(text.as_bytes()) {
-            return Outcome::TooDeep;
+            return (Outcome::TooDeep, 0);
         }
-        let source_type = if stub { PySourceType::Stub } else { PySourceType::Python };
-        let parsed = ruff_python_parser::parse_unchecked_source(text, source_type);
+        let kind = if stub { PySourceType::Stub } else { PySourceType::Python };
         let info = TextInfo {
             encoding: decoded.encoding,
             flags,
             decode_error: decoded.error.as_ref().map(|(at, message)| (*at, message.as_str())),
         };
-        match self.extractor.extract(text, &parsed, info) {
-            Ok(block) => Outcome::Facts(block),
-            Err(Refused::TooDeep) => {
-                // Dropping this AST would overflow the stack just as visiting it would.
-                std::mem::forget(parsed);
-                Outcome::TooDeep
-            }
-            Err(Refused::Broken) => self.chunks(text, source_type, info, ChunkSize::BROKEN).0,
+        match size {
+            Some(size) => self.chunks(text, kind, info, size),
+            None => self.whole(text, kind, info),
         }
     }
 
-    /// Facts of a text parsed in chunks; in those of [`ChunkSize::BROKEN`] where it has a syntax error. And the bytes of
-    /// the largest piece that was given to the parser.
+    fn whole(&mut self, text: &str, kind: PySourceType, info: TextInfo<'_>) -> (Outcome, usize) {
+        let parsed = ruff_python_parser::parse_unchecked_source(text, kind);
+        match self.extractor.extract(text, &parsed, info) {
+            Ok(block) => (Outcome::Facts(block), text.len()),
+            Err(Refused::TooDeep) => {
+                // Dropping this AST would overflow the stack just as visiting it would.
+                std::mem::forget(parsed);
+                (Outcome::TooDeep, text.len())
+            }
+            Err(Refused::Broken) => {
+                drop(parsed);
+                self.chunks(text, kind, info, ChunkSize::BROKEN)
+            }
+        }
+    }
+
+    /// Facts of a text parsed in chunks; in those of [`ChunkSize::BROKEN`] where it has a syntax error.
     fn chunks(
         &mut self,
         text: &str,

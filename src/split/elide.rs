@@ -1,6 +1,6 @@
 //! Statements and headers larger than a chunk: their large literals without elements, their long strings without text.
 
-use super::scan::{Scanner, Visitor};
+use super::scan::{Scanner, Visitor, Word};
 use super::{ChunkSize, Elements, Hole, Segment, Source};
 
 /// An open bracket.
@@ -12,7 +12,10 @@ struct Open {
     applied: bool,
     comma: bool,
     colon: bool,
-    comprehension: bool,
+    /// A comprehension, or `yield`.
+    other: bool,
+    /// Lambdas that have not come to their colon.
+    lambdas: u32,
 }
 
 /// What is left out.
@@ -24,12 +27,24 @@ enum Cut {
     String { start: usize, end: usize, filler: &'static str },
 }
 
+impl Cut {
+    fn start(&self) -> usize {
+        match self {
+            Self::Literal { open: start, .. } | Self::String { start, .. } => *start,
+        }
+    }
+}
+
 /// Finds the outermost literals and the strings that are larger than a chunk.
 struct Finder<'t> {
     text: &'t [u8],
     size: ChunkSize,
     open: Vec<Open>,
     cuts: Vec<Cut>,
+    /// The strings one after the other that were met last.
+    run: (usize, usize),
+    /// Strings with line ends in them, but for those in a literal that is left out.
+    tokens: Vec<(usize, usize)>,
 }
 
 impl Visitor for Finder<'_> {
@@ -37,18 +52,17 @@ impl Visitor for Finder<'_> {
 
     fn open(&mut self, at: usize, byte: u8, _depth: u32) {
         let applied = byte != b'{' && self.is_applied(at);
-        self.open.push(Open { at, byte, applied, comma: false, colon: false, comprehension: false });
+        self.open.push(Open { at, byte, applied, comma: false, colon: false, other: false, lambdas: 0 });
     }
 
     fn close(&mut self, at: usize, _depth: u32) {
         let Some(open) = self.open.pop() else { return };
-        let literal = !open.applied && !open.comprehension && (open.byte != b'(' || open.comma);
+        let literal = !open.applied && !open.other && (open.byte != b'(' || open.comma);
         if !literal || !self.size.exceeded(&self.text[open.at + 1..at]) {
             return;
         }
-        self.cuts.retain(|cut| match cut {
-            Cut::Literal { open: start, .. } | Cut::String { start, .. } => *start < open.at,
-        });
+        self.cuts.truncate(self.cuts.partition_point(|cut| cut.start() < open.at));
+        self.tokens.truncate(self.tokens.partition_point(|token| token.0 < open.at));
         let inside = &self.text[open.at + 1..at];
         let unpacked = inside.trim_ascii_start().starts_with(b"**");
         let filler = if open.byte == b'{' && !open.colon && !unpacked { "0" } else { "" };
@@ -57,24 +71,46 @@ impl Visitor for Finder<'_> {
 
     fn sign(&mut self, _at: usize, byte: u8, depth: u32) {
         if let Some(open) = self.open.last_mut().filter(|_| depth > 0) {
-            open.comma |= byte == b',';
-            open.colon |= byte == b':';
+            if open.lambdas > 0 {
+                open.lambdas -= u32::from(byte == b':');
+            } else {
+                open.comma |= byte == b',';
+                open.colon |= byte == b':';
+            }
         }
     }
 
-    fn word_for(&mut self, _depth: u32) {
+    fn word(&mut self, word: Word) {
         if let Some(open) = self.open.last_mut() {
-            open.comprehension = true;
+            match word {
+                Word::Lambda => open.lambdas += 1,
+                Word::For | Word::Yield => open.other = true,
+            }
         }
     }
 
     fn string(&mut self, start: usize, end: usize) {
-        if !self.size.exceeded(&self.text[start..end]) {
+        if memchr::memchr2(b'\n', b'\r', &self.text[start..end]).is_some() {
+            self.tokens.push((start, end));
+        }
+        // Literals one after the other are one string.
+        let begin = match self.run {
+            (begin, last) if last > 0 && is_blank(&self.text[last..start]) => begin,
+            _ => start,
+        };
+        self.run = (begin, end);
+        if !self.size.exceeded(&self.text[begin..end]) {
+            return;
+        }
+        if let Some(Cut::String { start, end: last, .. }) = self.cuts.last_mut()
+            && *start == begin
+        {
+            *last = end;
             return;
         }
         let prefix = self.text[start..end].iter().take_while(|byte| byte.is_ascii_alphabetic());
         let filler = if prefix.clone().any(|byte| byte | 0x20 == b'b') { "b''" } else { "''" };
-        self.cuts.push(Cut::String { start, end, filler });
+        self.cuts.push(Cut::String { start: begin, end, filler });
     }
 }
 
@@ -92,6 +128,7 @@ impl Finder<'_> {
             .count();
         !matches!(
             &before[before.len() - letters..],
+            // Words before what may be a target, a pattern or an item of `with` are left out: those stay whole.
             b"" | b"return"
                 | b"in"
                 | b"not"
@@ -104,18 +141,22 @@ impl Finder<'_> {
                 | b"yield"
                 | b"from"
                 | b"await"
-                | b"lambda"
                 | b"assert"
-                | b"del"
                 | b"while"
-                | b"for"
-                | b"with"
-                | b"as"
                 | b"raise"
-                | b"case"
-                | b"match"
-                | b"except"
         )
+    }
+}
+
+/// White space, continued lines and comments.
+fn is_blank(mut text: &[u8]) -> bool {
+    loop {
+        match text {
+            [] => return true,
+            [b' ' | b'\t' | b'\n' | b'\r' | b'\\' | 0x0c, rest @ ..] => text = rest,
+            [b'#', ..] => text = &text[memchr::memchr2(b'\n', b'\r', text).unwrap_or(text.len())..],
+            _ => return false,
+        }
     }
 }
 
@@ -125,12 +166,28 @@ pub(super) fn copy(text: &str, start: usize, end: usize, size: ChunkSize, source
         plain(text, start, end, source);
         return;
     }
-    let mut finder = Finder { text: text.as_bytes(), size, open: Vec::new(), cuts: Vec::new() };
+    let mut finder = Finder {
+        text: text.as_bytes(),
+        size,
+        open: Vec::new(),
+        cuts: Vec::new(),
+        run: (0, 0),
+        tokens: Vec::new(),
+    };
     let mut scanner = Scanner::new(text.as_bytes(), start);
     // Within brackets line ends mean nothing, and elements are copied without theirs.
-    while scanner.position() < end && scanner.line_with(end, &mut finder).is_some() {}
+    while let Some(line) = scanner.line_with(end, &mut finder) {
+        if line.broken {
+            // What does not end must reach the parser, which says so.
+            plain(text, start, end, source);
+            return;
+        }
+    }
     let mut at = start;
-    for cut in std::mem::take(&mut finder.cuts) {
+    // An element may end within a line; what comes after it was looked at too.
+    finder.cuts.retain(|cut| cut.start() < end);
+    source.strings.extend(finder.tokens.into_iter().filter(|token| token.0 < end));
+    for cut in finder.cuts {
         match cut {
             Cut::Literal { open, close, filler, braces } => {
                 plain(text, at, open, source);
@@ -153,9 +210,6 @@ pub(super) fn copy(text: &str, start: usize, end: usize, size: ChunkSize, source
                     from: start as u32,
                     to: end as u32,
                 });
-                if memchr::memchr2(b'\n', b'\r', &text.as_bytes()[start..end]).is_some() {
-                    source.strings.push((start, end));
-                }
                 at = end;
             }
         }

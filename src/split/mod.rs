@@ -125,7 +125,7 @@ pub struct Source {
     pub segments: Vec<Segment>,
     /// What was left out, in order.
     pub holes: Vec<Hole>,
-    /// Byte ranges of strings that were left out and hold line ends.
+    /// Byte ranges of strings with line ends in them, those that were left out among them.
     pub strings: Vec<(usize, usize)>,
 }
 
@@ -218,15 +218,15 @@ impl<'t> Splitter<'t> {
     /// The next piece.
     pub fn next(&mut self) -> Option<Piece> {
         let bytes = self.text.as_bytes();
-        let mut group: Option<(usize, usize, usize)> = None;
+        let mut group: Option<(usize, usize)> = None;
         while let Some(statement) = self.statement.take().or_else(|| self.scan()) {
             let range = &bytes[statement.start..statement.end];
             let alone = statement.misplaced || self.size.exceeded(range);
-            if let Some((start, end, filled)) = group {
-                let full = filled + self.size.of(range) > self.size.limit
+            if let Some((start, end)) = group {
+                let full = self.size.of(&bytes[start..statement.end]) > self.size.limit
                     || statement.definition
                         && self.size.measure == Measure::Ast
-                        && filled * 2 > self.size.limit;
+                        && (end - start) * 2 > self.size.limit;
                 if alone || full {
                     self.statement = Some(statement);
                     return Some(self.group(start, end));
@@ -247,10 +247,9 @@ impl<'t> Splitter<'t> {
                     misplaced: Some(statement.code),
                 });
             }
-            let (start, filled) = group.map_or((statement.start, 0), |(start, _, filled)| (start, filled));
-            group = Some((start, statement.end, filled + self.size.of(range)));
+            group = Some((group.map_or(statement.start, |(start, _)| start), statement.end));
         }
-        group.map(|(start, end, _)| self.group(start, end))
+        group.map(|(start, end)| self.group(start, end))
     }
 
     fn group(&self, start: usize, end: usize) -> Piece {

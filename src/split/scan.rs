@@ -104,12 +104,23 @@ pub(super) trait Visitor {
     fn close(&mut self, _at: usize, _depth: u32) {}
     /// A comma or colon with so many brackets open.
     fn sign(&mut self, _at: usize, _byte: u8, _depth: u32) {}
-    /// The word `for` with so many brackets open; told where [`Self::WORDS`] is true.
-    fn word_for(&mut self, _depth: u32) {}
+    /// The word `for`, `lambda` or `yield`; told where [`Self::WORDS`] is true.
+    fn word(&mut self, _word: Word) {}
     /// A string token that is no f-string: its prefix included.
     fn string(&mut self, _start: usize, _end: usize) {}
     /// Whether to look for words.
     const WORDS: bool = false;
+}
+
+/// A word that decides what a bracket is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Word {
+    /// Of a comprehension.
+    For,
+    /// Up to its colon commas part parameters.
+    Lambda,
+    /// What follows, commas too, belongs to it.
+    Yield,
 }
 
 /// Tells nobody.
@@ -224,6 +235,8 @@ impl<'t> Scanner<'t> {
     fn rest<V: Visitor>(&mut self, visitor: &mut V, around: u32) -> Line {
         self.formatted.clear();
         let mut nesting = around;
+        // Lambdas of the element that have not come to their colon.
+        let mut lambdas = 0u32;
         let mut line = Line {
             start: 0,
             code: 0,
@@ -307,7 +320,12 @@ impl<'t> Scanner<'t> {
                             open.specs += 1;
                         }
                         Some(_) => {}
-                        None => visitor.sign(at, byte, nesting),
+                        None => {
+                            visitor.sign(at, byte, nesting);
+                            if nesting == around {
+                                lambdas = lambdas.saturating_sub(1);
+                            }
+                        }
                     }
                     line.colon = nesting == 0;
                 }
@@ -316,11 +334,16 @@ impl<'t> Scanner<'t> {
                     line.colon = false;
                     if byte == b',' && self.formatted.is_empty() {
                         visitor.sign(at, byte, nesting);
-                        if around == 1 && nesting == 1 {
+                        if around == 1 && nesting == 1 && lambdas == 0 {
                             return line;
                         }
-                    } else if V::WORDS && byte == b'f' && self.formatted.is_empty() && self.is_for(at) {
-                        visitor.word_for(nesting);
+                    } else if matches!(byte, b'f' | b'l' | b'y')
+                        && (V::WORDS || around == 1)
+                        && self.formatted.is_empty()
+                        && let Some(word) = self.word(at)
+                    {
+                        visitor.word(word);
+                        lambdas += u32::from(word == Word::Lambda && nesting == around);
                     }
                 }
             }
@@ -366,14 +389,21 @@ impl<'t> Scanner<'t> {
         )
     }
 
-    /// True where the word `for` stands at `at`.
-    fn is_for(&self, at: usize) -> bool {
+    /// The word of interest that begins at `at`.
+    fn word(&self, at: usize) -> Option<Word> {
+        let rest = &self.text[at..];
+        let (word, length) = match rest {
+            [b'f', b'o', b'r', ..] => (Word::For, 3),
+            [b'l', b'a', b'm', b'b', b'd', b'a', ..] => (Word::Lambda, 6),
+            [b'y', b'i', b'e', b'l', b'd', ..] => (Word::Yield, 5),
+            _ => return None,
+        };
         let letter = |byte: Option<&u8>| {
             byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_' || *byte >= 0x80)
         };
-        self.text[at..].starts_with(b"for")
-            && !letter(self.text.get(at + 3))
-            && !letter(at.checked_sub(1).and_then(|before| self.text.get(before)))
+        let ends = !letter(rest.get(length));
+        let begins = !letter(at.checked_sub(1).and_then(|before| self.text.get(before)));
+        (ends && begins).then_some(word)
     }
 
     /// A string begins at this quote.
