@@ -11,7 +11,7 @@ use ruff_python_ast::{Expr, ModModule, PySourceType, Stmt};
 use ruff_text_size::{Ranged, TextRange, TextSize};
 
 /// Blocks within each other above which a file is not visited; CPython takes 99.
-pub const MAX_BLOCKS: u32 = 1_000;
+pub const MAX_BLOCKS: u32 = 250;
 
 /// Header under which indented statements are parsed.
 const HEADER: &str = "if 1:\n";
@@ -118,8 +118,8 @@ impl Extractor {
             return Err(refused);
         }
         // Elements of `__all__` are visited twice.
-        stream.errors.sort();
-        stream.errors.dedup();
+        let mut seen = rustc_hash::FxHashSet::default();
+        stream.errors.retain(|error| seen.insert(error.clone()));
         Ok((self.finish(text, info, &stream.errors), stream.largest))
     }
 

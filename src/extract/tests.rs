@@ -2,6 +2,7 @@
 
 mod bindings;
 mod calls;
+mod chunks;
 mod hostile;
 mod imports;
 mod measures;

@@ -505,7 +505,7 @@ impl<'t> Scanner<'t> {
                             self.at += 2;
                         }
                         b'\r' => self.line_end(),
-                        _ => self.at += 1,
+                        _ => self.at = (self.at + 1).min(self.text.len()),
                     }
                 }
                 b'{' if self.peek(1) == b'{' && !in_spec => self.at += 2,
@@ -561,7 +561,7 @@ mod tests {
             ("f(a,\n  b)\nc", vec!["0f(a,\n  b)", "0c"]),
             ("a = \\\n  b\nc", vec!["0a = \\\n  b", "0c"]),
             ("'''a\n''' + \"b\\\"#\"\nc", vec!["0'''a\n''' + \"b\\\"#\"", "0c"]),
-            ("x = r'\\'\nc'", vec!["0!x = r'\\'\nc'"]),
+            ("x = r'\\'\nc'", vec!["0!x = r'\\'", "0!c'"]),
             ("x = f'{a:{b}}}}' # c\ny", vec!["0x = f'{a:{b}}}}'", "0y"]),
             ("x = f'{a['k']!r:>{w}}'\ny", vec!["0x = f'{a['k']!r:>{w}}'", "0y"]),
             ("x = f'{{}}{x:%H:%M}'\ny", vec!["0x = f'{{}}{x:%H:%M}'", "0y"]),
