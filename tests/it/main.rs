@@ -8,4 +8,5 @@ mod config;
 mod graph;
 mod hostile;
 mod project;
+mod recovery;
 mod survival;
