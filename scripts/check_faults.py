@@ -136,7 +136,7 @@ class Damager:
         }
 
     def run(self, kind: str, edited: bool, what: str) -> None:
-        """One run, its exit code and its answer."""
+        """Makes one run and checks its exit code and its answer."""
         where = ("--cache-dir", self.cache)
         if kind == "report":
             report = self.pydebug.analyze(self.tree, self.cache)
@@ -228,6 +228,11 @@ class Damager:
             chance = random.Random(number)
             self.reset()
             done = [self.damage(chance) for _ in range(chance.choice([1, 1, 1, 2, 5]))]
+            if chance.random() < 0.3:
+                # Otherwise packs are hardly looked into.
+                for path in self.cache.glob("v1/snapshots/*"):
+                    path.unlink()
+                done.append("no snapshots")
             what = f"seed {number}: {'; '.join(done)}"
             try:
                 edited = chance.random() < 0.3

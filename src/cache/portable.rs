@@ -266,13 +266,32 @@ impl<R: BufRead> Lines<R> {
         self.text.clear();
         let left = self.limits.total_bytes - self.total;
         let limit = self.limits.line_bytes.min(left);
-        let read =
-            self.input.by_ref().take(limit.saturating_add(1)).read_until(b'\n', &mut self.text)? as u64;
-        if read > limit {
-            let line = self.limits.line_bytes < left;
-            let limit = if line { self.limits.line_bytes } else { self.limits.total_bytes };
-            return Err(PortableError::TooLarge(limit));
+        loop {
+            let available = match self.input.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                available => available?,
+            };
+            let end = memchr::memchr(b'\n', available).map(|at| at + 1);
+            let part = &available[..end.unwrap_or(available.len())];
+            let length = (self.text.len() + part.len()) as u64;
+            if length > limit {
+                let line = self.limits.line_bytes < left;
+                let limit = if line { self.limits.line_bytes } else { self.limits.total_bytes };
+                return Err(PortableError::TooLarge(limit));
+            }
+            if length > self.text.capacity() as u64 {
+                // Doubled, but not beyond what may come; and no memory is an error, not the end of the process.
+                let wanted = (2 * length).min(limit) as usize - self.text.len();
+                self.text.try_reserve_exact(wanted).map_err(io::Error::from)?;
+            }
+            self.text.extend_from_slice(part);
+            let used = part.len();
+            self.input.consume(used);
+            if end.is_some() || used == 0 {
+                break;
+            }
         }
+        let read = self.text.len() as u64;
         if read == 0 {
             return Ok(false);
         }
