@@ -28,6 +28,7 @@ pub use self::listing::Listings;
 use self::listing::{EntryKind, Fresh, Listing, Markers};
 use self::rules::{Filter, Rules, Verdict};
 use crate::model::source::{self, FileKind, escape};
+use crate::sys::open_regular;
 
 /// Directories that never hold a project's own sources. Sorted.
 pub const SKIPPED_DIRS: [&str; 31] = [
@@ -544,9 +545,7 @@ fn not_sources(path: &Path, markers: Markers) -> bool {
 fn has_cache_signature(tag: &Path) -> bool {
     const SIGNATURE: &[u8; 43] = b"Signature: 8a477f597d28d172789f06886806bc55";
     let mut start = [0; SIGNATURE.len()];
-    tag.symlink_metadata().is_ok_and(|meta| meta.is_file())
-        && std::fs::File::open(tag).and_then(|mut file| file.read_exact(&mut start)).is_ok()
-        && start == *SIGNATURE
+    open_regular(tag).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *SIGNATURE
 }
 
 fn special_kind(meta: &Metadata) -> &'static str {

@@ -5,7 +5,7 @@
 //! go on reading and writing meanwhile.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -15,6 +15,7 @@ use super::hash::FactKey;
 use super::manifest::Manifest;
 use super::pack::{Pack, PackFile};
 use super::{Cache, CacheWarning, locked, now_seconds};
+use crate::sys::open_regular_with;
 
 const HOUR: u64 = 3600;
 const DAY: u64 = 86_400;
@@ -45,12 +46,14 @@ pub struct GcReport {
     pub snapshots_removed: u64,
     /// Leftovers of killed processes.
     pub temporaries_removed: u64,
+    /// Damaged packs, removed or rewritten without what is damaged in them.
+    pub packs_mended: u64,
 }
 
 /// The id and generation in a snapshot's file name.
 pub(crate) fn snapshot_name(path: &Path) -> Option<(&str, u64)> {
-    let (stem, generation) = path.file_stem()?.to_str()?.rsplit_once('-')?;
-    Some((stem, u64::from_str_radix(generation, 16).ok()?))
+    let mut parts = path.file_stem()?.to_str()?.split('-');
+    Some((parts.next()?, u64::from_str_radix(parts.next()?, 16).ok()?))
 }
 
 fn modified(path: &Path) -> Option<u64> {
@@ -77,10 +80,11 @@ impl Cache {
             .sum()
     }
 
-    /// What a run does at its end, if it wrote anything: gc where the cache is too large or in too many pieces.
+    /// What a run does at its end, if it wrote anything: gc where the cache is too large, in too many pieces or damaged.
     pub fn maintain(&self) -> Option<GcReport> {
         let too_many = self.files("packs", "pack").len() > MANY_SMALL;
-        (self.is_enabled() && (too_many || self.size() > self.limit())).then(|| self.gc())
+        let damaged = !locked(&self.damaged).is_empty();
+        (self.is_enabled() && (too_many || damaged || self.size() > self.limit())).then(|| self.gc())
     }
 
     fn limit(&self) -> u64 {
@@ -96,7 +100,10 @@ impl Cache {
         let mut report = GcReport { bytes_before: self.size(), ..GcReport::default() };
         report.bytes_after = report.bytes_before;
         let Some(lock_path) = self.sub("lock") else { return report };
-        let lock = match File::options().create(true).truncate(false).write(true).open(&lock_path) {
+        let lock = match open_regular_with(
+            OpenOptions::new().create(true).truncate(false).write(true),
+            &lock_path,
+        ) {
             Ok(lock) => lock,
             Err(error) => {
                 self.warn_write(&lock_path, &error);
@@ -118,7 +125,11 @@ impl Cache {
         self.remove_temporaries(now, &mut report);
         let named = self.current_keys(now, &mut report);
         self.remove_snapshots(now, &mut report);
-        self.shrink(&named, now, &mut report);
+        let packs = self.open_packs().0;
+        self.mend(&mut report);
+        // Those that were mended have other names now.
+        let packs = if report.packs_mended > 0 { self.open_packs().0 } else { packs };
+        self.shrink(packs, &named, now, &mut report);
         *locked(&self.index) = None;
         report.bytes_after = self.size();
         if report.bytes_after > self.limit() {
@@ -208,9 +219,22 @@ impl Cache {
         }
     }
 
-    fn shrink(&self, named: &HashMap<FactKey, u64>, now: u64, report: &mut GcReport) {
-        let mut packs: Vec<Candidate> =
-            self.open_packs().0.into_iter().map(|pack| survey(pack, named)).collect();
+    /// Removes the packs found damaged, so that nobody stumbles over them again; what is whole in them is kept.
+    fn mend(&self, report: &mut GcReport) {
+        let damaged = std::mem::take(&mut *locked(&self.damaged));
+        for path in damaged {
+            let mended = match Pack::open(path.clone()) {
+                Ok(pack) => self.rewrite(&[pack], |_| true),
+                Err(error) => u64::from(error.is_damage() && fs::remove_file(&path).is_ok()),
+            };
+            report.packs_mended += mended;
+        }
+        // Rewriting finds the same damage again.
+        locked(&self.damaged).clear();
+    }
+
+    fn shrink(&self, packs: Vec<Pack>, named: &HashMap<FactKey, u64>, now: u64, report: &mut GcReport) {
+        let mut packs: Vec<Candidate> = packs.into_iter().map(|pack| survey(pack, named)).collect();
         let mut total = self.size();
         packs.sort_by_key(|candidate| candidate.used_day);
         let young = |pack: &Pack| pack.modified + HOUR > now;
@@ -230,7 +254,7 @@ impl Cache {
         for candidate in kept {
             if total > self.limit() && candidate.dead > 0 && !young(&candidate.pack) {
                 total = total.saturating_sub(candidate.dead);
-                self.rewrite(&[candidate.pack], |key| named.contains_key(key), report);
+                report.packs_compacted += self.rewrite(&[candidate.pack], |key| named.contains_key(key));
             } else {
                 rest.push(candidate.pack);
             }
@@ -238,13 +262,14 @@ impl Cache {
         rest.retain(|pack| pack.size < SMALL_PACK);
         if rest.len() > MANY_SMALL / 2 {
             rest.sort_by_key(|pack| std::cmp::Reverse(pack.modified));
-            self.rewrite(&rest, |_| true, report);
+            report.packs_compacted += self.rewrite(&rest, |_| true);
         }
     }
 
     /// Copies the wanted records of some packs into a new one, then deletes them. Damaged records are dropped.
-    fn rewrite(&self, packs: &[Pack], wanted: impl Fn(&FactKey) -> bool, report: &mut GcReport) {
-        let Some(dir) = self.sub("packs") else { return };
+    /// Returns how many were deleted.
+    fn rewrite(&self, packs: &[Pack], wanted: impl Fn(&FactKey) -> bool) -> u64 {
+        let Some(dir) = self.sub("packs") else { return 0 };
         let write = || -> std::io::Result<Option<PathBuf>> {
             let mut file = PackFile::create(&dir)?;
             for pack in packs {
@@ -255,7 +280,7 @@ impl Cache {
                                 Compressed { raw_len: entry.raw_len, flags: entry.flags, bytes: &bytes };
                             file.append(&entry.key, record, entry.meta, entry.checksum)?;
                         }
-                        Err(error) => self.warn_corrupt(&pack.path, &error),
+                        Err(error) => self.warn_pack(&pack.path, &error),
                     }
                 }
             }
@@ -263,13 +288,13 @@ impl Cache {
         };
         match write() {
             Ok(new) => {
-                for pack in packs.iter().filter(|pack| Some(&pack.path) != new.as_ref()) {
-                    if fs::remove_file(&pack.path).is_ok() {
-                        report.packs_compacted += 1;
-                    }
-                }
+                let old = packs.iter().filter(|pack| Some(&pack.path) != new.as_ref());
+                old.filter(|pack| fs::remove_file(&pack.path).is_ok()).count() as u64
             }
-            Err(error) => self.warn_write(&dir, &error),
+            Err(error) => {
+                self.warn_write(&dir, &error);
+                0
+            }
         }
     }
 

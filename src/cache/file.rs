@@ -8,6 +8,7 @@ use std::path::Path;
 use tempfile::NamedTempFile;
 
 use super::hash::wide_checksum;
+use crate::sys::open_regular;
 
 /// Temporary files begin with it; what a killed process left is removed by gc.
 pub(crate) const TEMP_PREFIX: &str = ".tmp-";
@@ -59,7 +60,7 @@ pub(crate) fn frame(magic: &[u8; 8], version: u32, payload: &[u8]) -> Vec<u8> {
 pub(crate) enum FrameError {
     #[error("does not exist")]
     Missing,
-    #[error("{0}")]
+    #[error("cannot be read: {0}")]
     Io(io::Error),
     #[error("is not one of pydebug's files")]
     Foreign,
@@ -79,7 +80,7 @@ pub(crate) fn read_framed(
     let io_error = |error: io::Error| {
         if error.kind() == io::ErrorKind::NotFound { FrameError::Missing } else { FrameError::Io(error) }
     };
-    let file = std::fs::File::open(path).map_err(io_error)?;
+    let file = open_regular(path).map_err(io_error)?;
     let size = file.metadata().map_err(io_error)?.len();
     if size > max {
         return Err(FrameError::Foreign);

@@ -119,7 +119,7 @@ impl Cache {
         info
     }
 
-    /// Reads everything and checks every checksum; changes nothing.
+    /// Reads everything and checks every checksum; changes nothing, but a later [`Cache::gc`] mends what was found.
     #[must_use]
     pub fn verify(&self) -> VerifyReport {
         let mut report = VerifyReport::default();
@@ -130,6 +130,7 @@ impl Cache {
                 Ok(pack) => pack,
                 Err(error) if error.is_missing() => continue,
                 Err(error) => {
+                    self.note_damage(&path, &error);
                     report.damaged.push((path, error.to_string()));
                     continue;
                 }
@@ -141,7 +142,10 @@ impl Cache {
                         report.raw_bytes += raw.len() as u64;
                         keys.insert(entry.key);
                     }
-                    Err(error) => report.damaged.push((path.clone(), error.to_string())),
+                    Err(error) => {
+                        self.note_damage(&path, &error);
+                        report.damaged.push((path.clone(), error.to_string()));
+                    }
                 }
             }
         }

@@ -5,7 +5,7 @@
 //! <cache>/v1/packs/<hash>.pack          immutable records (see `pack`)
 //! <cache>/v1/manifests/<id>.manifest    what one (root, options) last saw (see `manifest`)
 //! <cache>/v1/manifests/<id>.dirs        names in its directories (see `crate::walk::Listings`)
-//! <cache>/v1/snapshots/<id>-<gen>.snap  linked graphs; this module only names and removes them
+//! <cache>/v1/snapshots/<id>-<gen>-*.snap  linked graphs; this module only names and removes them
 //! ```
 //! Readers take no lock: every file is immutable or replaced by a rename. Only gc takes one (`v1/lock`) and skips
 //! its work where another holds it. Whatever is wrong with the cache is a miss, counted and warned of; it never fails a run.
@@ -21,7 +21,8 @@ mod manifest;
 mod pack;
 mod portable;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::hash::BuildHasher as _;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,7 +39,7 @@ pub use self::manifest::{
     Candidate, Cause, Manifest, ManifestBuilder, ManifestId, ManifestRow, Partition, partition,
 };
 pub use self::pack::RecordMeta;
-use self::pack::{Entry, Pack, PackFile};
+use self::pack::{Entry, Pack, PackError, PackFile};
 pub use self::portable::{FactsCodec, PortableError, PortableLimits, PortableReport};
 use crate::walk::Listings;
 
@@ -173,6 +174,8 @@ pub struct Cache {
     index: Mutex<Option<Arc<Index>>>,
     counters: Counters,
     warnings: Mutex<Vec<CacheWarning>>,
+    /// Packs that gc mends, for they are damaged and stay so.
+    damaged: Mutex<BTreeSet<PathBuf>>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -215,6 +218,7 @@ impl Cache {
             index: Mutex::new(None),
             counters: Counters::default(),
             warnings: Mutex::default(),
+            damaged: Mutex::default(),
         }
     }
 
@@ -241,13 +245,32 @@ impl Cache {
         }
     }
 
-    /// Counts a damaged file of the cache and warns of it.
+    /// Counts a damaged file of the cache and warns of it. One that is gone was not damaged: another process removed it.
     pub(crate) fn warn_corrupt(&self, path: &Path, error: &dyn std::fmt::Display) {
+        if path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            return;
+        }
         add(&self.counters.corrupt, 1);
         self.warn(CacheWarning::Corrupt { path: path.to_path_buf(), message: error.to_string() });
     }
 
-    fn warn_write(&self, path: &Path, error: &dyn std::fmt::Display) {
+    /// As [`Cache::warn_corrupt`]; once for a pack, however many of its records are damaged.
+    fn warn_pack(&self, path: &Path, error: &PackError) {
+        match error {
+            PackError::Record(_) => self.warn_corrupt(path, &"holds damaged records"),
+            _ => self.warn_corrupt(path, error),
+        }
+        self.note_damage(path, error);
+    }
+
+    fn note_damage(&self, path: &Path, error: &PackError) {
+        if error.is_damage() {
+            locked(&self.damaged).insert(path.to_path_buf());
+        }
+    }
+
+    /// Warns of something that could not be written.
+    pub(crate) fn warn_write(&self, path: &Path, error: &dyn std::fmt::Display) {
         self.warn(CacheWarning::Write { path: path.to_path_buf(), message: error.to_string() });
     }
 
@@ -318,7 +341,7 @@ impl Cache {
             match Pack::open(path.clone()) {
                 Ok(pack) => packs.push(pack),
                 Err(error) if error.is_missing() => missing = true,
-                Err(error) => self.warn_corrupt(&path, &error),
+                Err(error) => self.warn_pack(&path, &error),
             }
         }
         packs.sort_by(|a, b| (a.modified, &a.path).cmp(&(b.modified, &b.path)));
@@ -367,7 +390,7 @@ impl Cache {
                 Some(Record { raw, meta: entry.meta })
             }
             Err(error) => {
-                self.warn_corrupt(&pack.path, &error);
+                self.warn_pack(&pack.path, &error);
                 // Another pack may have the same record.
                 index
                     .packs
@@ -440,8 +463,10 @@ impl Cache {
         let Some(path) = self.sub("manifests").map(|dir| dir.join(format!("{id}.dirs"))) else {
             return Listings::default();
         };
-        match read_framed(&path, LISTINGS_MAGIC, 1, MAX_SMALL_FILE) {
-            Ok(framed) => Listings::decode(framed.into_payload()).unwrap_or_default(),
+        let read = read_framed(&path, LISTINGS_MAGIC, 1, MAX_SMALL_FILE)
+            .and_then(|framed| Listings::decode(framed.into_payload()).ok_or(file::FrameError::Damaged));
+        match read {
+            Ok(listings) => listings,
             Err(file::FrameError::Missing) => Listings::default(),
             Err(error) => {
                 self.warn_corrupt(&path, &error);
@@ -465,10 +490,13 @@ impl Cache {
         self.sub("snapshots")
     }
 
-    /// The file of one generation of a manifest's snapshot.
+    /// A new file for one generation of a manifest's snapshot, another one at each call: two runs at once make the same generation,
+    /// each for its own settings, and must not read each other's.
     #[must_use]
     pub fn snapshot_path(&self, id: &ManifestId, generation: u64) -> Option<PathBuf> {
-        Some(self.snapshot_dir()?.join(format!("{id}-{generation:016x}.snap")))
+        // Seeded by the operating system in every process.
+        let unique = std::hash::RandomState::new().hash_one(generation);
+        Some(self.snapshot_dir()?.join(format!("{id}-{generation:016x}-{unique:016x}.snap")))
     }
 
     /// The generations of a manifest's snapshot, newest first.
@@ -480,7 +508,8 @@ impl Cache {
             .into_iter()
             .filter_map(|path| {
                 let (stem, generation) = evict::snapshot_name(&path)?;
-                (stem == id).then_some((generation, path))
+                // There is always a next one.
+                (stem == id && generation < u64::MAX).then_some((generation, path))
             })
             .collect();
         found.sort_unstable_by(|a, b| b.cmp(a));
@@ -488,10 +517,24 @@ impl Cache {
     }
 }
 
+/// Whether there is a directory; an error where a link stands in its place. A tree may bring a cache along whose folders lead
+/// elsewhere, and what they lead to would be cleaned and evicted.
+fn is_real_dir(path: &Path) -> io::Result<bool> {
+    match path.symlink_metadata() {
+        Ok(meta) if meta.is_symlink() => {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            Err(io::Error::other(format!("`{name}` in it is a symbolic link")))
+        }
+        Ok(meta) => Ok(meta.is_dir()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Creates the layout; an error says why the directory can't be used.
 fn prepare(root: &Path) -> io::Result<PathBuf> {
     let dir = root.join(FORMAT_DIR);
-    if !dir.is_dir() {
+    if !is_real_dir(&dir)? {
         std::fs::create_dir_all(root)?;
         // Never turn a directory of something else into a cache: its own `.gitignore` would hide it from git.
         let foreign = root.read_dir()?.any(|entry| {
@@ -506,7 +549,7 @@ fn prepare(root: &Path) -> io::Result<PathBuf> {
     }
     for folder in ["packs", "manifests", "snapshots"] {
         let folder = dir.join(folder);
-        if !folder.is_dir() {
+        if !is_real_dir(&folder)? {
             std::fs::create_dir_all(&folder)?;
         }
     }

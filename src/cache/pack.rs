@@ -18,6 +18,7 @@ use tempfile::NamedTempFile;
 use super::codec::{self, Compressed};
 use super::file::temp_in;
 use super::hash::{Checksum, FactKey, hex16, wide_checksum};
+use crate::sys::open_regular;
 
 const MAGIC: &[u8; 8] = b"PYDBPACK";
 const END: &[u8; 8] = b"PYDBPEND";
@@ -198,7 +199,7 @@ impl Write for Counting<'_> {
 /// Why a pack or a record can't be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PackError {
-    #[error("{0}")]
+    #[error("cannot be read: {0}")]
     Io(#[from] io::Error),
     #[error("is not a pack or was cut off")]
     Foreign,
@@ -213,6 +214,11 @@ pub(crate) enum PackError {
 impl PackError {
     pub(crate) fn is_missing(&self) -> bool {
         matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::NotFound)
+    }
+
+    /// Whether the file itself is wrong: neither the medium nor this program's age.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(self, Self::Foreign | Self::Index | Self::Record(_))
     }
 }
 
@@ -230,10 +236,10 @@ pub(crate) struct Pack {
 
 impl Pack {
     pub(crate) fn open(path: PathBuf) -> Result<Self, PackError> {
-        let file = File::open(&path)?;
+        let file = open_regular(&path)?;
         let meta = file.metadata()?;
         let size = meta.len();
-        if !meta.is_file() || size < HEADER + FOOTER {
+        if size < HEADER + FOOTER {
             return Err(PackError::Foreign);
         }
         let mut header = [0; HEADER as usize];

@@ -8,6 +8,8 @@
 use std::collections::{HashMap, HashSet};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::Cache;
@@ -20,15 +22,15 @@ const VERSION: u64 = 1;
 /// Larger windows than this are refused when reading (2^27 bytes).
 const WINDOW_LOG: u32 = 27;
 
-/// Turns a record's bytes into JSON and back.
+/// Turns a record's bytes into JSON and back. What comes back is checked: it may have been made by anyone.
 pub trait FactsCodec {
     /// # Errors
     /// What is wrong with the bytes.
     fn to_json(&self, raw: &[u8]) -> Result<Value, String>;
     /// # Errors
-    /// What is wrong with the value.
-    #[expect(clippy::wrong_self_convention, reason = "the codec is the receiver, not the value made")]
-    fn from_json(&self, value: Value) -> Result<Vec<u8>, String>;
+    /// What is wrong with the text.
+    #[expect(clippy::wrong_self_convention, reason = "the codec is the receiver, not the bytes made")]
+    fn from_json(&self, json: &str) -> Result<Vec<u8>, String>;
 }
 
 /// Bounds on what an import reads, against compression bombs.
@@ -177,25 +179,27 @@ impl Cache {
         let writer = self.pack_writer();
         let index = self.index();
         let (mut seen, mut header, mut ended) = (HashSet::new(), false, false);
-        while let Some(value) = lines.next()? {
-            let number = lines.number;
-            let wrong = |message: &str| PortableError::Line { line: number, message: message.to_owned() };
+        while lines.next()? {
+            let wrong =
+                |message: &str| PortableError::Line { line: lines.number, message: message.to_owned() };
+            let line: Line<'_> = serde_json::from_slice(&lines.text)
+                .map_err(|error| wrong(&format!("is no line of one ({error})")))?;
             if ended {
                 return Err(wrong("follows the end"));
             }
             if !header {
-                if value["format"] != FORMAT || value["version"] != VERSION {
+                if line.format.as_deref() != Some(FORMAT) || line.version != Some(VERSION) {
                     return Err(wrong("is not the header of version 1"));
                 }
                 header = true;
-            } else if value["end"] == true {
+            } else if line.end == Some(true) {
                 let expected = ContentHash::of_state(&hash).map(|hash| hash.to_string());
-                if value["records"] != seen.len() as u64 || value["blake2b"].as_str() != expected.as_deref() {
+                if line.records != Some(seen.len() as u64) || line.blake2b != expected {
                     return Err(PortableError::Damaged("has a wrong hash at its end"));
                 }
                 ended = true;
             } else {
-                let (key, meta, facts) = record(value).map_err(|message| wrong(&message))?;
+                let (key, meta, facts) = record(&line).map_err(wrong)?;
                 if !seen.insert(key) {
                     return Err(wrong("repeats a key"));
                 }
@@ -221,13 +225,30 @@ impl Cache {
     }
 }
 
-fn record(mut value: Value) -> Result<(FactKey, RecordMeta, Value), String> {
-    let key = value["key"].as_str().and_then(|key| key.parse().ok()).ok_or("has no valid `key`")?;
-    let created = value["created"].as_u64().ok_or("has no valid `created`")?;
-    let duration = value["parse_duration_us"].as_u64().and_then(|us| u32::try_from(us).ok());
-    let parse_duration_us = duration.ok_or("has no valid `parse_duration_us`")?;
-    let facts = value.get_mut("facts").map(Value::take).ok_or("has no `facts`")?;
-    Ok((key, RecordMeta { parse_duration_us, created }, facts))
+/// Any line. Facts stay text, for as values they would take many times their size.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line<'a> {
+    format: Option<String>,
+    version: Option<u64>,
+    key: Option<String>,
+    #[expect(dead_code, reason = "for other readers; the key says all that is needed here")]
+    content: Option<String>,
+    created: Option<u64>,
+    parse_duration_us: Option<u32>,
+    #[serde(borrow)]
+    facts: Option<&'a RawValue>,
+    end: Option<bool>,
+    records: Option<u64>,
+    blake2b: Option<String>,
+}
+
+fn record<'a>(line: &Line<'a>) -> Result<(FactKey, RecordMeta, &'a str), &'static str> {
+    let key = line.key.as_deref().and_then(|key| key.parse().ok()).ok_or("has no valid `key`")?;
+    let created = line.created.ok_or("has no `created`")?;
+    let parse_duration_us = line.parse_duration_us.ok_or("has no `parse_duration_us`")?;
+    let facts = line.facts.ok_or("has no `facts`")?;
+    Ok((key, RecordMeta { parse_duration_us, created }, facts.get()))
 }
 
 /// Lines of bounded length.
@@ -240,25 +261,42 @@ struct Lines<R> {
 }
 
 impl<R: BufRead> Lines<R> {
-    fn next(&mut self) -> Result<Option<Value>, PortableError> {
+    /// Reads the next line into `text`; false where there is none.
+    fn next(&mut self) -> Result<bool, PortableError> {
         self.text.clear();
         let left = self.limits.total_bytes - self.total;
         let limit = self.limits.line_bytes.min(left);
-        let read =
-            self.input.by_ref().take(limit.saturating_add(1)).read_until(b'\n', &mut self.text)? as u64;
-        if read > limit {
-            let line = self.limits.line_bytes < left;
-            let limit = if line { self.limits.line_bytes } else { self.limits.total_bytes };
-            return Err(PortableError::TooLarge(limit));
+        loop {
+            let available = match self.input.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                available => available?,
+            };
+            let end = memchr::memchr(b'\n', available).map(|at| at + 1);
+            let part = &available[..end.unwrap_or(available.len())];
+            let length = (self.text.len() + part.len()) as u64;
+            if length > limit {
+                let line = self.limits.line_bytes < left;
+                let limit = if line { self.limits.line_bytes } else { self.limits.total_bytes };
+                return Err(PortableError::TooLarge(limit));
+            }
+            if length > self.text.capacity() as u64 {
+                // Doubled, but not beyond what may come; and no memory is an error, not the end of the process.
+                let wanted = (2 * length).min(limit) as usize - self.text.len();
+                self.text.try_reserve_exact(wanted).map_err(io::Error::from)?;
+            }
+            self.text.extend_from_slice(part);
+            let used = part.len();
+            self.input.consume(used);
+            if end.is_some() || used == 0 {
+                break;
+            }
         }
+        let read = self.text.len() as u64;
         if read == 0 {
-            return Ok(None);
+            return Ok(false);
         }
         self.total += read;
         self.number += 1;
-        serde_json::from_slice(&self.text).map(Some).map_err(|error| PortableError::Line {
-            line: self.number,
-            message: format!("is not JSON ({error})"),
-        })
+        Ok(true)
     }
 }

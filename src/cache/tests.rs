@@ -126,6 +126,69 @@ fn a_damaged_or_missing_pack_is_a_miss() {
 }
 
 #[test]
+fn damaged_packs_are_mended_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = open(dir.path());
+    put(&cache, &["a", "b"]);
+    put(&cache, &["c"]);
+    let mut packs = cache.files("packs", "pack");
+    packs.sort_by_key(|path| std::cmp::Reverse(fs::metadata(path).unwrap().len()));
+    let mut bytes = fs::read(&packs[0]).unwrap();
+    bytes[40] ^= 1;
+    fs::write(&packs[0], bytes).unwrap();
+    fs::write(&packs[1], b"short").unwrap();
+    let cache = open(dir.path());
+    assert_eq!(["a", "b", "c"].map(|text| has(&cache, text)), [false, true, false]);
+    let report = cache.maintain().unwrap();
+    assert_eq!((report.packs_mended, report.packs_evicted), (2, 0));
+    let cache = open(dir.path());
+    assert_eq!(["a", "b", "c"].map(|text| has(&cache, text)), [false, true, false]);
+    assert_eq!((cache.take_warnings(), cache.verify().damaged), (vec![], vec![]));
+    assert!(cache.maintain().is_none());
+}
+
+#[test]
+fn a_cache_that_leads_elsewhere_is_not_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let victim = dir.path().join("victim");
+    fs::create_dir(&victim).unwrap();
+    fs::write(victim.join("precious"), "mine").unwrap();
+    for link in ["", "packs", "manifests", "snapshots"] {
+        let root = dir.path().join(format!("hostile-{link}"));
+        let link = root.join(FORMAT_DIR).join(link);
+        fs::create_dir_all(link.parent().unwrap()).unwrap();
+        let link = link.components().collect::<PathBuf>();
+        std::os::unix::fs::symlink(&victim, &link).unwrap();
+        let cache = Cache::open(&root, CacheOptions::default());
+        assert!(!cache.is_enabled(), "{}", link.display());
+        assert!(cache.take_warnings()[0].to_string().contains("is a symbolic link"));
+        cache.clean();
+        cache.gc_at(later());
+    }
+    assert_eq!(fs::read_dir(&victim).unwrap().count(), 1);
+    // Nor is what stands in the place of single files.
+    let cache = open(dir.path());
+    let lock = cache.sub("lock").unwrap();
+    std::os::unix::fs::symlink(dir.path().join("made"), &lock).unwrap();
+    cache.gc();
+    assert!(!dir.path().join("made").exists());
+    assert!(cache.take_warnings()[0].to_string().contains("not a regular file"));
+}
+
+#[test]
+fn two_runs_at_once_write_two_snapshots() {
+    let dir = tempfile::tempdir().unwrap();
+    let (cache, id) = (open(dir.path()), ManifestId::new(dir.path(), b""));
+    let paths = [1, 1].map(|generation| cache.snapshot_path(&id, generation).unwrap());
+    assert_ne!(paths[0], paths[1]);
+    for path in &paths {
+        fs::write(path, "graph").unwrap();
+    }
+    fs::write(cache.snapshot_path(&id, u64::MAX).unwrap(), "no next one").unwrap();
+    assert_eq!(cache.snapshots(&id).iter().map(|file| file.0).collect::<Vec<_>>(), [1, 1]);
+}
+
+#[test]
 fn writers_at_once_lose_nothing() {
     let dir = tempfile::tempdir().unwrap();
     std::thread::scope(|scope| {
@@ -406,8 +469,8 @@ impl FactsCodec for Hex {
         Ok(json!(raw))
     }
 
-    fn from_json(&self, value: Value) -> Result<Vec<u8>, String> {
-        serde_json::from_value(value).map_err(|error| error.to_string())
+    fn from_json(&self, json: &str) -> Result<Vec<u8>, String> {
+        serde_json::from_str(json).map_err(|error| error.to_string())
     }
 }
 
@@ -439,6 +502,10 @@ fn export_and_import() {
         lines.join("\n") + "\n{}",
         lines.join("\n").replacen("\"facts\"", "\"fact\"", 1),
         [lines[0], lines[1], lines[1]].join("\n"),
+        lines.join("\n").replacen("\"facts\"", "\"path\":\"../../x\",\"facts\"", 1),
+        lines.join("\n").replacen("\"key\":\"", "\"key\":\"../../", 1),
+        lines.join("\n").replacen("\"key\":\"", "\"key\":\"/etc/", 1),
+        "[".repeat(1 << 20),
         "not json".to_owned(),
         String::new(),
     ];

@@ -18,8 +18,8 @@ impl FactsCodec for Codec {
         json::to_json(raw)
     }
 
-    fn from_json(&self, value: Value) -> Result<Vec<u8>, String> {
-        json::from_json(&value)
+    fn from_json(&self, text: &str) -> Result<Vec<u8>, String> {
+        json::from_json(text)
     }
 }
 
@@ -42,6 +42,8 @@ pub(super) fn answer(config: &Config, request: CacheRequest<'_>) -> anyhow::Resu
         CacheRequest::Info => info(&cache),
         CacheRequest::Clean => vec![("removed_bytes", cache.clean().into())],
         CacheRequest::Gc => {
+            // Finds the damaged records that gc drops.
+            let _ = cache.verify();
             let report = cache.gc();
             vec![
                 ("busy", report.busy.into()),
@@ -52,6 +54,7 @@ pub(super) fn answer(config: &Config, request: CacheRequest<'_>) -> anyhow::Resu
                 ("manifests_removed", report.manifests_removed.into()),
                 ("snapshots_removed", report.snapshots_removed.into()),
                 ("temporaries_removed", report.temporaries_removed.into()),
+                ("packs_mended", report.packs_mended.into()),
             ]
         }
         CacheRequest::Verify => {

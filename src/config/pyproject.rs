@@ -1,6 +1,7 @@
 //! Finds and reads `[tool.pydebug]`. The file belongs to the analyzed tree, so nothing in it is trusted with more
 //! than how that tree is analyzed: no store's address, no folder outside the file's own.
 
+use std::io::Read as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,9 @@ use toml::de::{DeTable, DeValue};
 use super::error::{ConfigError, Place};
 use super::key::{Key, nearest};
 use super::raw::Raw;
+
+/// No real file is larger; one that is, is not read to its end.
+const MAX_FILE: u64 = 4 << 20;
 
 /// What a `pyproject.toml` says.
 #[derive(Debug, Default)]
@@ -37,9 +41,17 @@ pub(super) fn find(root: &Path) -> Option<PathBuf> {
 
 /// Reads the file.
 pub(super) fn read(path: &Path) -> Result<Pyproject, ConfigError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    let text = read_text(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
     parse(path, &text)
+}
+
+fn read_text(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(MAX_FILE + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_FILE {
+        return Err(std::io::Error::other("it is larger than 4 MiB"));
+    }
+    Ok(text)
 }
 
 fn parse(path: &Path, text: &str) -> Result<Pyproject, ConfigError> {

@@ -3,8 +3,12 @@
 use super::facts::{
     Facts, FactsBuilder, FactsSchema, ImportKind, RefKind, SymbolKind, col, symbol_flag, table,
 };
-use super::name;
+use super::{check, name};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
 
 /// All rows of a block, by table and column; strings in full.
 ///
@@ -31,44 +35,98 @@ pub fn to_json(raw: &[u8]) -> Result<Value, String> {
     Ok(json!({ "strings": strings, "tables": tables }))
 }
 
-/// The block of [`to_json`]'s value.
+/// The block of [`to_json`]'s value, checked: whoever wrote the text, what comes out is safe to link.
 ///
 /// # Errors
-/// What is wrong with the value.
-pub fn from_json(value: &Value) -> Result<Vec<u8>, String> {
+/// What is wrong with the text.
+pub fn from_json(text: &str) -> Result<Vec<u8>, String> {
+    let mut read: Portable<'_> =
+        serde_json::from_str(text).map_err(|error| format!("holds no facts: {error}"))?;
     let mut builder = FactsBuilder::default();
-    let strings = value["strings"].as_array().ok_or("`strings` is no list")?;
-    for text in strings {
-        let text = text.as_str().ok_or("`strings` holds something else")?;
-        builder.push(col::STR_HASH, name::hash(text.as_bytes()));
-        builder.blob_mut().extend_from_slice(text.as_bytes());
-        let end = u32::try_from(builder.blob_mut().len()).map_err(|_| "the strings are too long")?;
-        builder.push(col::STR_END, end);
-    }
+    let Strings { ends, hashes, blob } = read.strings;
+    *builder.column_mut(col::STR_HASH) = hashes;
+    *builder.column_mut(col::STR_END) = ends;
+    *builder.blob_mut() = blob;
     let mut column = 0;
     for (number, (table_name, columns)) in FactsSchema::NAMES.iter().enumerate() {
+        if number == table::Strings {
+            column += columns.len();
+            continue;
+        }
+        let mut table =
+            read.tables.remove(*table_name).ok_or_else(|| format!("has no table `{table_name}`"))?;
         let mut rows = None;
         for name in *columns {
-            if number != table::Strings {
-                let values = value["tables"][*table_name][*name]
-                    .as_array()
-                    .ok_or_else(|| format!("`{table_name}.{name}` is no list"))?;
-                if *rows.get_or_insert(values.len()) != values.len() {
-                    return Err(format!("the columns of `{table_name}` differ in length"));
-                }
-                for value in values {
-                    let value = value.as_u64().and_then(|value| u32::try_from(value).ok());
-                    builder.push(
-                        column,
-                        value
-                            .ok_or_else(|| format!("`{table_name}.{name}` holds what is no 32-bit number"))?,
-                    );
-                }
+            let values = table.remove(*name).ok_or_else(|| format!("has no column `{table_name}.{name}`"))?;
+            if *rows.get_or_insert(values.len()) != values.len() {
+                return Err(format!("has columns of different length in `{table_name}`"));
             }
+            *builder.column_mut(column) = values;
             column += 1;
         }
+        if let Some(name) = table.keys().next() {
+            return Err(format!("has an unknown column `{table_name}.{name}`"));
+        }
     }
-    Ok(builder.finish())
+    if let Some(name) = read.tables.keys().next() {
+        return Err(format!("has an unknown table `{name}`"));
+    }
+    let block = builder.finish();
+    let facts = Facts::open(&block).ok_or("has too many rows")?;
+    check::facts(&facts)?;
+    Ok(block)
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Portable<'a> {
+    strings: Strings,
+    #[serde(borrow)]
+    tables: BTreeMap<Cow<'a, str>, BTreeMap<Cow<'a, str>, Vec<u32>>>,
+}
+
+/// Strings as a block holds them; as values of their own, short ones would take many times their size.
+#[derive(Default)]
+struct Strings {
+    ends: Vec<u32>,
+    hashes: Vec<u32>,
+    blob: Vec<u8>,
+}
+
+impl<'de> Deserialize<'de> for Strings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut strings = Self::default();
+        deserializer.deserialize_seq(&mut strings)?;
+        Ok(strings)
+    }
+}
+
+impl<'de> Visitor<'de> for &mut Strings {
+    type Value = ();
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("strings")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(&mut *self)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
+        self.blob.extend_from_slice(text.as_bytes());
+        self.ends.push(u32::try_from(self.blob.len()).map_err(|_| E::custom("the strings are too long"))?);
+        self.hashes.push(name::hash(text.as_bytes()));
+        Ok(())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for &mut Strings {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_str(self)
+    }
 }
 
 /// What the file defines, for a person.

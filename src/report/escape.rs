@@ -2,6 +2,7 @@
 //! sequences that repaint a terminal, marks that reverse the reading order.
 
 use std::borrow::Cow;
+use std::io::{self, Write};
 
 /// Whether a character could change how a terminal shows what surrounds it.
 #[must_use]
@@ -33,6 +34,49 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Passes JSON on with every unsafe character in it written as `\u....`. Readers of JSON get the same values; whoever looks
+/// at it in a terminal gets nothing that acts on it. Takes whole characters at a time, as `serde_json` writes them.
+#[derive(Debug)]
+pub struct SafeJson<W>(pub W);
+
+impl<W: Write> Write for SafeJson<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match safe_json(bytes) {
+            Cow::Borrowed(bytes) => self.0.write(bytes),
+            Cow::Owned(escaped) => self.0.write_all(&escaped).map(|()| bytes.len()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// JSON with every unsafe character in it written as `\u....`; line ends between values stay.
+#[must_use]
+pub fn safe_json(json: &[u8]) -> Cow<'_, [u8]> {
+    // Outside of strings JSON is plain ASCII, and within them control characters below U+0020 are escaped already.
+    if json.iter().all(|&byte| byte < 0x7f) {
+        return Cow::Borrowed(json);
+    }
+    let text = String::from_utf8_lossy(json);
+    let escaped = |character: char| character != '\n' && is_unsafe(character);
+    if !text.contains(escaped) {
+        return Cow::Borrowed(json);
+    }
+    let mut out = String::with_capacity(text.len() + 64);
+    for character in text.chars() {
+        if escaped(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                out.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            out.push(character);
+        }
+    }
+    Cow::Owned(out.into_bytes())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,6 +92,24 @@ mod tests {
             ("\u{9b}31m\0\x7f", "\\u{9b}31m\\u{0}\\u{7f}"),
         ] {
             assert_eq!(escape(given), expected);
+        }
+    }
+
+    #[test]
+    fn safe_json_reads_back() {
+        for text in [
+            "plain",
+            "größe 变量 😀",
+            "\x1b\u{9b}31m\x7f",
+            "\u{202e}\u{2066}x",
+            "\u{e0041}\u{feff}",
+            "\r\n\t\\\"",
+        ] {
+            let mut out = Vec::new();
+            serde_json::to_writer_pretty(SafeJson(&mut out), &[text]).expect("a vector takes everything");
+            let shown = String::from_utf8(out).expect("UTF-8");
+            assert!(!shown.contains(|c| c != '\n' && is_unsafe(c)), "{shown}");
+            assert_eq!(serde_json::from_str::<Vec<String>>(&shown).expect("JSON"), [text]);
         }
     }
 }

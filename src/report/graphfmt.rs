@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use super::escape::escape;
+use super::escape::{SafeJson, escape};
 
 /// The formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -131,9 +131,9 @@ fn json(graph: &GraphData, out: &mut impl Write) -> io::Result<()> {
         targets.sort_unstable();
         targets.dedup();
         out.write_all(separator.as_bytes())?;
-        serde_json::to_writer(&mut *out, label)?;
+        serde_json::to_writer(SafeJson(&mut *out), label)?;
         out.write_all(b": ")?;
-        serde_json::to_writer(&mut *out, targets)?;
+        serde_json::to_writer(SafeJson(&mut *out), targets)?;
         separator = ",\n";
     }
     out.write_all(if adjacency.is_empty() { b"{}\n" } else { b"\n}\n" })

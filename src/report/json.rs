@@ -4,13 +4,15 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use super::escape::SafeJson;
+
 /// Writes one indented document and a line end.
 ///
 /// # Errors
 ///
 /// Those of the writer.
 pub fn write(value: &impl Serialize, mut out: impl Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut out, value)?;
+    serde_json::to_writer_pretty(SafeJson(&mut out), value)?;
     out.write_all(b"\n")
 }
 

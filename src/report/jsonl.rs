@@ -5,6 +5,8 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use super::escape::safe_json;
+
 /// What a record is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -128,11 +130,11 @@ pub fn write<'a>(records: impl IntoIterator<Item = Record<'a>>, mut out: impl Wr
         serde_json::to_writer(&mut block, &record)?;
         block.push(b'\n');
         if block.len() >= BLOCK {
-            out.write_all(&block)?;
+            out.write_all(&safe_json(&block))?;
             block.clear();
         }
     }
-    out.write_all(&block)
+    out.write_all(&safe_json(&block))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::escape::escape;
+use super::escape::{escape, safe_json};
 use crate::engine::progress::{Progress, ProgressObserver};
 
 /// A bar on a terminal's stderr. Runs shorter than a blink never draw it.
@@ -84,7 +84,8 @@ impl<W: Write + Send> JsonObserver<W> {
 
 impl<W: Write + Send> ProgressObserver for JsonObserver<W> {
     fn update(&self, progress: &Progress<'_>) {
-        let Ok(mut line) = serde_json::to_vec(progress) else { return };
+        let Ok(line) = serde_json::to_vec(progress) else { return };
+        let mut line = safe_json(&line).into_owned();
         line.push(b'\n');
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = out.write_all(&line).and_then(|()| out.flush());

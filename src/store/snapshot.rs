@@ -12,6 +12,7 @@ use crate::link::links::Links;
 use crate::link::{Linked, Summary};
 use crate::model::facts::{Facts, col, table};
 use crate::model::source::FileKind;
+use crate::sys::open_regular;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -220,7 +221,7 @@ pub struct CodeGraph {
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
     /// It could not be read.
-    #[error("cannot read the snapshot: {0}")]
+    #[error("cannot be read: {0}")]
     Io(#[from] io::Error),
     /// It is no snapshot of this version.
     #[error("is a snapshot of another version")]
@@ -236,7 +237,7 @@ impl CodeGraph {
     /// # Errors
     /// [`SnapshotError`]: it is then as good as absent.
     pub fn open(path: &Path) -> Result<Self, SnapshotError> {
-        let file = File::open(path)?;
+        let file = open_regular(path)?;
         if file.metadata()?.len() < HEADER as u64 {
             return Err(SnapshotError::Damaged);
         }

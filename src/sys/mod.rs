@@ -1,8 +1,10 @@
 //! The only unsafe code: what the operating system offers and the standard library does not wrap.
 //! Must not know what the bytes mean.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 
 /// Maps a whole file read-only.
 ///
@@ -17,6 +19,28 @@ pub fn map(file: &File) -> io::Result<memmap2::Mmap> {
     // changed afterwards; whoever truncates one by hand gets a SIGBUS, not silent corruption, and every
     // section is checksummed before use.
     unsafe { memmap2::Mmap::map(file) }
+}
+
+/// Opens a regular file to read. Whatever stands in a foreign tree may be a link that leads out of it, or a pipe that would
+/// be waited for until someone writes; both are errors here.
+///
+/// # Errors
+/// What the operating system says, or that it is no regular file.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    open_regular_with(OpenOptions::new().read(true), path)
+}
+
+/// As [`open_regular`], with other `options`.
+///
+/// # Errors
+/// As there.
+pub fn open_regular_with(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let other = || io::Error::other("not a regular file");
+    let file = options.custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW).open(path).map_err(|error| {
+        // The system's own words are "too many levels of symbolic links".
+        if error.raw_os_error() == Some(libc::ELOOP) { other() } else { error }
+    })?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(other()) }
 }
 
 /// Largest resident memory of this process so far, bytes; 0 where the system does not tell.

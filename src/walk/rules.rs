@@ -14,6 +14,7 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 use super::{SkipReason, WalkError, WalkOptions, WalkProblem};
 use crate::model::source::escape;
+use crate::sys::open_regular;
 
 /// No real ignore file is larger; a longer one is not read.
 const MAX_IGNORE_FILE: u64 = 4 << 20;
@@ -88,7 +89,7 @@ fn read(file: &Path) -> std::io::Result<Option<Vec<u8>>> {
         return Err(std::io::Error::other("larger than 4 MiB, not read"));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0));
-    std::fs::File::open(file)?.take(MAX_IGNORE_FILE).read_to_end(&mut bytes)?;
+    open_regular(file)?.take(MAX_IGNORE_FILE).read_to_end(&mut bytes)?;
     Ok(Some(bytes))
 }
 

@@ -115,6 +115,32 @@ def price(item):
         command
     }
 
+    /// The same as a user to whom permissions apply; nothing where there is none, with a word about it. The project can then be
+    /// read by everyone.
+    pub(crate) fn unprivileged<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Option<Command> {
+        use std::os::unix::fs::PermissionsExt as _;
+        use std::os::unix::process::CommandExt as _;
+        let probe = self.folder.path().join("probe");
+        fs::write(&probe, "").expect("a file");
+        fs::set_permissions(&probe, fs::Permissions::from_mode(0o000)).expect("a mode");
+        if fs::read(&probe).is_err() {
+            return Some(self.command(arguments));
+        }
+        fs::set_permissions(self.folder.path(), fs::Permissions::from_mode(0o755)).expect("a mode");
+        let mut command = self.command(arguments);
+        command.uid(65_534).gid(65_534);
+        let mut probe = self.command(&["--version"]);
+        match probe.uid(65_534).gid(65_534).output() {
+            Ok(output) if output.status.success() => Some(command),
+            failed => {
+                skipped(&format!(
+                    "permissions: this user may do everything, and nobody may not run it: {failed:?}"
+                ));
+                None
+            }
+        }
+    }
+
     pub(crate) fn run<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Ran {
         ran(&mut self.command(arguments))
     }
@@ -168,6 +194,12 @@ fn module(package: &str, number: usize, files: usize) -> String {
     }
     text.push_str("\ndef helper(x):\n    return str(x)\n\ndef function(x):\n    return helper(Thing(x))\n");
     text
+}
+
+/// Says what was not checked, past what keeps the output of tests that pass.
+pub(crate) fn skipped(reason: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "!!!! SKIPPED: {reason}");
 }
 
 /// The binary in `folder`, with an environment that configures nothing.
