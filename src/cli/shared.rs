@@ -41,6 +41,14 @@ fn strategies() -> PossibleValuesParser {
     ])
 }
 
+fn chunkings() -> PossibleValuesParser {
+    PossibleValuesParser::new([
+        PossibleValue::new("ast").aliases(["ast_based", "AST_BASED"]),
+        PossibleValue::new("line").aliases(["line_based", "LINE_BASED"]),
+        PossibleValue::new("size").aliases(["size_based", "SIZE_BASED"]),
+    ])
+}
+
 /// Settings that can be given as flags.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Settings")]
@@ -66,6 +74,12 @@ pub struct SettingArgs {
     /// How files are spread over the machine; today each runs as thread
     #[arg(long, value_name = "NAME", value_parser = strategies())]
     pub strategy: Option<String>,
+    /// What a chunk of a large file counts
+    #[arg(long, value_name = "NAME", value_parser = chunkings())]
+    pub chunking: Option<String>,
+    /// File size above which parsing goes by chunks, and the size of a chunk, in KB
+    #[arg(long, value_name = "KB")]
+    pub chunk_size_kb: Option<String>,
     /// First part of every stable name [default: `[project] name` of pyproject.toml]
     #[arg(long, value_name = "NAME")]
     pub project: Option<String>,

@@ -145,6 +145,7 @@ impl ConfigBuilder {
             Key::MaxWorkers,
             Key::Strategy,
             Key::MaxMemory,
+            Key::Chunking,
             Key::ChunkSize,
             Key::MemoryThreshold,
             Key::GcThreshold,

@@ -11,6 +11,7 @@ pub enum Key {
     MaxWorkers,
     Strategy,
     MaxMemory,
+    Chunking,
     ChunkSize,
     MemoryThreshold,
     GcThreshold,
@@ -78,10 +79,16 @@ const TABLE: [Spec; Key::COUNT] = [
         "memory budget; auto = from the machine; no effect yet beyond bounding the two settings below",
     ),
     spec(
+        Key::Chunking,
+        "chunking",
+        Some("PARSER_CHUNKING"),
+        "what a chunk counts: ast (bytes of statements, cut at definitions first), size (bytes) or line (10,000 lines)",
+    ),
+    spec(
         Key::ChunkSize,
         "chunk-size-kb",
         Some("PARSER_CHUNK_SIZE_KB"),
-        "file size above which parsing goes by chunks; today every file is parsed whole",
+        "file size above which parsing goes by chunks, and the size of a chunk",
     ),
     spec(
         Key::MemoryThreshold,

@@ -24,10 +24,11 @@ use std::path::{Path, PathBuf};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use serde_json::Value;
 
+use crate::split::{ChunkSize, Measure};
 pub use builder::{ConfigBuilder, common_root};
 pub use error::{ConfigError, Place};
 pub use key::Key;
-pub use preset::{Preset, Strategy, Workers};
+pub use preset::{Chunking, Preset, Strategy, Workers};
 pub use raw::Raw;
 
 /// The most workers that can be asked for.
@@ -105,6 +106,9 @@ fn compile(base: &Path, globs: &[String]) -> Result<Gitignore, ignore::Error> {
     builder.build()
 }
 
+/// Lines of a chunk that counts lines.
+const CHUNK_LINES: usize = 10_000;
+
 #[derive(Debug, Clone)]
 struct Values {
     preset: Preset,
@@ -114,6 +118,7 @@ struct Values {
     max_workers: Workers,
     strategy: Strategy,
     max_memory_mb: Option<u64>,
+    chunking: Chunking,
     chunk_size_kb: u64,
     memory_threshold_mb: u64,
     gc_threshold: u64,
@@ -134,6 +139,7 @@ impl Values {
             max_workers: Workers::Auto,
             strategy: Strategy::Adaptive,
             max_memory_mb: None,
+            chunking: Chunking::Ast,
             chunk_size_kb: 512,
             memory_threshold_mb: 100,
             gc_threshold: 1000,
@@ -180,6 +186,7 @@ impl Values {
             Key::MaxWorkers => self.max_workers = raw.workers()?,
             Key::Strategy => self.strategy = raw.strategy()?,
             Key::MaxMemory => self.max_memory_mb = raw.number_or_auto(64, MAX_MB)?,
+            Key::Chunking => self.chunking = raw.chunking()?,
             Key::ChunkSize => self.chunk_size_kb = raw.number(16, KB * KB)?,
             Key::MemoryThreshold => self.memory_threshold_mb = raw.number(1, MAX_MB)?,
             Key::GcThreshold => self.gc_threshold = raw.number(1, u64::from(u32::MAX))?,
@@ -286,6 +293,17 @@ impl Config {
         self.values.chunk_size_kb * KB
     }
 
+    /// How a file above [`Self::chunk_size_bytes`] is cut.
+    #[must_use]
+    pub fn chunk_size(&self) -> ChunkSize {
+        let bytes = usize::try_from(self.chunk_size_bytes()).unwrap_or(usize::MAX);
+        match self.values.chunking {
+            Chunking::Ast => ChunkSize { measure: Measure::Ast, limit: bytes },
+            Chunking::Size => ChunkSize { measure: Measure::Bytes, limit: bytes },
+            Chunking::Line => ChunkSize { measure: Measure::Lines, limit: CHUNK_LINES },
+        }
+    }
+
     /// The resident memory above which chunks start earlier and scratch is dropped, in bytes.
     #[must_use]
     pub fn memory_threshold_bytes(&self) -> u64 {
@@ -350,6 +368,7 @@ impl Config {
             },
             Key::Strategy => values.strategy.name().into(),
             Key::MaxMemory => values.max_memory_mb.map_or_else(auto, Value::from),
+            Key::Chunking => values.chunking.name().into(),
             Key::ChunkSize => values.chunk_size_kb.into(),
             Key::MemoryThreshold => values.memory_threshold_mb.into(),
             Key::GcThreshold => values.gc_threshold.into(),

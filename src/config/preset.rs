@@ -105,6 +105,40 @@ impl fmt::Display for Strategy {
     }
 }
 
+/// What a chunk of a large file counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Chunking {
+    /// Bytes of statements; cuts come before definitions first.
+    Ast,
+    /// Lines.
+    Line,
+    /// Bytes.
+    Size,
+}
+
+impl Chunking {
+    /// Every chunking, in the order of the documentation.
+    pub const ALL: [Self; 3] = [Self::Ast, Self::Line, Self::Size];
+
+    /// The name in flags and files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ast => "ast",
+            Self::Line => "line",
+            Self::Size => "size",
+        }
+    }
+
+    /// The chunking of that name; the reference's `AST_BASED`, `LINE_BASED` and `SIZE_BASED` are understood too.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        let lower = name.to_ascii_lowercase().replace('-', "_");
+        let short = lower.strip_suffix("_based").unwrap_or(&lower);
+        Self::ALL.into_iter().find(|chunking| chunking.name() == short)
+    }
+}
+
 /// The number of workers, as asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Workers {

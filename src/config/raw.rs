@@ -3,7 +3,7 @@
 use std::fmt;
 use std::num::NonZeroUsize;
 
-use super::{Preset, Strategy, Workers};
+use super::{Chunking, Preset, Strategy, Workers};
 
 /// A value as a file, a variable, a flag or a caller gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,6 +116,14 @@ impl Raw {
             _ => None,
         };
         found.ok_or_else(|| "write thread, process, hybrid or adaptive".to_owned())
+    }
+
+    pub(super) fn chunking(&self) -> Result<Chunking, Expected> {
+        let found = match self {
+            Self::Text(text) => Chunking::from_name(text.trim()),
+            _ => None,
+        };
+        found.ok_or_else(|| "write ast, line or size".to_owned())
     }
 
     pub(super) fn preset(&self) -> Result<Preset, Expected> {

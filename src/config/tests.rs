@@ -66,6 +66,7 @@ fn every_variable_sets_its_value() {
         ("PARSER_STRATEGY", "adaptive", Key::Strategy, "adaptive"),
         ("PARSER_MAX_MEMORY_MB", "2048", Key::MaxMemory, "2048"),
         ("PARSER_CHUNK_SIZE_KB", "512", Key::ChunkSize, "512"),
+        ("PARSER_CHUNKING", "line_based", Key::Chunking, "line"),
         ("PARSER_MEMORY_THRESHOLD_MB", "99", Key::MemoryThreshold, "99"),
         ("PARSER_GC_THRESHOLD", "12", Key::GcThreshold, "12"),
     ] {
@@ -166,6 +167,7 @@ fn presets_match_their_table() {
             Key::MaxWorkers,
             Key::Strategy,
             Key::MaxMemory,
+            Key::Chunking,
             Key::ChunkSize,
             Key::MemoryThreshold,
             Key::GcThreshold,
@@ -173,9 +175,9 @@ fn presets_match_their_table() {
         .map(|key| config.display(key).split(' ').next().unwrap_or_default().to_owned())
         .to_vec();
         let expected = match preset {
-            Preset::Standard => "true 1024 auto adaptive auto 512 100 1000",
-            Preset::Performance => "true 8192 auto adaptive auto 4096 2048 100000",
-            Preset::Minimal => "true 256 1 thread 512 128 64 100",
+            Preset::Standard => "true 1024 auto adaptive auto ast 512 100 1000",
+            Preset::Performance => "true 8192 auto adaptive auto ast 4096 2048 100000",
+            Preset::Minimal => "true 256 1 thread 512 ast 128 64 100",
         };
         assert_eq!(shown.join(" "), expected);
     }

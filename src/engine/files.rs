@@ -6,6 +6,7 @@ use crate::cache::{Cache, Compressor, ContentHash, DEFAULT_LEVEL, FactKey, PackW
 use crate::model::facts::EXTRACTOR_VERSION;
 use crate::model::source::FileKind;
 use crate::parse::{Outcome, Scratch};
+use crate::split::ChunkSize;
 use crate::store::CodeGraph;
 use crate::walk::{Stat, WalkedFile};
 use blake2b_simd::many::MAX_DEGREE;
@@ -14,6 +15,7 @@ use std::cell::RefCell;
 use std::io::Read as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Where a file's facts are.
@@ -52,6 +54,12 @@ pub(super) struct Shared<'a> {
     pub(super) packs: &'a PackWriter<'a>,
     pub(super) previous: Option<&'a CodeGraph>,
     pub(super) by_key: rustc_hash::FxHashMap<FactKey, u32>,
+    /// Files larger than this are parsed in chunks.
+    pub(super) chunk_above: u64,
+    pub(super) chunk_size: ChunkSize,
+    /// Bytes of the largest piece given to the parser, and the files parsed in chunks.
+    pub(super) max_parse_unit: AtomicU64,
+    pub(super) chunked_files: AtomicU64,
     /// Files after which a worker drops its scratch memory.
     pub(super) gc_threshold: u64,
     pub(super) tracker: &'a ProgressTracker,
@@ -159,7 +167,18 @@ impl Shared<'_> {
         }
         let started = Instant::now();
         let Worker { scratch, compressor, .. } = worker;
-        let outcome = catch_unwind(AssertUnwindSafe(|| scratch.parse(bytes, file.kind == FileKind::Pyi)));
+        let stub = file.kind == FileKind::Pyi;
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            if bytes.len() as u64 > self.chunk_above {
+                let (outcome, largest) = scratch.parse_in(bytes, stub, self.chunk_size);
+                self.chunked_files.fetch_add(1, Ordering::Relaxed);
+                self.max_parse_unit.fetch_max(largest as u64, Ordering::Relaxed);
+                outcome
+            } else {
+                self.max_parse_unit.fetch_max(bytes.len() as u64, Ordering::Relaxed);
+                scratch.parse(bytes, stub)
+            }
+        }));
         let block = match outcome {
             Ok(Outcome::Facts(block)) => block,
             Ok(Outcome::TooDeep) => {
@@ -270,6 +289,7 @@ fn explain(error: &std::io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::split::Measure;
     use crate::engine::progress::{NullObserver, Progress, ProgressObserver};
     use std::sync::Arc;
 
@@ -309,6 +329,10 @@ mod tests {
                 packs: &cache.pack_writer(),
                 previous: None,
                 by_key: rustc_hash::FxHashMap::default(),
+                chunk_above: 512 << 10,
+                chunk_size: ChunkSize { measure: Measure::Ast, limit: 512 << 10 },
+                max_parse_unit: AtomicU64::new(0),
+                chunked_files: AtomicU64::new(0),
                 gc_threshold: self.gc_threshold,
                 tracker: &ProgressTracker::new(Arc::clone(&self.observer)),
                 interrupt: &self.interrupt,

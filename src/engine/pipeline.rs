@@ -17,6 +17,7 @@ use crate::walk::{self, WalkOptions, Walked};
 use anyhow::Context as _;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -90,6 +91,8 @@ struct Session<'a> {
     totals_only: bool,
     phases: Phases,
     started: Instant,
+    max_parse_unit: u64,
+    chunked_files: u64,
 }
 
 impl Analyzer {
@@ -155,6 +158,8 @@ impl Analyzer {
             totals_only: self.totals_only,
             phases: Phases::default(),
             started,
+            max_parse_unit: 0,
+            chunked_files: 0,
         };
         session.run()
     }
@@ -390,6 +395,10 @@ impl Session<'_> {
             packs: &packs,
             previous: previous.as_ref(),
             by_key,
+            chunk_above: self.config.chunk_size_bytes(),
+            chunk_size: self.config.chunk_size(),
+            max_parse_unit: AtomicU64::new(0),
+            chunked_files: AtomicU64::new(0),
             gc_threshold: self.config.gc_threshold(),
             tracker: &self.tracker,
             interrupt: self.interrupt,
@@ -441,6 +450,8 @@ impl Session<'_> {
         let batches = batches(&mut made, pool.current_num_threads(), size);
         pool.install(|| batches.into_par_iter().with_max_len(1).for_each(|batch| shared.read(batch)));
         self.tracker.end();
+        self.max_parse_unit = shared.max_parse_unit.load(Ordering::Relaxed);
+        self.chunked_files = shared.chunked_files.load(Ordering::Relaxed);
         drop(shared);
         for (file, made) in made {
             known[file as usize] = made;
@@ -616,6 +627,8 @@ impl Session<'_> {
             source_bytes: walked.files.iter().map(|file| file.stat.size).sum(),
             stored: (parsed > 0).then_some((stats.stored_bytes, parsed)),
             peak_memory_bytes: crate::sys::peak_resident_bytes(),
+            max_parse_unit: self.max_parse_unit,
+            chunked_files: self.chunked_files,
             workers: self.config.max_workers().count().get() as u64,
             strategy: self.config.strategy().effective().name(),
             warnings: warnings.len() as u64,

@@ -44,6 +44,12 @@ pub struct ProcessingMetrics {
     pub stored_bytes_per_source_byte: f64,
     /// Largest resident memory of the process, in MB of 1,048,576 bytes.
     pub peak_memory_mb: f64,
+    /// Bytes of the largest piece given to the parser; 0 where nothing was parsed.
+    #[serde(default)]
+    pub max_parse_unit: u64,
+    /// Files that were parsed in chunks.
+    #[serde(default)]
+    pub chunked_files: u64,
     /// Workers that ran.
     pub workers: u64,
     /// The strategy that ran.
@@ -83,6 +89,10 @@ pub struct Tally {
     pub stored: Option<(u64, u64)>,
     /// Largest resident memory, in bytes.
     pub peak_memory_bytes: u64,
+    /// Bytes of the largest piece given to the parser.
+    pub max_parse_unit: u64,
+    /// Files that were parsed in chunks.
+    pub chunked_files: u64,
     /// Workers that ran.
     pub workers: u64,
     /// The strategy that ran.
@@ -124,6 +134,8 @@ impl From<&Tally> for ProcessingMetrics {
                 .and_then(|(stored, source)| ratio(stored, source))
                 .unwrap_or(0.0),
             peak_memory_mb: megabytes(tally.peak_memory_bytes),
+            max_parse_unit: tally.max_parse_unit,
+            chunked_files: tally.chunked_files,
             workers: tally.workers,
             strategy: tally.strategy.to_owned(),
             warnings: tally.warnings,
