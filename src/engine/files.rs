@@ -289,8 +289,8 @@ fn explain(error: &std::io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::split::Measure;
     use crate::engine::progress::{NullObserver, Progress, ProgressObserver};
+    use crate::split::Measure;
     use std::sync::Arc;
 
     /// Files by name and text, written; `None` is listed and then not there.

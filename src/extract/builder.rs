@@ -31,10 +31,18 @@ pub enum Refused {
 }
 
 /// A range of bytes of the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Span {
     pub(super) start: u32,
     pub(super) end: u32,
+}
+
+/// A syntax error: where it is, and what the facts may lack for it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct SyntaxError {
+    pub(super) span: Span,
+    pub(super) lost: Span,
+    pub(super) message: String,
 }
 
 /// What is known of a text besides its AST.
@@ -165,13 +173,8 @@ impl Extractor {
         Ok(self.finish(text, info, &[]))
     }
 
-    /// The last steps, once all statements are visited. `errors`: start, length, message.
-    pub(super) fn finish(
-        &mut self,
-        text: &str,
-        info: TextInfo<'_>,
-        errors: &[(u32, u32, String)],
-    ) -> Vec<u8> {
+    /// The last steps, once all statements are visited.
+    pub(super) fn finish(&mut self, text: &str, info: TextInfo<'_>, errors: &[SyntaxError]) -> Vec<u8> {
         self.errors(text, errors, info);
         self.finish_bindings();
         self.resolve_names();
@@ -365,18 +368,20 @@ impl Extractor {
         }
     }
 
-    fn errors(&mut self, text: &str, errors: &[(u32, u32, String)], info: TextInfo<'_>) {
+    fn errors(&mut self, text: &str, errors: &[SyntaxError], info: TextInfo<'_>) {
         // Offset and column of the last error: a line may hold thousands of them.
         let mut last = (0, 1);
         if let Some((start, message)) = info.decode_error {
-            self.error(text, start, 0, message, &mut last);
+            let span = Span { start, end: start };
+            self.error(text, span, span, message, &mut last);
         }
-        for (start, len, message) in errors {
-            self.error(text, *start, *len, message, &mut last);
+        for SyntaxError { span, lost, message } in errors {
+            self.error(text, *span, *lost, message, &mut last);
         }
     }
 
-    fn error(&mut self, text: &str, start: u32, len: u32, message: &str, last: &mut (u32, u32)) {
+    fn error(&mut self, text: &str, span: Span, lost: Span, message: &str, last: &mut (u32, u32)) {
+        let start = span.start;
         let line = self.lines.line(start);
         let first = self.lines.start(line);
         let (from, before) = if last.0 >= first && last.0 <= start { *last } else { (first, 1) };
@@ -386,10 +391,12 @@ impl Extractor {
         let message = self.names.add(message);
         for (column, value) in [
             (col::ERR_START, start),
-            (col::ERR_LEN, len),
+            (col::ERR_LEN, span.end.saturating_sub(start)),
             (col::ERR_LINE, line),
             (col::ERR_COLUMN, column),
             (col::ERR_MESSAGE, message),
+            (col::ERR_LOST_START, lost.start),
+            (col::ERR_LOST_LEN, lost.end.saturating_sub(lost.start)),
         ] {
             self.out.push(column, value);
         }

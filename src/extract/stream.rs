@@ -3,7 +3,7 @@
 //! A piece is parsed, visited and dropped before the next one is made. Where a statement has holes, its visit comes to
 //! them like to any block or literal and goes on with their pieces, so that both ways give the same facts.
 
-use super::builder::{Extractor, MAX_DEPTH, Pass, Refused, Span, TextInfo};
+use super::builder::{Extractor, MAX_DEPTH, Pass, Refused, Span, SyntaxError, TextInfo};
 use super::depth;
 use crate::split::{Body, ChunkSize, ElementSplitter, Elements, Hole, Piece, Segment, Source, Splitter};
 use ruff_python_ast::token::{Token, TokenKind};
@@ -88,8 +88,7 @@ impl Positions {
 pub(super) struct Stream {
     size: ChunkSize,
     kind: PySourceType,
-    /// Start, length, message.
-    pub(super) errors: Vec<(u32, u32, String)>,
+    pub(super) errors: Vec<SyntaxError>,
     refused: Option<Refused>,
     /// Bytes of the largest source given to the parser.
     largest: usize,
@@ -229,10 +228,12 @@ impl Pass<'_> {
         let text = self.text;
         let mut splitter = Splitter::new(text, body, size);
         let mut first = true;
-        while let Some(piece) = splitter.next() {
+        let mut next = splitter.next();
+        while let Some(piece) = next.take() {
             if self.is_refused() {
                 break;
             }
+            let again = splitter.can_enter();
             let (source, positions, indented, misplaced, strings) = match piece {
                 Piece::Group { start, end, indented: false, misplaced } => (
                     std::borrow::Cow::Borrowed(&text[start..end]),
@@ -250,22 +251,18 @@ impl Pass<'_> {
                     (text.into(), Positions::of(segments, holes), false, misplaced, strings)
                 }
             };
-            if let Some(at) = misplaced {
-                self.found_error(at as u32, 0, "Unexpected indentation");
-            }
             for (start, end) in strings {
                 self.x.lines.mark(start as u32, end as u32);
             }
             // The header counts as a level, which the block around has already.
             let level = body.level - u32::from(indented && body.level > 0);
-            let wants_doc = std::mem::take(&mut first);
-            self.unit(&source, positions, level, |pass, module| {
+            let done = self.unit(&source, positions, level, again, |pass, module| {
                 let statements = match &module.body[..] {
                     [Stmt::If(header)] if indented => &header.body[..],
                     all => all,
                 };
                 pass.statements(statements);
-                if wants_doc {
+                if first {
                     doc = pass.doc_of(statements);
                 }
                 if indented && let [Stmt::If(_), rest @ ..] = &module.body[..] {
@@ -275,29 +272,44 @@ impl Pass<'_> {
                     end = pass.end(last.end());
                 }
             });
+            if let Some(at) = misplaced.filter(|_| done) {
+                let span = Span { start: at as u32, end: at as u32 };
+                self.found_error(span, span, "Unexpected indentation");
+            }
+            next = if done { splitter.next() } else { splitter.enter() };
+            first &= !done;
         }
         (end, doc)
     }
 
-    /// Parses `source` and visits it.
+    /// Parses `source` and visits it; false, and nothing visited, where it has an error and is to come `again` in
+    /// other pieces.
     fn unit(
         &mut self,
         source: &str,
         positions: Positions,
         level: u32,
+        again: bool,
         visit: impl FnOnce(&mut Self, &ModModule),
-    ) {
-        let Some(stream) = &mut self.stream else { return };
+    ) -> bool {
+        let Some(stream) = &mut self.stream else { return true };
         stream.largest = stream.largest.max(source.len());
         let parsed = ruff_python_parser::parse_unchecked_source(source, stream.kind);
+        if again && !parsed.errors().is_empty() {
+            if depth::may_exceed(source.len(), parsed.tokens(), MAX_DEPTH) {
+                self.refuse(Refused::TooDeep);
+                std::mem::forget(parsed);
+            }
+            return false;
+        }
         let around = std::mem::replace(&mut self.positions, positions);
         let positions = &self.positions;
         let mut deep = self.x.survey(parsed.tokens(), level, |token| positions.token(token.range()));
         deep |= depth::may_exceed(source.len(), parsed.tokens(), MAX_DEPTH)
             && depth::exceeds(parsed.syntax(), MAX_DEPTH);
         for error in parsed.errors() {
-            let span = self.span(error.location);
-            self.found_error(span.start, span.end.saturating_sub(span.start), &error.error.to_string());
+            let lost = self.lost(parsed.syntax(), source.len(), error.location.start());
+            self.found_error(self.span(error.location), lost, &error.error.to_string());
         }
         if deep {
             self.refuse(Refused::TooDeep);
@@ -308,6 +320,7 @@ impl Pass<'_> {
             self.rest();
         }
         self.positions = around;
+        true
     }
 
     /// Visits bodies that the parser, recovering from an error, made nothing of.
@@ -319,10 +332,34 @@ impl Pass<'_> {
         }
     }
 
-    fn found_error(&mut self, start: u32, len: u32, message: &str) {
+    /// What the facts may lack for an error at `offset`: the statement around it, or what lies between two statements.
+    fn lost(&self, module: &ModModule, len: usize, offset: TextSize) -> Span {
+        let mut body = &module.body[..];
+        if let ([Stmt::If(header), ..], true) = (body, self.positions.segments.is_empty())
+            && header.range().contains_inclusive(offset)
+            && header.elif_else_clauses.is_empty()
+            && header.start() == TextSize::new(0)
+            && header.body.first().is_some_and(|first| first.start().to_usize() >= HEADER.len())
+        {
+            body = &header.body;
+        }
+        let after = body.partition_point(|statement| statement.start() <= offset);
+        let before = after.checked_sub(1).map(|at| &body[at]);
+        let range = match before {
+            Some(statement) if offset <= statement.end() => statement.range(),
+            _ => {
+                let start = before.map_or(TextSize::new(0), Ranged::end);
+                let end = body.get(after).map_or(TextSize::new(len as u32), Ranged::start);
+                TextRange::new(start, end.max(start))
+            }
+        };
+        self.span(range)
+    }
+
+    fn found_error(&mut self, span: Span, lost: Span, message: &str) {
         let Some(stream) = &mut self.stream else { return };
         if stream.size == ChunkSize::BROKEN {
-            stream.errors.push((start, len, message.to_owned()));
+            stream.errors.push(SyntaxError { span, lost, message: message.to_owned() });
         } else {
             self.refuse(Refused::Broken);
         }
@@ -364,7 +401,7 @@ impl Pass<'_> {
             for (start, end) in strings {
                 self.x.lines.mark(start as u32, end as u32);
             }
-            self.unit(&text, Positions::of(segments, holes), 0, |pass, module| {
+            self.unit(&text, Positions::of(segments, holes), 0, false, |pass, module| {
                 if let [Stmt::Expr(statement)] = &module.body[..] {
                     pass.each(&statement.value, visit);
                 }

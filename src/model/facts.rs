@@ -8,7 +8,7 @@
 use super::block::{self, Schema as _};
 
 /// Version of the extraction and of this schema. Any change of what the same bytes give raises it.
-pub const EXTRACTOR_VERSION: u32 = 2;
+pub const EXTRACTOR_VERSION: u32 = 3;
 
 block::schema! {
     /// Schema of a file's facts.
@@ -227,6 +227,10 @@ block::schema! {
             ERR_COLUMN,
             /// String.
             ERR_MESSAGE,
+            /// First byte of what the facts may lack: the statement that the error is in, or what lies between two.
+            ERR_LOST_START,
+            /// Its length, bytes; 0 where nothing is lost.
+            ERR_LOST_LEN,
         }
     }
 }

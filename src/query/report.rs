@@ -2,6 +2,7 @@
 
 use crate::engine::Run;
 use crate::link::Summary;
+use crate::model::facts::{col, table};
 use crate::report::data::{
     CallReasons, CallSites, Complex, Counts, FileReport, FileStatus, ParseError, ReportData,
 };
@@ -87,6 +88,27 @@ fn warnings(run: &Run) -> Vec<String> {
     warnings
 }
 
+/// Byte ranges that the facts may lack, in order, none touching another.
+fn lost(file: &GraphFile<'_>) -> Vec<(u64, u64)> {
+    let Some(facts) = file.facts() else { return Vec::new() };
+    let mut ranges: Vec<(u64, u64)> = (0..facts.rows(table::Errors))
+        .map(|row| {
+            let start = u64::from(facts.get(col::ERR_LOST_START, row));
+            (start, start + u64::from(facts.get(col::ERR_LOST_LEN, row)))
+        })
+        .filter(|(start, end)| start < end)
+        .collect();
+    ranges.sort_unstable();
+    ranges.dedup_by(|next, before| {
+        let touch = next.0 <= before.1;
+        if touch {
+            before.1 = before.1.max(next.1);
+        }
+        touch
+    });
+    ranges
+}
+
 fn file_report(file: &GraphFile<'_>, cached: bool, skipped: &FxHashMap<&str, &str>) -> FileReport {
     let (status, reason) = match file.status() {
         store::FileStatus::Complete => (FileStatus::Complete, None),
@@ -104,6 +126,6 @@ fn file_report(file: &GraphFile<'_>, cached: bool, skipped: &FxHashMap<&str, &st
         reason: reason.map(str::to_owned),
         cached,
         parse_errors,
-        lost: Vec::new(),
+        lost: lost(file),
     }
 }

@@ -35,7 +35,8 @@ pub struct ChunkSize {
 const LONG_LINE: usize = 512;
 
 impl ChunkSize {
-    /// The chunks in which every text with a syntax error is parsed, so that what is found in it depends on no option.
+    /// The chunks in which every text with a syntax error is parsed, so that what is found in it depends on no option:
+    /// statement by statement, and compound ones with an error in them by their headers and bodies.
     pub const BROKEN: Self = Self { measure: Measure::Bytes, limit: 1024 };
 
     fn of(self, text: &[u8]) -> usize {
@@ -200,6 +201,8 @@ pub struct Splitter<'t> {
     scanner: Scanner<'t>,
     line: Option<Line>,
     statement: Option<Statement>,
+    /// The compound statement that was the last piece, alone.
+    last: Option<Statement>,
 }
 
 impl<'t> Splitter<'t> {
@@ -212,6 +215,7 @@ impl<'t> Splitter<'t> {
             scanner: Scanner::new(text.as_bytes(), body.start),
             line: None,
             statement: None,
+            last: None,
         }
     }
 
@@ -232,6 +236,7 @@ impl<'t> Splitter<'t> {
                     return Some(self.group(start, end));
                 }
             }
+            self.last = None;
             if alone && self.size.exceeded(range) {
                 let source = self.large(&statement);
                 return Some(Piece::Large {
@@ -239,21 +244,40 @@ impl<'t> Splitter<'t> {
                     misplaced: statement.misplaced.then_some(statement.code),
                 });
             }
-            if alone {
-                return Some(Piece::Group {
+            if alone || self.size == ChunkSize::BROKEN {
+                let piece = Piece::Group {
                     start: statement.start,
                     end: statement.end,
-                    indented: statement.code > statement.start,
-                    misplaced: Some(statement.code),
-                });
+                    indented: if alone { statement.code > statement.start } else { self.is_indented() },
+                    misplaced: alone.then_some(statement.code),
+                };
+                self.last =
+                    Some(statement).filter(|last| last.clauses.iter().any(|clause| clause.body.is_some()));
+                return Some(piece);
             }
             group = Some((group.map_or(statement.start, |(start, _)| start), statement.end));
         }
         group.map(|(start, end)| self.group(start, end))
     }
 
+    /// The last piece once more, as a statement with holes: for a compound statement that is not well-formed as a whole.
+    pub fn enter(&mut self) -> Option<Piece> {
+        let statement = self.last.take()?;
+        let source = self.large(&statement);
+        Some(Piece::Large { source, misplaced: statement.misplaced.then_some(statement.code) })
+    }
+
+    /// Whether [`Self::enter`] gives something.
+    pub fn can_enter(&self) -> bool {
+        self.last.is_some()
+    }
+
+    fn is_indented(&self) -> bool {
+        self.body.indent.characters > 0
+    }
+
     fn group(&self, start: usize, end: usize) -> Piece {
-        Piece::Group { start, end, indented: self.body.indent.characters > 0, misplaced: None }
+        Piece::Group { start, end, indented: self.is_indented(), misplaced: None }
     }
 
     fn next_line(&mut self) -> Option<Line> {
