@@ -146,14 +146,16 @@ fn main() {
             },
         );
     });
+    let (differ, count) = (differ.into_inner(), compared.into_inner());
     println!(
         "{} files, {} comparisons, {} differ, {} with a piece larger than two chunks",
         paths.len(),
-        compared.into_inner(),
-        differ.load(Ordering::Relaxed),
+        count,
+        differ,
         large.into_inner()
     );
-    if differ.into_inner() > 0 {
+    println!("checks: {} passed, {differ} failed", count - differ);
+    if differ > 0 {
         std::process::exit(1);
     }
 }
