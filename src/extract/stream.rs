@@ -228,7 +228,7 @@ impl Pass<'_> {
         let text = self.text;
         let mut splitter = Splitter::new(text, body, size);
         let mut first = true;
-        let mut next = splitter.next();
+        let mut next = splitter.piece();
         while let Some(piece) = next.take() {
             if self.is_refused() {
                 break;
@@ -276,7 +276,7 @@ impl Pass<'_> {
                 let span = Span { start: at as u32, end: at as u32 };
                 self.found_error(span, span, "Unexpected indentation");
             }
-            next = if done { splitter.next() } else { splitter.enter() };
+            next = if done { splitter.piece() } else { splitter.enter() };
             first &= !done;
         }
         (end, doc)
@@ -394,7 +394,7 @@ impl Pass<'_> {
         };
         let Some(size) = self.stream.as_ref().map(|stream| stream.size) else { return };
         let mut splitter = ElementSplitter::new(self.text, elements, size);
-        while let Some(Source { text, segments, holes, strings }) = splitter.next() {
+        while let Some(Source { text, segments, holes, strings }) = splitter.source() {
             if self.is_refused() {
                 return;
             }

@@ -220,7 +220,7 @@ impl<'t> Splitter<'t> {
     }
 
     /// The next piece.
-    pub fn next(&mut self) -> Option<Piece> {
+    pub fn piece(&mut self) -> Option<Piece> {
         let bytes = self.text.as_bytes();
         let mut group: Option<(usize, usize)> = None;
         while let Some(statement) = self.statement.take().or_else(|| self.scan()) {
@@ -428,7 +428,7 @@ impl<'t> ElementSplitter<'t> {
     }
 
     /// The next elements, as a literal of its own.
-    pub fn next(&mut self) -> Option<Source> {
+    pub fn source(&mut self) -> Option<Source> {
         let (start, mut end, mut filled) = (self.scanner.position(), 0, 0);
         while self.scanner.position() < self.elements.end {
             let from = self.scanner.position();
