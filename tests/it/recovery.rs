@@ -42,8 +42,11 @@ fn instead(path: &Path, make: impl FnOnce(&Path)) {
     make(path);
 }
 
+/// Does damage to the cache folder.
+type Damage = fn(&Path);
+
 /// What becomes of a file; whether somebody is told, and whether the next run has replaced it.
-const WAYS: [(&str, fn(&Path), bool, bool); 9] = [
+const WAYS: [(&str, Damage, bool, bool); 9] = [
     ("cut in half", |path| rewrite(path, |bytes| bytes.truncate(bytes.len() / 2)), true, true),
     ("emptied", |path| rewrite(path, Vec::clear), true, true),
     (
