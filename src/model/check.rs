@@ -111,11 +111,11 @@ const COLUMNS: [(usize, Is); col::COUNT] = [
     (col::SLOT_NAME, STRING),
     (col::ERR_START, Is::Number),
     (col::ERR_LEN, Is::Number),
-    (col::ERR_LOST_START, Is::Number),
-    (col::ERR_LOST_LEN, Is::Number),
     (col::ERR_LINE, Is::Number),
     (col::ERR_COLUMN, Is::Number),
     (col::ERR_MESSAGE, STRING),
+    (col::ERR_LOST_START, Is::Number),
+    (col::ERR_LOST_LEN, Is::Number),
 ];
 
 /// More dots than any import has.
