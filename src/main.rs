@@ -1,7 +1,7 @@
 //! The `pydebug` binary: allocator, arguments, exit code.
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: pydebug::sys::Allocator = pydebug::sys::Allocator;
 
 fn main() -> std::process::ExitCode {
     pydebug::sys::refuse_huge_pages();

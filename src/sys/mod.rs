@@ -1,6 +1,15 @@
 //! The only unsafe code: what the operating system offers and the standard library does not wrap.
 //! Must not know what the bytes mean.
 
+mod alloc;
+mod child;
+
+pub use alloc::{Allocator, OUT_OF_MEMORY, exit_without_memory};
+pub use child::{
+    die_by_own_signals, end_with_parent, limit_memory, machine_bytes, parent_id, prepare_pipe, refuse_core_files,
+    signal_name, wait,
+};
+
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
