@@ -159,8 +159,8 @@ impl Extractor {
             end: token.end().to_u32(),
         });
         if deep
-            || depth::may_exceed(text.len(), parsed.tokens(), MAX_DEPTH)
-                && depth::exceeds(parsed.syntax(), MAX_DEPTH)
+            || depth::may_exceed(text.len(), parsed.tokens(), depth::limit())
+                && depth::exceeds(parsed.syntax(), depth::limit())
         {
             return Err(Refused::TooDeep);
         }

@@ -3,6 +3,29 @@
 use ruff_python_ast::token::{Token, TokenKind};
 use ruff_python_ast::visitor::source_order::{SourceOrderVisitor, TraversalSignal};
 use ruff_python_ast::{AnyNodeRef, ModModule};
+use std::cell::Cell;
+
+use super::builder::{MAX_DEPTH, STACK};
+
+/// Stack of a thread for what is deeper than others take, bytes. Only what is touched of it costs memory.
+pub const DEEP_STACK: usize = 512 << 20;
+
+/// Levels that such a stack holds.
+pub const DEEP_DEPTH: u32 = MAX_DEPTH * (DEEP_STACK / STACK) as u32;
+
+thread_local! {
+    static LIMIT: Cell<u32> = const { Cell::new(MAX_DEPTH) };
+}
+
+/// Says that this thread has [`DEEP_STACK`]: what it parses may be nested up to [`DEEP_DEPTH`].
+pub fn allow_deep() {
+    LIMIT.set(DEEP_DEPTH);
+}
+
+/// Levels that this thread's stack holds.
+pub(crate) fn limit() -> u32 {
+    LIMIT.get()
+}
 
 /// Lists the children of one node.
 struct Children<'a, 'w> {

@@ -3,7 +3,7 @@
 //! A piece is parsed, visited and dropped before the next one is made. Where a statement has holes, its visit comes to
 //! them like to any block or literal and goes on with their pieces, so that both ways give the same facts.
 
-use super::builder::{Extractor, MAX_DEPTH, Pass, Refused, Span, SyntaxError, TextInfo};
+use super::builder::{Extractor, Pass, Refused, Span, SyntaxError, TextInfo};
 use super::depth;
 use crate::split::{Body, ChunkSize, ElementSplitter, Elements, Hole, Piece, Segment, Source, Splitter};
 use ruff_python_ast::token::{Token, TokenKind};
@@ -296,7 +296,7 @@ impl Pass<'_> {
         stream.largest = stream.largest.max(source.len());
         let parsed = ruff_python_parser::parse_unchecked_source(source, stream.kind);
         if again && !parsed.errors().is_empty() {
-            if depth::may_exceed(source.len(), parsed.tokens(), MAX_DEPTH) {
+            if depth::may_exceed(source.len(), parsed.tokens(), depth::limit()) {
                 self.refuse(Refused::TooDeep);
                 std::mem::forget(parsed);
             }
@@ -305,8 +305,8 @@ impl Pass<'_> {
         let around = std::mem::replace(&mut self.positions, positions);
         let positions = &self.positions;
         let mut deep = self.x.survey(parsed.tokens(), level, |token| positions.token(token.range()));
-        deep |= depth::may_exceed(source.len(), parsed.tokens(), MAX_DEPTH)
-            && depth::exceeds(parsed.syntax(), MAX_DEPTH);
+        deep |= depth::may_exceed(source.len(), parsed.tokens(), depth::limit())
+            && depth::exceeds(parsed.syntax(), depth::limit());
         for error in parsed.errors() {
             let lost = self.lost(parsed.syntax(), source.len(), error.location.start());
             self.found_error(self.span(error.location), lost, &error.error.to_string());

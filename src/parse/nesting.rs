@@ -3,7 +3,9 @@
 //!
 //! Looks at bytes alone. CPython takes 200 brackets and 150 f-strings within each other.
 
-/// Brackets within each other, or signs in a row.
+use crate::extract;
+
+/// Brackets within each other, or signs in a row, on an ordinary stack; more in proportion on a deep one.
 const MAX_NESTING: usize = 1_000;
 /// Below this size even the worst text costs little.
 const SMALL: usize = 1 << 16;
@@ -14,9 +16,14 @@ pub(super) fn is_hopeless(text: &[u8]) -> bool {
     text.len() > SMALL && may_be_deep(text) && is_deep(text)
 }
 
+fn limit() -> usize {
+    MAX_NESTING * (extract::depth_limit() / extract::MAX_DEPTH) as usize
+}
+
 /// A quick look that takes quoted brackets for real ones. Quoted closing ones may hide nesting: the parser then
 /// spends the memory, and the depth of the tree is found all the same.
 fn may_be_deep(text: &[u8]) -> bool {
+    let limit = limit();
     let (mut depth, mut signs) = (0usize, 0usize);
     text.chunks(CHUNK).any(|chunk| {
         let opened = count(chunk, |byte| byte == b'(' || byte | 0x20 == b'{');
@@ -24,7 +31,7 @@ fn may_be_deep(text: &[u8]) -> bool {
         let peak = depth + opened;
         depth = peak.saturating_sub(closed);
         signs = if count(chunk, is_sign) == chunk.len() { signs + chunk.len() } else { 0 };
-        peak > MAX_NESTING || signs > MAX_NESTING
+        peak > limit || signs > limit
     })
 }
 
@@ -40,6 +47,7 @@ fn is_sign(byte: u8) -> bool {
 
 /// The same with strings and comments left out; the braces of f-strings count.
 fn is_deep(text: &[u8]) -> bool {
+    let limit = limit();
     let (mut depth, mut signs, mut at) = (0usize, 0usize, 0usize);
     while at < text.len() {
         let byte = text[at];
@@ -48,13 +56,13 @@ fn is_deep(text: &[u8]) -> bool {
             b')' | b']' | b'}' => depth = depth.saturating_sub(1),
             b'-' | b'+' | b'~' => signs += 1,
             b'#' => at += memchr::memchr2(b'\n', b'\r', &text[at..]).unwrap_or(text.len() - at),
-            b'"' | b'\'' => at = string(text, at, &mut depth),
+            b'"' | b'\'' => at = string(text, at, limit, &mut depth),
             _ => {}
         }
         if !is_sign(byte) {
             signs = 0;
         }
-        if depth > MAX_NESTING || signs > MAX_NESTING {
+        if depth > limit || signs > limit {
             return true;
         }
         at += 1;
@@ -63,7 +71,7 @@ fn is_deep(text: &[u8]) -> bool {
 }
 
 /// Last byte of the string whose quote is at `start`. An f-string adds the braces that it opens and does not close.
-fn string(text: &[u8], start: usize, depth: &mut usize) -> usize {
+fn string(text: &[u8], start: usize, limit: usize, depth: &mut usize) -> usize {
     let quote = text[start];
     let prefix = text[..start].iter().rev().take(2).take_while(|byte| byte.is_ascii_alphabetic());
     let formatted = prefix.clone().any(|byte| matches!(byte | 0x20, b'f' | b't'));
@@ -78,7 +86,7 @@ fn string(text: &[u8], start: usize, depth: &mut usize) -> usize {
                     at += 1;
                 } else {
                     *depth += 1;
-                    if *depth > MAX_NESTING {
+                    if *depth > limit {
                         return at;
                     }
                 }
