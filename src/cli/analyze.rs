@@ -51,7 +51,7 @@ pub struct AnalyzeArgs {
     /// How to show progress
     #[arg(long, value_name = "MODE", default_value = "auto")]
     pub progress: ProgressMode,
-    /// Exit with 2 if a file has a syntax error or is skipped
+    /// Exit with 2 if a file has a syntax error or is skipped, or children or threads could not be started
     #[arg(long)]
     pub strict: bool,
     #[expect(missing_docs, reason = "clap would print it")]

@@ -28,6 +28,8 @@ pub struct Request<'a> {
     pub interrupt: Interrupt,
     /// Whether [`Analysis::report`] is the only view that will be asked for.
     pub report_only: bool,
+    /// The program whose `worker` command child processes run.
+    pub worker_program: Option<PathBuf>,
 }
 
 /// Which graph.
@@ -130,7 +132,11 @@ pub struct Engine;
 
 impl Host for Engine {
     fn analyze(&self, request: &Request<'_>) -> anyhow::Result<Box<dyn Analysis>> {
-        let run = Analyzer::new(request.config.clone())
+        let mut analyzer = Analyzer::new(request.config.clone());
+        if let Some(program) = &request.worker_program {
+            analyzer = analyzer.worker_program(program);
+        }
+        let run = analyzer
             .paths(request.paths.iter().cloned())
             .observer(Arc::clone(&request.observer))
             .interrupt(request.interrupt.clone())

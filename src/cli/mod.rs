@@ -12,6 +12,7 @@ mod maintenance;
 mod output;
 pub mod run;
 mod shared;
+mod worker;
 
 pub use analyze::{AnalyzeArgs, OutputFormat, ProgressMode};
 pub use bench::BenchArgs;
@@ -21,13 +22,14 @@ pub use config::{ConfigArgs, ConfigFormat};
 pub use graph::{GraphArgs, GraphKind};
 pub use run::main;
 pub use shared::{ColorMode, GlobalArgs, SettingArgs};
+pub use worker::WorkerArgs;
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done; syntax errors and skipped files are warnings
   1    a check found something (`cache verify`: damaged records)
   2    the command line or configuration is wrong, or what was asked could not be done;
-       with --strict, also a file with a syntax error or a skipped one
+       with --strict, also a file with a syntax error or a skipped one, or a run that degraded
   130  interrupted; what was finished is kept
 
 Environment:
@@ -67,4 +69,7 @@ pub enum Command {
     /// Walk and stat only: the floor that a warm run is measured against
     #[command(hide = true)]
     BenchWalk(Box<BenchArgs>),
+    /// Parse what comes over standard input: what child processes run
+    #[command(hide = true)]
+    Worker(WorkerArgs),
 }

@@ -14,10 +14,11 @@ use super::host::{Answer, CacheRequest, Engine, GraphRequest, Host, Request};
 use super::output::Streams;
 use super::{
     AnalyzeArgs, BenchArgs, CacheArgs, CacheCommand, Cli, ColorMode, Command, ConfigArgs, ConfigFormat,
-    GlobalArgs, GraphArgs, OutputFormat, ProgressMode, SettingArgs,
+    GlobalArgs, GraphArgs, OutputFormat, ProgressMode, SettingArgs, WorkerArgs,
 };
 use crate::config::{self, Config, Key};
 use crate::engine::progress::{Interrupt, Interrupted, NullObserver, ProgressObserver};
+use crate::engine::{self, WorkerOptions};
 use crate::report::data::{FileStatus, ReportData};
 use crate::report::escape::escape;
 use crate::report::graphfmt::{self, GraphFormat};
@@ -41,6 +42,9 @@ pub enum Outcome {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Command::Worker(args) = &cli.command {
+        return worker(args);
+    }
     let color = |terminal: anstream::ColorChoice| match cli.global.color {
         ColorMode::Auto => terminal != anstream::ColorChoice::Never,
         ColorMode::Always => true,
@@ -63,6 +67,13 @@ pub fn main() -> ExitCode {
     // Dropping the writer would try again what a reader that left has refused.
     let _ = stdout.into_parts();
     ExitCode::from(outcome as u8)
+}
+
+/// What a child process runs. Its standard error goes nowhere; that it failed is in the exit code.
+fn worker(args: &WorkerArgs) -> ExitCode {
+    let WorkerArgs { parent, memory, gc_threshold, deep } = *args;
+    let served = engine::serve(WorkerOptions { parent, memory, gc_threshold, deep });
+    if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(Outcome::Failed as u8) }
 }
 
 /// Starts logging where somebody asked for it; building the filter takes longer than a small run.
@@ -92,7 +103,7 @@ fn log(global: &GlobalArgs, color: bool) -> anyhow::Result<()> {
 
 /// Turns Ctrl-C into a request to stop; the second one stops at once.
 fn watch(command: &Command, interrupt: &Interrupt) -> anyhow::Result<()> {
-    if matches!(command, Command::Config(_) | Command::Completions(_)) {
+    if matches!(command, Command::Config(_) | Command::Completions(_) | Command::Worker(_)) {
         return Ok(());
     }
     let interrupt = interrupt.clone();
@@ -132,6 +143,7 @@ pub fn run(
         }
         Command::BenchFloor(args) => session.bench(args, |request| host.bench_floor(request)),
         Command::BenchWalk(args) => session.bench(args, |request| host.bench_walk(request)),
+        Command::Worker(_) => Err(anyhow::anyhow!("`worker` is for child processes of a run; use `analyze`")),
     };
     result.unwrap_or_else(|error| {
         session.streams.error(&error);
@@ -200,20 +212,29 @@ impl Session<'_, '_> {
         }
     }
 
-    fn request<'r>(&self, config: &'r Config, paths: &'r [PathBuf], mode: ProgressMode) -> Request<'r> {
+    fn request<'r>(
+        &self,
+        config: &'r Config,
+        paths: &'r [PathBuf],
+        mode: ProgressMode,
+        settings: &SettingArgs,
+    ) -> Request<'r> {
+        let program = settings.worker_program.clone().or_else(|| std::env::current_exe().ok());
         Request {
             config,
             paths,
             observer: self.observer(mode),
             interrupt: self.interrupt.clone(),
             report_only: false,
+            worker_program: program,
         }
     }
 
     fn analyze(&mut self, args: &AnalyzeArgs) -> anyhow::Result<Outcome> {
         let config = self.settle(&args.paths, &args.settings)?;
         let report_only = args.output_format != OutputFormat::Jsonl;
-        let request = Request { report_only, ..self.request(&config, &args.paths, args.progress) };
+        let request =
+            Request { report_only, ..self.request(&config, &args.paths, args.progress, &args.settings) };
         let analysis = self.host.analyze(&request);
         // The bar is gone before anything is printed.
         request.observer.finish();
@@ -252,6 +273,9 @@ impl Session<'_, '_> {
         if args.strict && !report.is_clean() {
             anyhow::bail!("some files have syntax errors or are skipped, and `--strict` asks for none");
         }
+        if args.strict && report.is_degraded() {
+            anyhow::bail!("the run degraded, as its warnings say, and `--strict` asks for a whole one");
+        }
         Ok(Outcome::Done)
     }
 
@@ -268,7 +292,7 @@ impl Session<'_, '_> {
 
     fn graph(&mut self, args: &GraphArgs) -> anyhow::Result<Outcome> {
         let config = self.settle(&args.paths, &args.settings)?;
-        let request = self.request(&config, &args.paths, args.progress);
+        let request = self.request(&config, &args.paths, args.progress, &args.settings);
         let analysis = self.host.analyze(&request);
         request.observer.finish();
         let analysis = analysis?;
@@ -373,7 +397,7 @@ impl Session<'_, '_> {
         measure: impl FnOnce(&Request<'_>) -> anyhow::Result<Answer>,
     ) -> anyhow::Result<Outcome> {
         let config = self.settle(&args.paths, &args.settings)?;
-        let answer = measure(&self.request(&config, &args.paths, ProgressMode::None))?;
+        let answer = measure(&self.request(&config, &args.paths, ProgressMode::None, &args.settings))?;
         self.answer(&answer, ConfigFormat::Json)?;
         Ok(Outcome::Done)
     }

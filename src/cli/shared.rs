@@ -53,7 +53,7 @@ fn chunkings() -> PossibleValuesParser {
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Settings")]
 pub struct SettingArgs {
-    /// Threads that parse: a number or auto
+    /// Threads or child processes that parse: a number or auto
     #[arg(short = 'j', long = "jobs", value_name = "N")]
     pub jobs: Option<String>,
     /// Folder of the cache [default: .cache/parser below the analyzed root]
@@ -71,7 +71,7 @@ pub struct SettingArgs {
     /// Starting values of the settings
     #[arg(long, value_name = "NAME", value_parser = ["standard", "performance", "minimal"])]
     pub preset: Option<String>,
-    /// How files are spread over the machine; today each runs as thread
+    /// How files are spread over the machine: on threads or child processes, large files in children, or by the rule
     #[arg(long, value_name = "NAME", value_parser = strategies())]
     pub strategy: Option<String>,
     /// What a chunk of a large file counts
@@ -83,6 +83,9 @@ pub struct SettingArgs {
     /// First part of every stable name [default: `[project] name` of pyproject.toml]
     #[arg(long, value_name = "NAME")]
     pub project: Option<String>,
+    /// Program whose `worker` command child processes run, instead of this one
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub worker_program: Option<PathBuf>,
     /// Read no pyproject.toml
     #[arg(long)]
     pub isolated: bool,

@@ -144,6 +144,8 @@ impl ConfigBuilder {
             Key::CacheMaxSize,
             Key::MaxWorkers,
             Key::Strategy,
+            Key::FileTimeout,
+            Key::WorkerMemory,
             Key::MaxMemory,
             Key::Chunking,
             Key::ChunkSize,

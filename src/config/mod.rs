@@ -20,6 +20,7 @@ mod raw;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use serde_json::Value;
@@ -39,6 +40,10 @@ pub const UNNAMED: &str = "unnamed";
 const CACHE_DIR: &str = ".cache/parser";
 const MB: u64 = 1 << 20;
 const KB: u64 = 1 << 10;
+/// A week: no file takes longer.
+const MAX_SECONDS: u64 = 7 * 24 * 3600;
+/// With less a child does not come to its first file.
+const MIN_WORKER_MB: u64 = 16;
 /// One tebibyte in MB: no setting needs more, and products of two sizes stay within 64 bits.
 const MAX_MB: u64 = 1 << 20;
 
@@ -117,6 +122,8 @@ struct Values {
     cache_max_mb: u64,
     max_workers: Workers,
     strategy: Strategy,
+    file_timeout_ms: u64,
+    worker_memory_mb: Option<u64>,
     max_memory_mb: Option<u64>,
     chunking: Chunking,
     chunk_size_kb: u64,
@@ -138,6 +145,8 @@ impl Values {
             cache_max_mb: 1024,
             max_workers: Workers::Auto,
             strategy: Strategy::Adaptive,
+            file_timeout_ms: 60_000,
+            worker_memory_mb: None,
             max_memory_mb: None,
             chunking: Chunking::Ast,
             chunk_size_kb: 512,
@@ -185,6 +194,8 @@ impl Values {
             Key::CacheMaxSize => self.cache_max_mb = raw.number(1, MAX_MB)?,
             Key::MaxWorkers => self.max_workers = raw.workers()?,
             Key::Strategy => self.strategy = raw.strategy()?,
+            Key::FileTimeout => self.file_timeout_ms = raw.milliseconds(MAX_SECONDS)?,
+            Key::WorkerMemory => self.worker_memory_mb = raw.number_or_auto(MIN_WORKER_MB, MAX_MB)?,
             Key::MaxMemory => self.max_memory_mb = raw.number_or_auto(64, MAX_MB)?,
             Key::Chunking => self.chunking = raw.chunking()?,
             Key::ChunkSize => self.chunk_size_kb = raw.number(16, KB * KB)?,
@@ -275,10 +286,26 @@ impl Config {
         self.values.max_workers
     }
 
-    /// The strategy asked for; [`Strategy::effective`] gives the one that runs.
+    /// The strategy asked for.
     #[must_use]
     pub fn strategy(&self) -> Strategy {
         self.values.strategy
+    }
+
+    /// The time that a child process has for one file, without its share for the file's size.
+    #[must_use]
+    pub fn file_timeout(&self) -> Duration {
+        Duration::from_millis(self.values.file_timeout_ms)
+    }
+
+    /// What a child process may allocate, in bytes.
+    #[must_use]
+    pub fn worker_memory_bytes(&self) -> u64 {
+        let megabytes = self.values.worker_memory_mb.or(self.values.max_memory_mb);
+        megabytes.map_or_else(
+            || crate::sys::machine_bytes().map_or(4096 * MB, |all| (all / 2).max(1024 * MB)),
+            |mb| mb * MB,
+        )
     }
 
     /// The memory budget in bytes, or `None` to derive it from the machine.
@@ -367,6 +394,11 @@ impl Config {
                 Workers::Fixed(count) => count.get().into(),
             },
             Key::Strategy => values.strategy.name().into(),
+            Key::FileTimeout => match values.file_timeout_ms {
+                whole if whole.is_multiple_of(1000) => (whole / 1000).into(),
+                part => Duration::from_millis(part).as_secs_f64().into(),
+            },
+            Key::WorkerMemory => values.worker_memory_mb.map_or_else(auto, Value::from),
             Key::MaxMemory => values.max_memory_mb.map_or_else(auto, Value::from),
             Key::Chunking => values.chunking.name().into(),
             Key::ChunkSize => values.chunk_size_kb.into(),

@@ -11,6 +11,8 @@ use std::num::NonZeroUsize;
 /// | `cache-max-size-mb` | 1024 | 8192 | 256 |
 /// | `max-workers` | auto | auto | 1 |
 /// | `strategy` | adaptive | adaptive | thread |
+/// | `file-timeout-seconds` | 60 | 60 | 60 |
+/// | `worker-memory-mb` | auto | auto | auto |
 /// | `max-memory-mb` | auto | auto | 512 |
 /// | `chunk-size-kb` | 512 | 4096 | 128 |
 /// | `memory-threshold-mb` | 100 | 2048 | 64 |
@@ -90,12 +92,6 @@ impl Strategy {
         let lower = name.to_ascii_lowercase().replace('-', "_");
         let short = lower.strip_suffix("_based").unwrap_or(&lower);
         Self::ALL.into_iter().find(|strategy| strategy.name() == short)
-    }
-
-    /// The strategy that runs when this one is asked for. Today that is always [`Strategy::Thread`].
-    #[must_use]
-    pub fn effective(self) -> Self {
-        Self::Thread
     }
 }
 

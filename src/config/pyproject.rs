@@ -167,6 +167,7 @@ fn raw(value: &Spanned<DeValue<'_>>) -> Raw {
         DeValue::Boolean(value) => Raw::Bool(*value),
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
             .map_or_else(|_| Raw::Text(number.as_str().to_owned()), Raw::Integer),
+        DeValue::Float(number) => Raw::Text(number.as_str().to_owned()),
         DeValue::Array(items) => {
             let texts: Option<Vec<String>> =
                 items.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect();

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use super::{Chunking, Preset, Strategy, Workers};
 
@@ -88,6 +89,22 @@ impl Raw {
         number
             .filter(|number| (low..=high).contains(number))
             .ok_or_else(|| format!("write a whole number from {low} to {high}"))
+    }
+
+    /// Seconds, with decimals if need be, up to `most`, as milliseconds.
+    pub(super) fn milliseconds(&self, most: u64) -> Result<u64, Expected> {
+        let time = match self {
+            Self::Integer(number) => u64::try_from(*number).ok().and_then(|number| number.checked_mul(1000)),
+            Self::Text(text) => text
+                .trim()
+                .parse::<f64>()
+                .ok()
+                .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+                .and_then(|time| u64::try_from(time.as_millis()).ok()),
+            _ => None,
+        };
+        time.filter(|time| (1..=most * 1000).contains(time))
+            .ok_or_else(|| format!("write seconds from 0.001 to {most}"))
     }
 
     fn is_auto(&self) -> bool {

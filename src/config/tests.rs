@@ -64,6 +64,8 @@ fn every_variable_sets_its_value() {
         ("PARSER_CACHE_MAX_SIZE_MB", "7", Key::CacheMaxSize, "7"),
         ("PARSER_MAX_WORKERS", "5", Key::MaxWorkers, "5"),
         ("PARSER_STRATEGY", "adaptive", Key::Strategy, "adaptive"),
+        ("PARSER_FILE_TIMEOUT_SECONDS", "0.25", Key::FileTimeout, "0.25"),
+        ("PARSER_WORKER_MEMORY_MB", "700", Key::WorkerMemory, "700"),
         ("PARSER_MAX_MEMORY_MB", "2048", Key::MaxMemory, "2048"),
         ("PARSER_CHUNK_SIZE_KB", "512", Key::ChunkSize, "512"),
         ("PARSER_CHUNKING", "line_based", Key::Chunking, "line"),
@@ -73,6 +75,19 @@ fn every_variable_sets_its_value() {
         let config = tree.builder().environment(env(&[(name, given)])).build().expect(name);
         assert_eq!(config.display(key), shown, "{name}");
         assert_eq!(*config.origin(key), Origin::Environment(name), "{name}");
+    }
+}
+
+#[test]
+fn limits_of_children() {
+    let memory = |text: &str| Tree::new(text).builder().build().expect("valid").worker_memory_bytes() >> 20;
+    assert_eq!(memory("[tool.pydebug]\nworker-memory-mb = 99\nmax-memory-mb = 300\n"), 99);
+    assert_eq!(memory("[tool.pydebug]\nmax-memory-mb = 300\n"), 300);
+    assert!(memory("") >= 1024);
+    for (text, milliseconds) in [("0.001", 1), ("2", 2000), ("1.5", 1500)] {
+        let tree = Tree::new(&format!("[tool.pydebug]\nfile-timeout-seconds = {text}\n"));
+        let config = tree.builder().build().expect("valid");
+        assert_eq!(config.file_timeout(), std::time::Duration::from_millis(milliseconds));
     }
 }
 
@@ -87,6 +102,10 @@ fn messages() {
         (
             &[("PARSER_STRATEGY", "fast")],
             "environment variable `PARSER_STRATEGY`: `strategy` cannot be `fast`; write thread, process, hybrid or adaptive",
+        ),
+        (
+            &[("PARSER_FILE_TIMEOUT_SECONDS", "-1")],
+            "environment variable `PARSER_FILE_TIMEOUT_SECONDS`: `file-timeout-seconds` cannot be `-1`; write seconds from 0.001 to 604800",
         ),
         (
             &[("PARSER_CACHE_ENABLE", "1")],
@@ -166,6 +185,8 @@ fn presets_match_their_table() {
             Key::CacheMaxSize,
             Key::MaxWorkers,
             Key::Strategy,
+            Key::FileTimeout,
+            Key::WorkerMemory,
             Key::MaxMemory,
             Key::Chunking,
             Key::ChunkSize,
@@ -175,9 +196,9 @@ fn presets_match_their_table() {
         .map(|key| config.display(key).split(' ').next().unwrap_or_default().to_owned())
         .to_vec();
         let expected = match preset {
-            Preset::Standard => "true 1024 auto adaptive auto ast 512 100 1000",
-            Preset::Performance => "true 8192 auto adaptive auto ast 4096 2048 100000",
-            Preset::Minimal => "true 256 1 thread 512 ast 128 64 100",
+            Preset::Standard => "true 1024 auto adaptive 60 auto auto ast 512 100 1000",
+            Preset::Performance => "true 8192 auto adaptive 60 auto auto ast 4096 2048 100000",
+            Preset::Minimal => "true 256 1 thread 60 auto 512 ast 128 64 100",
         };
         assert_eq!(shown.join(" "), expected);
     }

@@ -4,6 +4,7 @@ use super::pipeline::{Analyzer, absolute, manifest_id, open_cache, walk_options}
 use crate::config::Config;
 use crate::model::source::FileKind;
 use crate::walk;
+use anyhow::Context as _;
 use rayon::prelude::*;
 use ruff_python_ast::PySourceType;
 use std::path::PathBuf;
@@ -40,7 +41,8 @@ impl Analyzer {
         let started = Instant::now();
         let mut walked = walk::walk(config.root(), paths, &walk_options(config))?;
         walked.files.sort_unstable_by_key(|file| std::cmp::Reverse(file.stat.size));
-        let pool = super::pool(config)?;
+        let pool =
+            super::threads::pool(config.max_workers().count().get()).context("cannot start threads")?;
         let (bytes, tokens) = pool.install(|| {
             walked
                 .files

@@ -1,9 +1,11 @@
 //! Facts of one file: from the last snapshot, from the cache, or made anew.
 
 use super::batch::SMALL;
+use super::children::{Fleet, Made, Task, internal, words};
 use super::progress::{Interrupt, ProgressTracker};
+use super::recovery::{Decision, Recovery, Trouble, is_transient};
 use crate::cache::{Cache, Compressor, ContentHash, DEFAULT_LEVEL, FactKey, PackWriter, RecordMeta};
-use crate::model::facts::EXTRACTOR_VERSION;
+use crate::model::facts::{self, EXTRACTOR_VERSION, col, file_flag};
 use crate::model::source::FileKind;
 use crate::parse::{Outcome, Scratch};
 use crate::split::ChunkSize;
@@ -64,7 +66,34 @@ pub(super) struct Shared<'a> {
     pub(super) gc_threshold: u64,
     pub(super) tracker: &'a ProgressTracker,
     pub(super) interrupt: &'a Interrupt,
+    pub(super) fleet: &'a Fleet<'a>,
+    pub(super) recovery: &'a Recovery,
 }
+
+/// A file that was read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Loaded {
+    stat: Stat,
+    content: ContentHash,
+    key: FactKey,
+}
+
+/// A file that could not be read.
+#[derive(Debug)]
+pub(super) struct Unread {
+    kind: Trouble,
+    reason: String,
+    transient: bool,
+}
+
+impl std::fmt::Display for Unread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+/// What became of the files of a batch, one by one.
+pub(super) type Batch = SmallVec<[Result<Loaded, Unread>; MAX_DEGREE]>;
 
 /// A worker's own memory, reused from file to file.
 #[derive(Default)]
@@ -95,9 +124,34 @@ impl Shared<'_> {
             }
         }
         let record = self.cache.get(key)?;
-        crate::model::facts::Facts::open(&record.raw)?;
+        facts::Facts::open(&record.raw)?;
         let hash = hash_facts(&record.raw);
         Some((Facts::Owned(record.raw), hash, record.meta.parse_duration_us, record.meta.created))
+    }
+
+    /// Reads the files of `batch` into buffers, one each, and hashes them together; `None` where the run was interrupted.
+    pub(super) fn load(&self, batch: &[Slot], buffers: &mut [Vec<u8>]) -> Option<Batch> {
+        let mut stats: SmallVec<[Result<Stat, Unread>; MAX_DEGREE]> = SmallVec::new();
+        for ((number, _), buffer) in batch.iter().zip(buffers.iter_mut()) {
+            if self.interrupt.is_requested() {
+                return None;
+            }
+            let stat = self.read_stable(&self.files[*number as usize], buffer);
+            if stat.is_err() {
+                // Nobody asks for the hash of what was left in it.
+                buffer.clear();
+            }
+            stats.push(stat);
+        }
+        let contents = ContentHash::of_many(buffers[..batch.len()].iter().map(Vec::as_slice));
+        let loaded = |((stat, content), (number, _)): ((Result<Stat, Unread>, ContentHash), &Slot)| {
+            let kind = self.files[*number as usize].kind;
+            stat.map(|stat| {
+                let key = FactKey::new(&content, kind, EXTRACTOR_VERSION, &[], &[]);
+                Loaded { stat, content, key }
+            })
+        };
+        Some(stats.into_iter().zip(contents).zip(batch).map(loaded).collect())
     }
 
     /// Reads the files of `batch`, hashes them together, and finds or makes the facts of each.
@@ -106,41 +160,26 @@ impl Shared<'_> {
         if buffers.len() < batch.len() {
             buffers.resize_with(batch.len(), Vec::new);
         }
-        let mut stats: SmallVec<[Result<Stat, String>; MAX_DEGREE]> = SmallVec::new();
-        for ((number, _), buffer) in batch.iter().zip(&mut buffers) {
-            if self.interrupt.is_requested() {
-                return;
-            }
-            let stat = read_stable(self.root, &self.files[*number as usize], buffer);
-            if stat.is_err() {
-                // Nobody asks for the hash of what was left in it.
-                buffer.clear();
-            }
-            stats.push(stat);
-        }
-        let contents = ContentHash::of_many(buffers[..batch.len()].iter().map(Vec::as_slice));
+        let Some(loaded) = self.load(batch, &mut buffers) else { return };
         let mut spent = false;
-        for ((slot, bytes), (stat, content)) in
-            batch.iter_mut().zip(&buffers).zip(stats.into_iter().zip(contents))
-        {
+        for ((slot, bytes), loaded) in batch.iter_mut().zip(&buffers).zip(loaded) {
             if self.interrupt.is_requested() {
                 return;
             }
-            let file = &self.files[slot.0 as usize];
-            let known = WORKER.with_borrow_mut(|worker| {
+            let number = slot.0;
+            slot.1 = WORKER.with_borrow_mut(|worker| {
                 worker.files += 1;
                 if worker.files.is_multiple_of(self.gc_threshold.max(1)) {
                     *worker = Worker { files: worker.files, ..Worker::default() };
                     spent = true;
                 }
-                match stat {
-                    Ok(stat) => self.facts_of(file, stat, content, bytes, worker),
-                    Err(reason) => skipped(file.stat, reason),
+                match self.known(number, loaded) {
+                    Ok(known) => Some(known),
+                    Err(loaded) => self.parse(number, loaded, bytes, worker),
                 }
             });
-            slot.1 = Some(known);
             // With nothing borrowed: an observer may make this thread take up another batch.
-            self.tracker.file_done(Path::new(&file.path), file.stat.size);
+            self.tell(number);
         }
         if spent {
             return;
@@ -152,53 +191,99 @@ impl Shared<'_> {
         WORKER.with_borrow_mut(|worker| worker.buffers = buffers);
     }
 
-    fn facts_of(
-        &self,
-        file: &WalkedFile,
-        stat: Stat,
-        content: ContentHash,
-        bytes: &[u8],
-        worker: &mut Worker,
-    ) -> Known {
-        let key = FactKey::new(&content, file.kind, EXTRACTOR_VERSION, &[], &[]);
-        if let Some((facts, facts_hash, parse_us, created)) = self.recall(&key) {
-            self.count_kept(&facts, parse_us);
-            return Known { facts, facts_hash, key, content, stat, parse_us, created, cached: true };
-        }
-        let started = Instant::now();
-        let Worker { scratch, compressor, .. } = worker;
-        let stub = file.kind == FileKind::Pyi;
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            if bytes.len() as u64 > self.chunk_above {
-                let (outcome, largest) = scratch.parse_in(bytes, stub, self.chunk_size);
-                self.chunked_files.fetch_add(1, Ordering::Relaxed);
-                self.max_parse_unit.fetch_max(largest as u64, Ordering::Relaxed);
-                outcome
-            } else {
-                self.max_parse_unit.fetch_max(bytes.len() as u64, Ordering::Relaxed);
-                scratch.parse(bytes, stub)
-            }
-        }));
-        let block = match outcome {
-            Ok(Outcome::Facts(block)) => block,
-            Ok(Outcome::TooDeep) => {
-                let reason = format!(
-                    "nesting: an expression or block is nested or chained more than {} levels deep",
-                    crate::extract::MAX_DEPTH
-                );
-                return Known { content, key, ..skipped(stat, reason) };
-            }
-            Err(panic) => {
-                *scratch = Scratch::default();
-                let text = panic
-                    .downcast_ref::<String>()
-                    .map(String::as_str)
-                    .or_else(|| panic.downcast_ref::<&str>().copied());
-                let reason = format!("internal error, please report it: {}", text.unwrap_or("panic"));
-                return Known { content, key, ..skipped(stat, reason) };
+    /// What is known of a file without parsing it: that it can't be read, or its facts of an earlier run. Otherwise gives
+    /// back what is needed to settle it.
+    pub(super) fn known(&self, number: u32, loaded: Result<Loaded, Unread>) -> Result<Known, Loaded> {
+        let Loaded { stat, content, key } = match loaded {
+            Ok(loaded) => loaded,
+            Err(unread) => {
+                let file = &self.files[number as usize];
+                self.recovery.record(unread.kind, Decision::Skip, &file.path, &unread.reason);
+                return Ok(skipped(file.stat, unread.reason));
             }
         };
-        let parse_us = u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX);
+        let Some((facts, facts_hash, parse_us, created)) = self.recall(&key) else {
+            return Err(Loaded { stat, content, key });
+        };
+        self.count_kept(&facts, parse_us);
+        Ok(Known { facts, facts_hash, key, content, stat, parse_us, created, cached: true })
+    }
+
+    /// What a child is asked about a file.
+    pub(super) fn task<'t>(&self, number: u32, bytes: &'t [u8]) -> Task<'t> {
+        let stub = self.files[number as usize].kind == FileKind::Pyi;
+        Task { bytes, stub, chunk_above: self.chunk_above, chunk_size: self.chunk_size }
+    }
+
+    /// Tells that a file is done.
+    pub(super) fn tell(&self, number: u32) {
+        let file = &self.files[number as usize];
+        self.tracker.file_done(Path::new(&file.path), file.stat.size);
+    }
+
+    fn parse(&self, number: u32, loaded: Loaded, bytes: &[u8], worker: &mut Worker) -> Option<Known> {
+        let started = Instant::now();
+        let scratch = &mut worker.scratch;
+        let task = self.task(number, bytes);
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            if bytes.len() as u64 > self.chunk_above {
+                let (outcome, largest) = scratch.parse_in(bytes, task.stub, self.chunk_size);
+                (outcome, largest as u64)
+            } else {
+                (scratch.parse(bytes, task.stub), bytes.len() as u64)
+            }
+        }));
+        let made = match outcome {
+            Ok((Outcome::Facts(block), largest)) => {
+                let parse_us = u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX);
+                Made::Facts { block, parse_us, largest }
+            }
+            Ok((Outcome::TooDeep, _)) => self.fleet.nested(&self.files[number as usize].path, task),
+            Err(panic) => {
+                *scratch = Scratch::default();
+                internal(words(&*panic))
+            }
+        };
+        self.settle(number, loaded, bytes.len(), made, &mut worker.compressor)
+    }
+
+    /// Parses on this thread.
+    pub(super) fn parse_here(&self, number: u32, loaded: Loaded, bytes: &[u8]) -> Option<Known> {
+        WORKER.with_borrow_mut(|worker| self.parse(number, loaded, bytes, worker))
+    }
+
+    /// Keeps what was made elsewhere of a file of so many bytes.
+    pub(super) fn settle_here(&self, number: u32, loaded: Loaded, bytes: usize, made: Made) -> Option<Known> {
+        WORKER.with_borrow_mut(|worker| self.settle(number, loaded, bytes, made, &mut worker.compressor))
+    }
+
+    fn settle(
+        &self,
+        number: u32,
+        loaded: Loaded,
+        bytes: usize,
+        made: Made,
+        compressor: &mut Option<Compressor>,
+    ) -> Option<Known> {
+        let path = &self.files[number as usize].path;
+        let Loaded { stat, content, key } = loaded;
+        let (block, parse_us) = match made {
+            Made::Facts { block, parse_us, largest } => {
+                self.max_parse_unit.fetch_max(largest, Ordering::Relaxed);
+                self.chunked_files.fetch_add((bytes as u64 > self.chunk_above).into(), Ordering::Relaxed);
+                (block, parse_us)
+            }
+            Made::Skipped(kind, reason) => {
+                self.recovery.record(kind, Decision::Skip, path, &reason);
+                return Some(Known { content, key, ..skipped(stat, reason) });
+            }
+            Made::Interrupted => return None,
+        };
+        let flags = facts::Facts::open(&block).map_or(0, |facts| facts.get(col::FILE_FLAGS, 0));
+        if flags & file_flag::LOSSY != 0 {
+            let detail = "bytes that its encoding does not know are read as U+FFFD";
+            self.recovery.record(Trouble::Decode, Decision::Substitute, path, detail);
+        }
         let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
         if self.cache.is_enabled() {
             if compressor.is_none() {
@@ -210,7 +295,21 @@ impl Shared<'_> {
             }
         }
         let facts_hash = hash_facts(&block);
-        Known { facts: Facts::Owned(block), facts_hash, key, content, stat, parse_us, created, cached: false }
+        let facts = Facts::Owned(block);
+        Some(Known { facts, facts_hash, key, content, stat, parse_us, created, cached: false })
+    }
+
+    /// Reads a file into `buffer`; again where it changed meanwhile or a read failed that may succeed later. Gives its stat from
+    /// before the read.
+    fn read_stable(&self, file: &WalkedFile, buffer: &mut Vec<u8>) -> Result<Stat, Unread> {
+        let path = file.os_path(self.root);
+        self.recovery.persist(
+            Trouble::Io,
+            &file.path,
+            |unread: &Unread| unread.transient,
+            std::thread::sleep,
+            || read_once(&path, buffer),
+        )
     }
 
     /// Counts a hit that the snapshot answered; those of packs count themselves.
@@ -242,48 +341,50 @@ fn hash_facts(bytes: &[u8]) -> [u8; 32] {
     hash
 }
 
-/// Reads a file into `buffer`; again where it changed meanwhile. Gives its stat from before the read.
-fn read_stable(root: &Path, file: &WalkedFile, buffer: &mut Vec<u8>) -> Result<Stat, String> {
-    let path = file.os_path(root);
-    for _ in 0..4 {
-        let (mut open, before) = open_regular(&path)?;
-        if before.size > MAX_BYTES {
-            return Err(format!("too large: {} bytes, files of 4 GiB and more are not read", before.size));
-        }
-        buffer.clear();
-        // One byte more, so that the end is seen without growing the buffer.
-        buffer.reserve_exact(before.size as usize + 1);
-        // Bounded, which also spares the system calls that would ask for the size once more.
-        open.by_ref().take(before.size + 1).read_to_end(buffer).map_err(|error| explain(&error))?;
-        let after = Stat::of(&open.metadata().map_err(|error| explain(&error))?);
-        if before == after && buffer.len() as u64 == before.size {
-            return Ok(before);
-        }
+fn read_once(path: &Path, buffer: &mut Vec<u8>) -> Result<Stat, Unread> {
+    let (mut open, before) = open_regular(path)?;
+    if before.size > MAX_BYTES {
+        let reason = format!("too large: {} bytes, files of 4 GiB and more are not read", before.size);
+        return Err(Unread { kind: Trouble::Io, reason, transient: false });
     }
-    Err("it changed during each of four attempts to read it; run again when it is at rest".to_owned())
+    buffer.clear();
+    // One byte more, so that the end is seen without growing the buffer.
+    buffer.reserve_exact(before.size as usize + 1);
+    // Bounded, which also spares the system calls that would ask for the size once more.
+    open.by_ref().take(before.size + 1).read_to_end(buffer).map_err(|error| explain(&error))?;
+    let after = Stat::of(&open.metadata().map_err(|error| explain(&error))?);
+    if before == after && buffer.len() as u64 == before.size {
+        return Ok(before);
+    }
+    let reason =
+        "it changed during each of four attempts to read it; run again when it is at rest".to_owned();
+    Err(Unread { kind: Trouble::Io, reason, transient: true })
 }
 
 /// Opens a regular file and stats it; never waits for the other end of a pipe.
-fn open_regular(path: &Path) -> Result<(std::fs::File, Stat), String> {
+fn open_regular(path: &Path) -> Result<(std::fs::File, Stat), Unread> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let open =
         std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW).open(path);
     let open = open.map_err(|error| explain(&error))?;
     match open.metadata() {
         Ok(meta) if meta.is_file() => Ok((open, Stat::of(&meta))),
-        Ok(_) => Err("it is no regular file any more".to_owned()),
+        Ok(_) => {
+            let reason = "it is no regular file any more".to_owned();
+            Err(Unread { kind: Trouble::NotFound, reason, transient: false })
+        }
         Err(error) => Err(explain(&error)),
     }
 }
 
-fn explain(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => "it was removed after the walk".to_owned(),
-        std::io::ErrorKind::PermissionDenied => {
-            "permission denied; make it readable or exclude it".to_owned()
-        }
+fn explain(error: &std::io::Error) -> Unread {
+    let kind = Trouble::of_io(error);
+    let reason = match kind {
+        Trouble::NotFound => "it was removed after the walk".to_owned(),
+        Trouble::Permission => "permission denied; make it readable or exclude it".to_owned(),
         _ => format!("cannot be read: {error}"),
-    }
+    };
+    Unread { kind, reason, transient: is_transient(error) }
 }
 
 #[cfg(test)]
@@ -322,6 +423,9 @@ mod tests {
         fn read(&self, at_once: usize) -> Vec<Option<Known>> {
             WORKER.take();
             let cache = Cache::disabled();
+            let recovery = Recovery::default();
+            let limits = (0, std::time::Duration::from_secs(60));
+            let fleet = Fleet::new(None, limits, self.gc_threshold, &recovery, &self.interrupt);
             let shared = Shared {
                 root: self.root,
                 files: self.files,
@@ -336,6 +440,8 @@ mod tests {
                 gc_threshold: self.gc_threshold,
                 tracker: &ProgressTracker::new(Arc::clone(&self.observer)),
                 interrupt: &self.interrupt,
+                fleet: &fleet,
+                recovery: &recovery,
             };
             let mut slots: Vec<Slot> = (0..self.files.len() as u32).map(|number| (number, None)).collect();
             slots.chunks_mut(at_once).for_each(|batch| shared.read(batch));

@@ -2,22 +2,15 @@
 
 mod batch;
 mod bench;
+mod children;
 mod files;
 mod pipeline;
 pub mod progress;
+pub mod recovery;
+mod strategy;
+mod threads;
 
-use crate::config::Config;
-use anyhow::Context as _;
 pub use bench::{FloorReport, WalkReport};
+pub use children::{WorkerOptions, serve};
 pub(crate) use pipeline::open_cache;
 pub use pipeline::{Analyzer, Run};
-
-/// The threads that `config` asks for, with the stack that extraction takes.
-fn pool(config: &Config) -> anyhow::Result<rayon::ThreadPool> {
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(config.max_workers().count().get())
-        .stack_size(crate::extract::STACK)
-        .thread_name(|index| format!("worker-{index}"))
-        .build()
-        .context("cannot start worker threads; lower `--jobs` or the limit that stops them")
-}

@@ -1,12 +1,15 @@
 //! A run from walk to snapshot.
 
-use super::batch::batches;
+use super::children::Fleet;
 use super::files::{Facts, Known, Shared, Slot, skipped};
 use super::progress::{Interrupt, NullObserver, Phase, ProgressObserver, ProgressTracker};
+use super::recovery::{Decision, Event, Recovery, Trouble};
+use super::strategy;
+use super::threads::Threads;
 use crate::cache::{
-    self, Cache, CacheOptions, Manifest, ManifestBuilder, ManifestId, ManifestRow, Partition,
+    self, Cache, CacheOptions, CacheWarning, Manifest, ManifestBuilder, ManifestId, ManifestRow, Partition,
 };
-use crate::config::Config;
+use crate::config::{Config, Strategy};
 use crate::link::{self, FileInput, LINK_VERSION, Layout};
 use crate::model::facts::{self, EXTRACTOR_VERSION};
 use crate::model::metrics::{ProcessingMetrics, Tally};
@@ -28,6 +31,7 @@ pub struct Analyzer {
     observer: Arc<dyn ProgressObserver>,
     interrupt: Interrupt,
     totals_only: bool,
+    program: Option<PathBuf>,
 }
 
 /// A finished run.
@@ -39,6 +43,7 @@ pub struct Run {
     /// Per file: its facts came from the cache.
     cached: Vec<bool>,
     warnings: Vec<String>,
+    recovery: Vec<Event>,
     root: PathBuf,
 }
 
@@ -73,6 +78,12 @@ impl Run {
         &self.warnings
     }
 
+    /// What was decided about trouble, by file.
+    #[must_use]
+    pub fn recovery(&self) -> &[Event] {
+        &self.recovery
+    }
+
     /// The analyzed root.
     #[must_use]
     pub fn root(&self) -> &Path {
@@ -93,6 +104,10 @@ struct Session<'a> {
     started: Instant,
     max_parse_unit: u64,
     chunked_files: u64,
+    program: Option<&'a Path>,
+    recovery: &'a Recovery,
+    /// The strategy that ran.
+    strategy: Strategy,
 }
 
 impl Analyzer {
@@ -105,6 +120,7 @@ impl Analyzer {
             observer: Arc::new(NullObserver),
             interrupt: Interrupt::default(),
             totals_only: false,
+            program: None,
         }
     }
 
@@ -129,6 +145,14 @@ impl Analyzer {
         self
     }
 
+    /// Runs child processes by the `worker` command of this program, a `pydebug` of the same build. Without one there are no
+    /// children: files meant for them are parsed on threads, and those nested too deep for threads are skipped.
+    #[must_use]
+    pub fn worker_program(mut self, program: impl Into<PathBuf>) -> Self {
+        self.program = Some(program.into());
+        self
+    }
+
     /// Promises that of the graph only totals, files and syntax errors are read. A run in which nothing changed then
     /// does without looking for damage in the rest of the snapshot.
     #[must_use]
@@ -148,6 +172,7 @@ impl Analyzer {
         let cache = open_cache(&self.config);
         let id = manifest_id(&self.config, &paths);
         let tracker = ProgressTracker::new(Arc::clone(&self.observer));
+        let recovery = Recovery::default();
         let session = Session {
             config: &self.config,
             paths,
@@ -160,6 +185,9 @@ impl Analyzer {
             started,
             max_parse_unit: 0,
             chunked_files: 0,
+            program: self.program.as_deref(),
+            recovery: &recovery,
+            strategy: Strategy::Thread,
         };
         session.run()
     }
@@ -370,13 +398,24 @@ impl Session<'_> {
 
     /// Makes what is missing and links everything.
     fn relink(
-        mut self,
+        self,
         walked: &Walked,
         manifest: &Manifest,
         partition: &Partition,
         previous: Option<CodeGraph>,
     ) -> anyhow::Result<Run> {
-        let pool = super::pool(self.config)?;
+        let threads = Threads::start(self.config.max_workers().count().get(), self.recovery)?;
+        threads.with_stack(|| self.relink_on(&threads.pool, walked, manifest, partition, previous))
+    }
+
+    fn relink_on(
+        mut self,
+        pool: &rayon::ThreadPool,
+        walked: &Walked,
+        manifest: &Manifest,
+        partition: &Partition,
+        previous: Option<CodeGraph>,
+    ) -> anyhow::Result<Run> {
         let packs = self.cache.pack_writer();
         let mut by_key = rustc_hash::FxHashMap::default();
         if let Some(graph) = &previous {
@@ -388,6 +427,9 @@ impl Session<'_> {
                     .map(|(file, number)| (file.key(), number)),
             );
         }
+        let limits = (self.config.worker_memory_bytes(), self.config.file_timeout());
+        let gc_threshold = self.config.gc_threshold();
+        let fleet = Fleet::new(self.program, limits, gc_threshold, self.recovery, self.interrupt);
         let shared = Shared {
             root: &walked.root,
             files: &walked.files,
@@ -399,9 +441,11 @@ impl Session<'_> {
             chunk_size: self.config.chunk_size(),
             max_parse_unit: AtomicU64::new(0),
             chunked_files: AtomicU64::new(0),
-            gc_threshold: self.config.gc_threshold(),
+            gc_threshold,
             tracker: &self.tracker,
             interrupt: self.interrupt,
+            fleet: &fleet,
+            recovery: self.recovery,
         };
         let started = Instant::now();
         let mut known: Vec<Option<Known>> = Vec::with_capacity(walked.files.len());
@@ -446,9 +490,13 @@ impl Session<'_> {
         let bytes = open.iter().map(|&file| walked.files[file as usize].stat.size).sum();
         self.tracker.start(Phase::Parse, open.len() as u64, bytes);
         let mut made: Vec<Slot> = open.iter().map(|&file| (file, None)).collect();
-        let size = |&(file, _): &Slot| walked.files[file as usize].stat.size;
-        let batches = batches(&mut made, pool.current_num_threads(), size);
-        pool.install(|| batches.into_par_iter().with_max_len(1).for_each(|batch| shared.read(batch)));
+        let processors = std::thread::available_parallelism().map_or(1, Into::into);
+        let asked = self.config.strategy();
+        self.strategy = strategy::choose(asked, open.len(), bytes, processors, self.program.is_some());
+        strategy::run(&shared, self.strategy, &mut made, pool);
+        if fleet.is_degraded() {
+            self.strategy = Strategy::Thread;
+        }
         self.tracker.end();
         self.max_parse_unit = shared.max_parse_unit.load(Ordering::Relaxed);
         self.chunked_files = shared.chunked_files.load(Ordering::Relaxed);
@@ -464,7 +512,7 @@ impl Session<'_> {
             .into_iter()
             .map(|entry| entry.unwrap_or_else(|| skipped(walk::Stat::default(), "not reached".to_owned())))
             .collect();
-        let graph = self.link(walked, &known, previous.as_ref(), &pool)?;
+        let graph = self.link(walked, &known, previous.as_ref(), pool)?;
         self.timed(Phase::Store, |session| session.remember(walked, &known, manifest, partition));
         let cached = known.iter().map(|file| file.cached).collect();
         // Freeing the facts file by file takes longer than the rest of the run.
@@ -606,7 +654,23 @@ impl Session<'_> {
     }
 
     fn finish(self, walked: &Walked, graph: CodeGraph, cached: Vec<bool>) -> Run {
-        let mut warnings: Vec<String> = self.cache.take_warnings().iter().map(ToString::to_string).collect();
+        let mut warnings = Vec::new();
+        for warning in self.cache.take_warnings() {
+            if let CacheWarning::Corrupt { path, message } = &warning {
+                let policy = Trouble::CacheCorrupt.policy();
+                self.recovery.record(
+                    Trouble::CacheCorrupt,
+                    policy.then,
+                    &crate::model::source::escape(path.as_os_str()),
+                    message,
+                );
+            }
+            warnings.push(warning.to_string());
+        }
+        let (recovery, counts) = self.recovery.report();
+        for event in recovery.iter().filter(|event| event.decision == Decision::Degrade) {
+            warnings.push(format!("degraded from {}", event.detail));
+        }
         if self.config.project() == "unnamed" {
             tracing::debug!("no project name: stable names start with `unnamed`");
         }
@@ -630,8 +694,9 @@ impl Session<'_> {
             max_parse_unit: self.max_parse_unit,
             chunked_files: self.chunked_files,
             workers: self.config.max_workers().count().get() as u64,
-            strategy: self.config.strategy().effective().name(),
+            strategy: self.strategy.name(),
             warnings: warnings.len() as u64,
+            recovery: counts,
         };
         Run {
             graph,
@@ -639,6 +704,7 @@ impl Session<'_> {
             phases: self.phases,
             cached,
             warnings,
+            recovery,
             root: walked.root.clone(),
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! It must not measure anything: the engine counts, this computes the rates.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,29 @@ pub struct CacheStats {
     pub total_time_saved: f64,
     /// Size of the packs on disk, in MB of 1,048,576 bytes.
     pub cache_size_mb: f64,
+}
+
+/// What was decided about trouble, counted; every name is present.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecoveryCounts {
+    /// By kind of trouble.
+    pub kinds: BTreeMap<String, u64>,
+    /// By decision.
+    pub decisions: BTreeMap<String, u64>,
+}
+
+impl RecoveryCounts {
+    /// All decisions.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.decisions.values().sum()
+    }
+
+    /// Decisions of that name.
+    #[must_use]
+    pub fn decided(&self, name: &str) -> u64 {
+        self.decisions.get(name).copied().unwrap_or(0)
+    }
 }
 
 /// The metrics of a run. The field order is that of the JSON: the reference's keys come first.
@@ -56,6 +80,9 @@ pub struct ProcessingMetrics {
     pub strategy: String,
     /// Number of warnings in the report.
     pub warnings: u64,
+    /// What was decided about trouble.
+    #[serde(default)]
+    pub recovery: RecoveryCounts,
 }
 
 impl ProcessingMetrics {
@@ -99,6 +126,8 @@ pub struct Tally {
     pub strategy: &'static str,
     /// Number of warnings.
     pub warnings: u64,
+    /// What was decided about trouble.
+    pub recovery: RecoveryCounts,
 }
 
 const MB: f64 = 1_048_576.0;
@@ -139,6 +168,7 @@ impl From<&Tally> for ProcessingMetrics {
             workers: tally.workers,
             strategy: tally.strategy.to_owned(),
             warnings: tally.warnings,
+            recovery: tally.recovery.clone(),
         }
     }
 }

@@ -67,6 +67,7 @@ pub fn report(run: &Run) -> ReportData {
         import_cycle_count: graph.meta().summary.cycle_count,
         import_cycles: cycles.iter().map(|cycle| cycle.modules.clone()).collect(),
         warnings: warnings(run),
+        recovery: run.recovery().to_vec(),
         files: graph
             .files()
             .zip(0u32..)

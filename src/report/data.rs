@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use crate::engine::progress::Phase;
+use crate::engine::recovery::{Decision, Event};
 use crate::model::metrics::ProcessingMetrics;
 
 /// Named counts in an order that means something; a map in JSON.
@@ -203,6 +204,8 @@ pub struct ReportData {
     pub import_cycles: Vec<Vec<String>>,
     /// What went less well than asked, for a person.
     pub warnings: Vec<String>,
+    /// What was decided about trouble, by file; `metrics.recovery` counts.
+    pub recovery: Vec<Event>,
     /// Every file, by path.
     pub files: Vec<FileReport>,
 }
@@ -227,6 +230,7 @@ impl Default for ReportData {
             import_cycle_count: 0,
             import_cycles: Vec::new(),
             warnings: Vec::new(),
+            recovery: Vec::new(),
             files: Vec::new(),
         }
     }
@@ -236,6 +240,12 @@ impl ReportData {
     /// The files of that status.
     pub fn files_of(&self, status: FileStatus) -> impl Iterator<Item = &FileReport> {
         self.files.iter().filter(move |file| file.status == status)
+    }
+
+    /// Whether less ran than was asked for.
+    #[must_use]
+    pub fn is_degraded(&self) -> bool {
+        self.recovery.iter().any(|event| event.decision == Decision::Degrade)
     }
 
     /// Whether every file is whole: what `--strict` asks for.

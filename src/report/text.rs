@@ -9,6 +9,7 @@ use super::data::{Counts, FileStatus, ReportData};
 use super::escape::escape;
 use crate::config::UNNAMED;
 use crate::engine::progress::Phase;
+use crate::engine::recovery::Decision;
 
 /// Lines of each list unless all are asked for.
 const SOME: usize = 10;
@@ -185,6 +186,7 @@ pub fn full(data: &ReportData, options: Options, out: impl Write) -> io::Result<
     complexity(data, &mut page)?;
     cycles(data, &mut page)?;
     troubles(data, &mut page)?;
+    recovery(data, &mut page)?;
     cost(data, &mut page)
 }
 
@@ -298,6 +300,35 @@ fn troubles<W: Write>(data: &ReportData, page: &mut Page<W>) -> io::Result<()> {
         page.more(skipped.len().saturating_sub(limit))?;
     }
     Ok(())
+}
+
+/// Decisions in words; files that were left out are listed above.
+fn recovery<W: Write>(data: &ReportData, page: &mut Page<W>) -> io::Result<()> {
+    let counts = &data.metrics.recovery;
+    if counts.total() == 0 {
+        return Ok(());
+    }
+    let made: Vec<String> = Decision::ALL
+        .iter()
+        .map(|decision| (words(decision.name()), counts.decided(decision.name())))
+        .filter(|(_, count)| *count > 0)
+        .map(|(name, count)| format!("{name} {}", thousands(count)))
+        .collect();
+    page.head("Recovery", thousands(counts.total()), made.join(", "))?;
+    let limit = page.options.limit();
+    let told: Vec<_> = data.recovery.iter().filter(|event| event.decision != Decision::Skip).collect();
+    for event in told.iter().take(limit) {
+        let subject = if event.subject.is_empty() { "the run" } else { &event.subject };
+        writeln!(
+            page.out,
+            "  {} ({}): {}: {}",
+            event.decision.name(),
+            words(event.kind.name()),
+            escape(subject),
+            escape(&event.detail)
+        )?;
+    }
+    page.more(told.len().saturating_sub(limit))
 }
 
 fn cost<W: Write>(data: &ReportData, page: &mut Page<W>) -> io::Result<()> {

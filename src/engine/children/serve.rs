@@ -1,0 +1,121 @@
+//! The child's side: reads files from standard input, writes what became of each to standard output, and ends with its input.
+
+use super::wire::{self, Answer, Reply, Task};
+use crate::extract;
+use crate::parse::{Outcome, Scratch};
+use crate::sys;
+use anyhow::Context as _;
+use std::io::{self, BufWriter, Write};
+use std::os::fd::AsFd as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Instant;
+
+/// What a child is told when it is started.
+#[derive(Clone, Copy, Debug)]
+pub struct WorkerOptions {
+    /// The process that started it; the child ends where that is another one already.
+    pub parent: u32,
+    /// Bytes that it may allocate; 0 for no limit.
+    pub memory: u64,
+    /// Whether it takes nesting that an ordinary stack does not hold.
+    pub deep: bool,
+    /// Files after which scratch memory is dropped.
+    pub gc_threshold: u64,
+}
+
+/// Works until the input ends.
+///
+/// # Errors
+/// Where this process can't be set up or its pipes break. A file's trouble is in the replies.
+pub fn serve(options: WorkerOptions) -> anyhow::Result<()> {
+    sys::end_with_parent();
+    if sys::parent_id() != options.parent {
+        return Ok(());
+    }
+    sys::refuse_core_files();
+    sys::die_by_own_signals();
+    sys::exit_without_memory();
+    // What panics is told in a reply.
+    std::panic::set_hook(Box::new(|_| {}));
+    let (send, requests) = channel();
+    let stack = if options.deep { extract::DEEP_STACK } else { extract::STACK };
+    let (ready, started) = channel();
+    std::thread::Builder::new()
+        .name("parser".to_owned())
+        .stack_size(stack)
+        .spawn(move || {
+            let _ = ready.send(());
+            let worked = work(options, &requests);
+            std::process::exit(i32::from(worked.is_err()));
+        })
+        .context("cannot start the thread that parses")?;
+    // The stack is mapped before the limit is set, which counts what is mapped after it.
+    started.recv().context("the thread that parses did not start")?;
+    if options.memory > 0 {
+        sys::limit_memory(options.memory).context("cannot limit memory")?;
+    }
+    wire::write_hello(output()?)?;
+    // Read ahead here, so that the parent is not kept from writing, and its end is seen while a file is parsed.
+    let mut input = std::fs::File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    while let Some(frame) = wire::read_frame(&mut input)? {
+        if send.send(frame).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn work(options: WorkerOptions, requests: &Receiver<Vec<u8>>) -> io::Result<()> {
+    if options.deep {
+        extract::allow_deep();
+    }
+    let mut scratch = Scratch::default();
+    let mut files = 0u64;
+    let mut out = BufWriter::with_capacity(1 << 16, output()?);
+    while let Ok(frame) = requests.recv() {
+        let tasks = wire::tasks(&frame).ok_or(io::ErrorKind::InvalidData)?;
+        for task in tasks {
+            let reply = parse(&mut scratch, task);
+            wire::write_reply(&mut out, &reply)?;
+            files += 1;
+            if files.is_multiple_of(options.gc_threshold.max(1)) || matches!(reply.answer, Answer::Panic(_)) {
+                scratch = Scratch::default();
+            }
+        }
+        out.flush()?;
+    }
+    Ok(())
+}
+
+/// Standard output without the standard library's buffer, which is for lines.
+fn output() -> io::Result<std::fs::File> {
+    Ok(io::stdout().as_fd().try_clone_to_owned()?.into())
+}
+
+fn parse(scratch: &mut Scratch, task: Task<'_>) -> Reply {
+    let started = Instant::now();
+    let mut largest = task.bytes.len();
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        if task.bytes.len() as u64 > task.chunk_above {
+            let (outcome, piece) = scratch.parse_in(task.bytes, task.stub, task.chunk_size);
+            largest = piece;
+            outcome
+        } else {
+            scratch.parse(task.bytes, task.stub)
+        }
+    }));
+    let answer = match outcome {
+        Ok(Outcome::Facts(block)) => Answer::Facts(block),
+        Ok(Outcome::TooDeep) => Answer::TooDeep,
+        Err(panic) => Answer::Panic(words(&*panic).to_owned()),
+    };
+    let parse_us = u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX);
+    Reply { answer, parse_us, largest: largest as u64 }
+}
+
+/// What a panic said.
+pub(in crate::engine) fn words(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("panic")
+}

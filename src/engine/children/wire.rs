@@ -1,0 +1,210 @@
+//! Frames between parent and child: a length (u64, little-endian), then so many bytes. A request holds several files, each reply
+//! is about one, in the order of the files.
+
+use crate::model::facts::{EXTRACTOR_VERSION, Facts};
+use crate::split::{ChunkSize, Measure};
+use std::io::{self, Read, Write};
+
+/// What a child says before anything else: that both sides are of one build.
+pub(super) const HELLO: &[u8; 8] = b"PYDBWRK1";
+/// Bytes of a frame's length.
+pub(super) const LENGTH: usize = 8;
+/// Bytes above which a frame is no frame of ours: a file may have 4 GiB, its facts no more than that.
+const MAX_FRAME: u64 = 16 << 30;
+/// Bytes of a request before each file's own.
+pub(super) const HEAD: usize = 8 + 8 + 8 + 1 + 1;
+
+/// One file to parse.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::engine) struct Task<'a> {
+    pub(in crate::engine) bytes: &'a [u8],
+    pub(in crate::engine) stub: bool,
+    /// Larger files than this are parsed in chunks.
+    pub(in crate::engine) chunk_above: u64,
+    pub(in crate::engine) chunk_size: ChunkSize,
+}
+
+/// What became of a file in a child that lived.
+#[derive(Debug)]
+pub(in crate::engine) struct Reply {
+    pub(in crate::engine) answer: Answer,
+    pub(in crate::engine) parse_us: u32,
+    /// Bytes of the largest piece given to the parser.
+    pub(in crate::engine) largest: u64,
+}
+
+/// The same without the measures.
+#[derive(Debug)]
+pub(in crate::engine) enum Answer {
+    Facts(Vec<u8>),
+    TooDeep,
+    /// The words of a panic.
+    Panic(String),
+}
+
+/// The frame of these files, in parts: what stands between their bytes, and those bytes.
+pub(super) fn request<'a>(tasks: &[Task<'a>]) -> (Vec<[u8; HEAD]>, Vec<&'a [u8]>) {
+    let head = |task: &Task<'_>| {
+        let mut head = [0; HEAD];
+        head[..8].copy_from_slice(&(task.bytes.len() as u64).to_le_bytes());
+        head[8..16].copy_from_slice(&task.chunk_above.to_le_bytes());
+        head[16..24].copy_from_slice(&(task.chunk_size.limit as u64).to_le_bytes());
+        head[24] = match task.chunk_size.measure {
+            Measure::Ast => 0,
+            Measure::Bytes => 1,
+            Measure::Lines => 2,
+        };
+        head[25] = u8::from(task.stub);
+        head
+    };
+    (tasks.iter().map(head).collect(), tasks.iter().map(|task| task.bytes).collect())
+}
+
+/// Reads a frame; `None` at the end of the input.
+pub(super) fn read_frame(mut input: impl Read) -> io::Result<Option<Vec<u8>>> {
+    let mut length = [0; LENGTH];
+    match input.read_exact(&mut length) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let length = frame_length(length)?;
+    let mut frame = Vec::with_capacity(length);
+    input.take(length as u64).read_to_end(&mut frame)?;
+    if frame.len() < length { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(Some(frame)) }
+}
+
+pub(super) fn frame_length(bytes: [u8; LENGTH]) -> io::Result<usize> {
+    let length = u64::from_le_bytes(bytes);
+    let fits = usize::try_from(length).ok().filter(|_| length <= MAX_FRAME);
+    fits.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a frame of an impossible length"))
+}
+
+/// The files of a request.
+pub(super) fn tasks(frame: &[u8]) -> Option<Vec<Task<'_>>> {
+    let mut tasks = Vec::new();
+    let mut rest = frame;
+    while !rest.is_empty() {
+        let (head, tail) = rest.split_at_checked(HEAD)?;
+        let number = |at: usize| Some(u64::from_le_bytes(head.get(at..at + 8)?.try_into().ok()?));
+        let (bytes, tail) = tail.split_at_checked(usize::try_from(number(0)?).ok()?)?;
+        let measure = match head[24] {
+            0 => Measure::Ast,
+            1 => Measure::Bytes,
+            2 => Measure::Lines,
+            _ => return None,
+        };
+        let chunk_size = ChunkSize { measure, limit: usize::try_from(number(16)?).ok()? };
+        tasks.push(Task { bytes, stub: head[25] != 0, chunk_above: number(8)?, chunk_size });
+        rest = tail;
+    }
+    Some(tasks)
+}
+
+/// Writes the frame with which a child begins.
+pub(super) fn write_hello(mut out: impl Write) -> io::Result<()> {
+    out.write_all(&((HELLO.len() + 4) as u64).to_le_bytes())?;
+    out.write_all(HELLO)?;
+    out.write_all(&EXTRACTOR_VERSION.to_le_bytes())?;
+    out.flush()
+}
+
+/// Whether a frame is that of a child of this build.
+pub(super) fn is_hello(frame: &[u8]) -> bool {
+    frame.strip_prefix(HELLO) == Some(&EXTRACTOR_VERSION.to_le_bytes()[..])
+}
+
+/// Writes the frame of a reply.
+pub(super) fn write_reply(mut out: impl Write, reply: &Reply) -> io::Result<()> {
+    let (tag, bytes): (u8, &[u8]) = match &reply.answer {
+        Answer::Facts(block) => (0, block),
+        Answer::TooDeep => (1, &[]),
+        Answer::Panic(text) => (2, text.as_bytes()),
+    };
+    let mut head = [0; LENGTH + 13];
+    head[..8].copy_from_slice(&(bytes.len() as u64 + 13).to_le_bytes());
+    head[8] = tag;
+    head[9..13].copy_from_slice(&reply.parse_us.to_le_bytes());
+    head[13..21].copy_from_slice(&reply.largest.to_le_bytes());
+    out.write_all(&head)?;
+    out.write_all(bytes)?;
+    out.flush()
+}
+
+/// The reply in a frame; `None` where it is none of ours.
+pub(super) fn reply(frame: &[u8]) -> Option<Reply> {
+    let (head, bytes) = frame.split_at_checked(13)?;
+    let answer = match head[0] {
+        0 => {
+            Facts::open(bytes)?;
+            Answer::Facts(bytes.to_vec())
+        }
+        1 => Answer::TooDeep,
+        2 => Answer::Panic(String::from_utf8_lossy(bytes).into_owned()),
+        _ => return None,
+    };
+    let parse_us = u32::from_le_bytes(head[1..5].try_into().ok()?);
+    Some(Reply { answer, parse_us, largest: u64::from_le_bytes(head[5..13].try_into().ok()?) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size(measure: Measure) -> ChunkSize {
+        ChunkSize { measure, limit: 512 << 10 }
+    }
+
+    #[test]
+    fn requests_come_back() {
+        let given = [
+            (&b"x = 1\n"[..], false, Measure::Ast),
+            (b"", true, Measure::Bytes),
+            (b"def f(): pass\n", false, Measure::Lines),
+        ];
+        let given = given.map(|(bytes, stub, measure)| Task {
+            bytes,
+            stub,
+            chunk_above: 7,
+            chunk_size: size(measure),
+        });
+        let (heads, bodies) = request(&given);
+        let mut frame = Vec::new();
+        for (head, body) in heads.iter().zip(bodies) {
+            frame.extend_from_slice(head);
+            frame.extend_from_slice(body);
+        }
+        let read = tasks(&frame).expect("a request");
+        assert_eq!(format!("{read:?}"), format!("{given:?}"));
+        for cut in 1..frame.len() {
+            // Cut between two files it is a shorter request, cut elsewhere none.
+            let whole = tasks(&frame[..cut]).map(|tasks| tasks.len());
+            assert!(whole.is_none_or(|count| count < 3), "{cut}");
+        }
+    }
+
+    #[test]
+    fn replies_come_back() {
+        for answer in [Answer::TooDeep, Answer::Panic("oh".to_owned())] {
+            let mut bytes = Vec::new();
+            let given = Reply { answer, parse_us: 3, largest: 1 << 40 };
+            write_reply(&mut bytes, &given).expect("a vector takes everything");
+            let frame = read_frame(&bytes[..]).expect("a frame").expect("no end");
+            assert_eq!(format!("{:?}", reply(&frame).expect("a reply")), format!("{given:?}"));
+            assert!(read_frame(&bytes[..bytes.len() - 1]).map_or(true, |frame| frame.is_none()));
+        }
+        assert!(reply(b"\0short").is_none());
+        assert!(reply(&[&[0][..], &[7; 40]].concat()).is_none(), "facts that are none");
+        assert!(read_frame(&b""[..]).expect("an end").is_none());
+        assert!(read_frame(&[255; 9][..]).is_err(), "an impossible length");
+    }
+
+    #[test]
+    fn a_child_of_another_build_is_told() {
+        let mut bytes = Vec::new();
+        write_hello(&mut bytes).expect("a vector takes everything");
+        let frame = read_frame(&bytes[..]).expect("a frame").expect("no end");
+        assert!(is_hello(&frame));
+        assert!(!is_hello(b"PYDBWRK1\xff\xff\xff\xff") && !is_hello(b""));
+    }
+}
