@@ -141,8 +141,10 @@ impl<'b> Driver<'_, 'b> {
         let request = &self.waiting[at];
         let tasks: Vec<Task<'_>> =
             request.jobs.iter().map(|job| shared.task(request.batch[job.slot].0, &job.bytes)).collect();
+        let idle = self.waiting.iter().take(at).all(|before| before.jobs.is_empty());
+        let largest = tasks.iter().map(|task| task.bytes.len()).max().unwrap_or(0);
         // An end is seen again where the first answer is missing.
-        let _ = child.send(&tasks, self.waiting.iter().take(at).all(|before| before.jobs.is_empty()));
+        let _ = child.send(&tasks, idle, shared.fleet.allowance(largest));
     }
 
     /// Takes answers until no more than `most` requests wait.

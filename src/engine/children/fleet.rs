@@ -14,6 +14,8 @@ use std::time::Duration;
 const REST: Duration = Duration::from_secs(5);
 /// A file has its share of the time on top for each so many of its bytes.
 const MB: u64 = 1 << 20;
+/// Chunks of a file for which memory did not suffice, bytes or lines.
+const SMALL_CHUNK: usize = 64 << 10;
 
 /// What came of a file.
 #[derive(Debug)]
@@ -114,7 +116,15 @@ impl<'a> Fleet<'a> {
     /// A file at which a child ended: once more, alone.
     pub(in crate::engine) fn suspect(&self, subject: &str, task: Task<'_>, end: &End) -> Made {
         let (kind, words) = self.verdict(end);
-        self.recovery.record(kind, Decision::Isolate, subject, &format!("{words}; once more alone"));
+        let mut task = task;
+        let mut how = "once more alone";
+        if *end == End::Memory {
+            // The facts are the same, the syntax tree is never there as a whole.
+            task.chunk_above = 0;
+            task.chunk_size.limit = task.chunk_size.limit.min(SMALL_CHUNK);
+            how = "once more alone, in small chunks";
+        }
+        self.recovery.record(kind, Decision::Isolate, subject, &format!("{words}; {how}"));
         match self.alone(task, false) {
             Ok(Ok(reply)) => self.settle(subject, task, reply),
             Ok(Err(End::Interrupted)) => Made::Interrupted,
@@ -163,10 +173,11 @@ impl<'a> Fleet<'a> {
     /// One file in a fresh child; `Err` where there is none.
     fn alone(&self, task: Task<'_>, deep: bool) -> Result<Result<Reply, End>, String> {
         let mut child = self.start(deep)?;
-        let sent = child.send(&[task], true);
-        Ok(match sent {
+        let time = self.allowance(task.bytes.len());
+        Ok(match child.send(&[task], true, time) {
             Err(End::Interrupted) => Err(End::Interrupted),
-            _ => child.receive(self.allowance(task.bytes.len())),
+            // Where sending failed, the answer tells why.
+            _ => child.receive(time),
         })
     }
 }

@@ -52,6 +52,8 @@ pub(in crate::engine) struct Child<'a> {
     filled: usize,
     /// When the file that it works on may have been begun at the latest.
     since: Instant,
+    /// It was killed for this.
+    killed: Option<End>,
     interrupt: &'a Interrupt,
 }
 
@@ -76,7 +78,8 @@ impl<'a> Child<'a> {
         let pipes = process.stdin.take().zip(process.stdout.take());
         let Some((input, output)) = pipes else { return Err("it has no pipes".to_owned()) };
         let (inbox, since) = (Vec::new(), Instant::now());
-        let mut child = Self { process, input, output, inbox, read: 0, filled: 0, since, interrupt };
+        let mut child =
+            Self { process, input, output, inbox, read: 0, filled: 0, since, killed: None, interrupt };
         for prepared in [sys::prepare_pipe(&child.input), sys::prepare_pipe(&child.output)] {
             prepared.map_err(|error| error.to_string())?;
         }
@@ -90,8 +93,14 @@ impl<'a> Child<'a> {
         }
     }
 
-    /// Hands files to the child. What it answers meanwhile is kept.
-    pub(in crate::engine) fn send(&mut self, tasks: &[Task<'_>], idle: bool) -> Result<(), End> {
+    /// Hands files to the child, which has `time` to take each part. What it answers meanwhile is kept. `idle`: it has nothing
+    /// else to do.
+    pub(in crate::engine) fn send(
+        &mut self,
+        tasks: &[Task<'_>],
+        idle: bool,
+        time: Duration,
+    ) -> Result<(), End> {
         let (heads, bodies) = wire::request(tasks);
         let length = bodies.iter().map(|body| (body.len() + HEAD) as u64).sum::<u64>().to_le_bytes();
         let mut parts = vec![IoSlice::new(&length)];
@@ -100,15 +109,24 @@ impl<'a> Child<'a> {
         }
         let mut rest = &mut parts[..];
         IoSlice::advance_slices(&mut rest, 0);
+        let mut progress = Instant::now();
         while !rest.is_empty() {
             // The system takes no more parts at once than this.
             let most = rest.len().min(512);
             match self.input.write_vectored(&rest[..most]) {
-                Ok(count) => IoSlice::advance_slices(&mut rest, count),
+                Ok(count) => {
+                    IoSlice::advance_slices(&mut rest, count);
+                    progress = Instant::now();
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if self.interrupt.is_requested() {
                         return Err(End::Interrupted);
+                    }
+                    if progress.elapsed() > time {
+                        // Half a request: nothing more can be said to it.
+                        self.killed = Some(End::Timeout(time));
+                        return Err(self.end());
                     }
                     let (readable, _) = sys::wait(&self.output, Some(&self.input), TICK).map_err(died)?;
                     if readable {
@@ -193,6 +211,7 @@ impl<'a> Child<'a> {
     fn end(&mut self) -> End {
         let _ = self.process.kill();
         match self.process.wait() {
+            _ if self.killed.is_some() => self.killed.clone().unwrap_or(End::Interrupted),
             Ok(status) => verdict(status),
             Err(error) => died(error),
         }

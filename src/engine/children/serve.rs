@@ -108,6 +108,8 @@ fn parse(scratch: &mut Scratch, task: Task<'_>) -> Reply {
     let answer = match outcome {
         Ok(Outcome::Facts(block)) => Answer::Facts(block),
         Ok(Outcome::TooDeep) => Answer::TooDeep,
+        // The parser's own growth of the stack panics where it is refused.
+        Err(panic) if words(&*panic).contains("mmap") => std::process::exit(sys::OUT_OF_MEMORY.into()),
         Err(panic) => Answer::Panic(words(&*panic).to_owned()),
     };
     let parse_us = u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX);
