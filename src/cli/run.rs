@@ -107,12 +107,22 @@ fn watch(command: &Command, interrupt: &Interrupt) -> anyhow::Result<()> {
         return Ok(());
     }
     let interrupt = interrupt.clone();
-    ctrlc::set_handler(move || {
+    let handler = move || {
         if interrupt.request() {
             std::process::exit(Outcome::Interrupted as i32);
         }
-    })
-    .context("cannot watch for interrupts")
+    };
+    match ctrlc::set_handler(handler) {
+        // Where threads are not to be had a signal ends the process at once; the cache survives that too.
+        Err(ctrlc::Error::System(error)) => {
+            crate::sys::die_of_interrupts();
+            tracing::warn!(
+                "interrupts end the run at once, for no thread can be started to watch for them: {error}"
+            );
+            Ok(())
+        }
+        other => other.context("cannot watch for interrupts"),
+    }
 }
 
 /// Runs a command against a host. Everything that it needs from the outside is an argument.

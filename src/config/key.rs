@@ -207,7 +207,7 @@ mod tests {
     fn nearest_names() {
         for (given, expected) in [
             ("max_workers", Some("max-workers")),
-            ("worker", Some("max-workers")),
+            ("worker", Some("worker-memory-mb")),
             ("max-worker", Some("max-workers")),
             ("excludes", Some("exclude")),
             ("respect_gitignore", Some("respect-gitignore")),

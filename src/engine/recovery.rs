@@ -94,7 +94,8 @@ impl Trouble {
             // In a fresh child: nothing is gained by waiting.
             Self::Nesting | Self::Timeout | Self::Memory | Self::WorkerDeath => (1, wait(0), Decision::Skip),
             Self::WorkerStart => (2, wait(20), Decision::Degrade),
-            Self::ThreadStart => (0, wait(0), Decision::Degrade),
+            // Those of a failed attempt take a moment to end.
+            Self::ThreadStart => (4, wait(20), Decision::Degrade),
             Self::CacheCorrupt => (0, wait(0), Decision::Rebuild),
             Self::StoreUnavailable => (5, wait(200), Decision::Fail),
         };

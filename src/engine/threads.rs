@@ -5,6 +5,7 @@ use crate::extract::STACK;
 use anyhow::Context as _;
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::time::Duration;
 
 thread_local! {
     /// A thread can be part of one pool only, for as long as it lives.
@@ -21,27 +22,27 @@ pub(super) struct Threads {
 impl Threads {
     /// Starts so many.
     pub(super) fn start(count: usize, recovery: &Recovery) -> anyhow::Result<Self> {
-        Self::start_with(count, recovery, |count| pool(count).map_err(|error| error.to_string()))
+        let pool = |count: usize| pool(count).map_err(|error| error.to_string());
+        Self::start_with(count, recovery, std::thread::sleep, pool)
     }
 
     fn start_with(
         count: usize,
         recovery: &Recovery,
+        mut sleep: impl FnMut(Duration),
         mut pool: impl FnMut(usize) -> Result<rayon::ThreadPool, String>,
     ) -> anyhow::Result<Self> {
-        let mut tried = count;
-        loop {
-            let why = match pool(tried) {
-                Ok(pool) => return Ok(Self { pool: Arc::new(pool), serial: false }),
-                Err(why) => why,
-            };
-            let instead = if tried > 1 { "one thread" } else { "the main thread" };
-            let detail = format!("{tried} threads to {instead}: threads cannot be started: {why}");
+        let degrade = |instead: &str, why: &str| {
+            let detail = format!("{instead}: threads cannot be started: {why}");
             recovery.record(Trouble::ThreadStart, Decision::Degrade, "", &detail);
-            if tried == 1 {
-                break;
-            }
-            tried = 1;
+        };
+        match pool(count) {
+            Ok(pool) => return Ok(Self { pool: Arc::new(pool), serial: false }),
+            Err(why) => degrade(&format!("{count} threads to one thread"), &why),
+        }
+        match recovery.persist(Trouble::ThreadStart, "", |_| true, &mut sleep, || pool(1)) {
+            Ok(pool) => return Ok(Self { pool: Arc::new(pool), serial: false }),
+            Err(why) => degrade("one thread to the main thread", &why),
         }
         let pool = SERIAL.with_borrow_mut(|serial| match serial {
             Some(pool) => Ok(Arc::clone(pool)),
@@ -90,7 +91,7 @@ mod tests {
                         Ok(pool(count).expect("threads"))
                     }
                 };
-                let started = Threads::start_with(4, &recovery, threads_of).expect("threads");
+                let started = Threads::start_with(4, &recovery, |_| (), threads_of).expect("threads");
                 assert_eq!(started.pool.current_num_threads(), threads);
                 let sum: u32 = started.with_stack(|| {
                     let broadcast: u32 = started.pool.broadcast(|_| 0).into_iter().sum();

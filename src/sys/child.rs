@@ -51,9 +51,18 @@ fn writable_bytes() -> u64 {
 }
 
 /// Lets a fault end this process by its own signal. Rust's handler would turn an overflow of the stack into an abort, which says less.
-#[expect(unsafe_code, reason = "the standard library does not wrap `signal`")]
 pub fn die_by_own_signals() {
-    for signal in [libc::SIGSEGV, libc::SIGBUS] {
+    default_action(&[libc::SIGSEGV, libc::SIGBUS]);
+}
+
+/// Lets an interrupt end this process.
+pub fn die_of_interrupts() {
+    default_action(&[libc::SIGINT, libc::SIGTERM, libc::SIGHUP]);
+}
+
+#[expect(unsafe_code, reason = "the standard library does not wrap `signal`")]
+fn default_action(signals: &[i32]) {
+    for &signal in signals {
         // SAFETY: the default action runs no code of ours.
         unsafe {
             libc::signal(signal, libc::SIG_DFL);

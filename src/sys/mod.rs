@@ -6,8 +6,8 @@ mod child;
 
 pub use alloc::{Allocator, OUT_OF_MEMORY, exit_without_memory};
 pub use child::{
-    die_by_own_signals, end_with_parent, limit_memory, machine_bytes, parent_id, prepare_pipe,
-    refuse_core_files, signal_name, wait,
+    die_by_own_signals, die_of_interrupts, end_with_parent, limit_memory, machine_bytes, parent_id,
+    prepare_pipe, refuse_core_files, signal_name, wait,
 };
 
 use std::fs::{File, OpenOptions};

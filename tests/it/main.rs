@@ -11,5 +11,7 @@ mod links;
 mod portable;
 mod project;
 mod recovery;
+mod strategy;
 mod survival;
 mod terminal;
+mod workers;

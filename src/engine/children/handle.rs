@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 const TICK: Duration = Duration::from_millis(50);
 /// Bytes asked for at a time.
 const BLOCK: usize = 256 << 10;
+/// Milliseconds that pass at most between the end of a child's output and its own.
+const PATIENCE: u32 = 200;
 /// Bytes of the inbox that are kept from frame to frame.
 const LARGE: usize = 4 << 20;
 /// The time that a child has to say hello, unless files have less.
@@ -207,14 +209,20 @@ impl<'a> Child<'a> {
         }
     }
 
-    /// How the child ended, for it has closed its pipe: its fate is settled before the system closes that.
+    /// How the child ended, for it has closed its pipe. What does not end then is killed.
     fn end(&mut self) -> End {
-        let _ = self.process.kill();
-        match self.process.wait() {
-            _ if self.killed.is_some() => self.killed.clone().unwrap_or(End::Interrupted),
-            Ok(status) => verdict(status),
-            Err(error) => died(error),
+        for _ in 0..PATIENCE {
+            match self.process.try_wait() {
+                Ok(Some(status)) => return self.killed.clone().unwrap_or_else(|| verdict(status)),
+                Ok(None) if self.killed.is_none() => std::thread::sleep(Duration::from_millis(1)),
+                Ok(None) => break,
+                Err(error) => return died(error),
+            }
         }
+        let why = self.killed.get_or_insert_with(|| End::Died("closed its output".to_owned())).clone();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        why
     }
 }
 
