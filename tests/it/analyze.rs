@@ -119,6 +119,12 @@ fn json_holds_what_was_promised() {
       },
       {
         "cached": false,
+        "lost": [
+          [
+            0,
+            8
+          ]
+        ],
         "parse_errors": [
           {
             "column": 7,
@@ -126,9 +132,14 @@ fn json_holds_what_was_promised() {
             "message": "Expected a parameter or the end of the parameter list"
           },
           {
-            "column": 8,
-            "line": 1,
-            "message": "Expected `)`, found newline"
+            "column": 1,
+            "line": 2,
+            "message": "unexpected EOF while parsing"
+          },
+          {
+            "column": 5,
+            "line": 2,
+            "message": "Unexpected indentation"
           }
         ],
         "path": "shop/broken.py",
