@@ -65,9 +65,10 @@ fn full() {
     Import cycles                  1  groups of modules that import each other when loaded
       2 modules: shop.cart, shop.prices
 
-    Syntax errors                  2
+    Syntax errors                  3
       shop/broken.py:1:7: Expected a parameter or the end of the parameter list
-      shop/broken.py:1:8: Expected `)`, found newline
+      shop/broken.py:2:1: unexpected EOF while parsing
+      shop/broken.py:2:5: Unexpected indentation
 
 
     Cache                       0.0%  hits
@@ -81,7 +82,8 @@ fn concise() {
     let (text, _time) = text.rsplit_once(", ").expect("a time at the end");
     insta::assert_snapshot!(text, @r#"
     shop/broken.py:1:7: syntax error: Expected a parameter or the end of the parameter list
-    shop/broken.py:1:8: syntax error: Expected `)`, found newline
+    shop/broken.py:2:1: syntax error: unexpected EOF while parsing
+    shop/broken.py:2:5: syntax error: Unexpected indentation
     unnamed: 4 files (4 changed, 0 cached, 0 failed), 12 symbols, 7 call sites (42.9% resolved), 1 import cycle
     "#);
 }
@@ -101,7 +103,7 @@ fn json_holds_what_was_promised() {
     let project = Project::shop();
     let text = project.out(&["analyze", "--output-format", "json"]);
     insta::assert_snapshot!(keys(&text, "").join(" "), @"schema_version version root project graph_digest metrics warnings phases symbols imports call_sites call_site_reasons implicit_call_sites edges complexity import_cycle_count import_cycles files");
-    insta::assert_snapshot!(keys(&text, "metrics").join(" "), @"total_files processed_files failed_files success_rate duration files_per_second cache_stats hits misses source_bytes stored_bytes_per_source_byte peak_memory_mb workers strategy warnings");
+    insta::assert_snapshot!(keys(&text, "metrics").join(" "), @"total_files processed_files failed_files success_rate duration files_per_second cache_stats hits misses source_bytes stored_bytes_per_source_byte peak_memory_mb max_parse_unit chunked_files workers strategy warnings");
     insta::assert_snapshot!(keys(&text, "phases").join(" "), @"walk fingerprint cache parse link store");
     insta::assert_snapshot!(keys(&text, "call_sites").join(" "), @"resolved ambiguous external builtin unresolved");
     let report: Value = serde_json::from_str(&text).expect("JSON");
@@ -117,6 +119,12 @@ fn json_holds_what_was_promised() {
       },
       {
         "cached": false,
+        "lost": [
+          [
+            0,
+            8
+          ]
+        ],
         "parse_errors": [
           {
             "column": 7,
@@ -124,9 +132,14 @@ fn json_holds_what_was_promised() {
             "message": "Expected a parameter or the end of the parameter list"
           },
           {
-            "column": 8,
-            "line": 1,
-            "message": "Expected `)`, found newline"
+            "column": 1,
+            "line": 2,
+            "message": "unexpected EOF while parsing"
+          },
+          {
+            "column": 5,
+            "line": 2,
+            "message": "Unexpected indentation"
           }
         ],
         "path": "shop/broken.py",

@@ -110,7 +110,7 @@ fn presets() {
     let rows: Vec<String> = text
         .lines()
         .skip(4)
-        .take(10)
+        .take(11)
         .map(|line| {
             line.split("  ")
                 .filter(|cell| !cell.is_empty())
@@ -128,6 +128,7 @@ fn presets() {
     max-workers | 1 | preset minimal
     strategy | thread | preset minimal
     max-memory-mb | 512 | preset minimal
+    chunking | ast | preset minimal
     chunk-size-kb | 128 | preset minimal
     memory-threshold-mb | 64 | preset minimal
     gc-threshold | 100 | preset minimal

@@ -51,8 +51,13 @@ const WAYS: [(&str, Damage, bool, bool); 9] = [
     ("emptied", |path| rewrite(path, Vec::clear), true, true),
     (
         "a bit flipped",
-        // Where all formats have something that is always read.
-        |path| rewrite(path, |bytes| bytes[60] ^= 4),
+        // Where all formats have something that is always read; a file that lists nothing is shorter.
+        |path| {
+            rewrite(path, |bytes| {
+                let at = 60.min(bytes.len() - 1);
+                bytes[at] ^= 4;
+            });
+        },
         true,
         true,
     ),
