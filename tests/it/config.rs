@@ -110,7 +110,7 @@ fn presets() {
     let rows: Vec<String> = text
         .lines()
         .skip(4)
-        .take(11)
+        .take(13)
         .map(|line| {
             line.split("  ")
                 .filter(|cell| !cell.is_empty())
@@ -127,6 +127,8 @@ fn presets() {
     cache-max-size-mb | 256 | preset minimal
     max-workers | 1 | preset minimal
     strategy | thread | preset minimal
+    file-timeout-seconds | 60 | preset minimal
+    worker-memory-mb | auto | preset minimal
     max-memory-mb | 512 | preset minimal
     chunking | ast | preset minimal
     chunk-size-kb | 128 | preset minimal
