@@ -226,8 +226,8 @@ fn threads_that_cannot_be_started_are_done_without() {
     assert_eq!((digest(&report), decided(&report, "degrade")), (clean.clone(), 1), "{report}");
     assert!(report["warnings"].to_string().contains("1000 threads to one thread"), "{}", report["warnings"]);
 
-    // No thread at all: the main one does everything.
-    let arguments = ["analyze", "--no-cache", "--output-format", "json", "-j4", "--strategy", "thread"];
+    // No thread and no process at all: the main thread does everything.
+    let arguments = ["analyze", "--no-cache", "--output-format", "json", "-j4", "--strategy", "process"];
     let Some(inner) = project.unprivileged(&arguments) else { return };
     let _ = command.stdin(std::process::Stdio::null());
     let mut shell = std::process::Command::new("prlimit");
@@ -242,7 +242,7 @@ fn threads_that_cannot_be_started_are_done_without() {
     let limited = crate::project::ended(output);
     assert_eq!(limited.code, Some(0), "{}", limited.stderr);
     let report: Value = serde_json::from_str(&limited.stdout).expect("JSON");
-    assert_eq!((digest(&report), decided(&report, "degrade")), (clean, 2), "{report}");
+    assert_eq!((digest(&report), decided(&report, "degrade")), (clean, 3), "{report}");
 }
 
 #[test]
