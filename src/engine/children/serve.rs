@@ -46,8 +46,10 @@ pub fn serve(options: WorkerOptions) -> anyhow::Result<()> {
         .stack_size(stack)
         .spawn(move || {
             let _ = ready.send(());
-            let worked = work(options, &requests);
-            std::process::exit(i32::from(worked.is_err()));
+            // Where it ends without an error the other thread is at its end, whose exit code counts.
+            if work(options, &requests).is_err() {
+                std::process::exit(1);
+            }
         })
         .context("cannot start the thread that parses")?;
     // The stack is mapped before the limit is set, which counts what is mapped after it.
