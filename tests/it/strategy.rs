@@ -1,12 +1,17 @@
 //! Threads and child processes give the same graph; what a run could not do as asked is told.
 
+#![cfg(unix)]
+
 use std::fmt::Write as _;
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
-use crate::project::{Project, copy_tree, digest, hit_rate, ran, skipped};
+use crate::project::{Project, copy_tree, digest, ended, hit_rate, ran, skipped};
 
 const STRATEGIES: [&str; 4] = ["thread", "process", "hybrid", "adaptive"];
 
@@ -211,38 +216,26 @@ fn children_that_cannot_be_started_are_done_without() {
 }
 
 #[test]
-fn threads_that_cannot_be_started_are_done_without() {
+fn threads_and_processes_that_cannot_be_started_are_done_without() {
     let project = Project::generated(30);
     let clean = project.clean_digest();
-    // Stacks of this many threads do not fit below the limit of addresses.
-    let mut command = project.command(&[] as &[&str]);
-    let program = command.get_program().to_owned();
-    let script = "ulimit -v 4000000 && exec \"$0\" analyze --no-cache -j 1000 --output-format json";
-    let mut shell = std::process::Command::new("sh");
-    shell.args(["-c", script]).arg(program).current_dir(project.tree());
-    let limited = ran(&mut shell);
-    assert_eq!(limited.code, Some(0), "{}", limited.stderr);
-    let report: Value = serde_json::from_str(&limited.stdout).expect("JSON");
-    assert_eq!((digest(&report), decided(&report, "degrade")), (clean.clone(), 1), "{report}");
-    assert!(report["warnings"].to_string().contains("1000 threads to one thread"), "{}", report["warnings"]);
-
-    // No thread and no process at all: the main thread does everything.
     let arguments = ["analyze", "--no-cache", "--output-format", "json", "-j4", "--strategy", "process"];
+    // Privileged users have no limit of processes.
     let Some(inner) = project.unprivileged(&arguments) else { return };
-    let _ = command.stdin(std::process::Stdio::null());
-    let mut shell = std::process::Command::new("prlimit");
-    shell.arg("--nproc=1").arg(inner.get_program()).args(inner.get_args()).current_dir(project.tree());
-    {
-        use std::os::unix::process::CommandExt as _;
-        if fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0) {
-            shell.uid(65_534).gid(65_534);
-        }
+    let mut limited = Command::new("prlimit");
+    limited.arg("--nproc=1").arg(inner.get_program()).args(inner.get_args()).current_dir(project.tree());
+    if fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0) {
+        limited.uid(65_534).gid(65_534);
     }
-    let Ok(output) = shell.output() else { return skipped("RLIMIT_NPROC: there is no `prlimit` here") };
-    let limited = crate::project::ended(output);
-    assert_eq!(limited.code, Some(0), "{}", limited.stderr);
-    let report: Value = serde_json::from_str(&limited.stdout).expect("JSON");
+    let Ok(output) = limited.output() else { return skipped("RLIMIT_NPROC: there is no `prlimit` here") };
+    let ran = ended(output);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let report: Value = serde_json::from_str(&ran.stdout).expect("JSON");
     assert_eq!((digest(&report), decided(&report, "degrade")), (clean, 3), "{report}");
+    let warnings = report["warnings"].to_string();
+    for step in ["4 threads to one thread", "one thread to the main thread", "process to thread"] {
+        assert!(warnings.contains(step), "{warnings}");
+    }
 }
 
 #[test]
