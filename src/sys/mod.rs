@@ -1,6 +1,16 @@
 //! The only unsafe code: what the operating system offers and the standard library does not wrap.
 //! Must not know what the bytes mean.
 
+#[cfg(test)]
+mod counting;
+mod memory;
+mod spill;
+
+#[cfg(test)]
+pub(crate) use counting::peak_of;
+pub use memory::{Meter, available_bytes, group_limit, return_pages};
+pub use spill::{Block, Spill};
+
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -17,7 +27,7 @@ use std::path::Path;
 pub fn map(file: &File) -> io::Result<memmap2::Mmap> {
     // SAFETY: the files mapped (snapshots) are written under a temporary name, renamed once and never
     // changed afterwards; whoever truncates one by hand gets a SIGBUS, not silent corruption, and every
-    // section is checksummed before use.
+    // section is checksummed before use. Spilled blocks are mapped once all are written, and their file has no name.
     unsafe { memmap2::Mmap::map(file) }
 }
 
