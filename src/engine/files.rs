@@ -1,13 +1,14 @@
 //! Facts of one file: from the last snapshot, from the cache, or made anew.
 
 use super::batch::SMALL;
+use super::memory::{Memory, Pace};
 use super::progress::{Interrupt, ProgressTracker};
 use crate::cache::{Cache, Compressor, ContentHash, DEFAULT_LEVEL, FactKey, PackWriter, RecordMeta};
 use crate::model::facts::EXTRACTOR_VERSION;
 use crate::model::source::FileKind;
 use crate::parse::{Outcome, Scratch};
-use crate::split::ChunkSize;
 use crate::store::CodeGraph;
+use crate::sys::Block;
 use crate::walk::{Stat, WalkedFile};
 use blake2b_simd::many::MAX_DEGREE;
 use smallvec::SmallVec;
@@ -23,8 +24,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 pub(super) enum Facts {
     /// In the last snapshot, under this number.
     Kept(u32),
-    /// In memory.
-    Owned(Vec<u8>),
+    /// Made or read in this run, and kept by [`Memory::facts`].
+    Owned(Block),
     /// Nowhere: the file is skipped, for this reason.
     Skipped(String),
 }
@@ -54,9 +55,7 @@ pub(super) struct Shared<'a> {
     pub(super) packs: &'a PackWriter<'a>,
     pub(super) previous: Option<&'a CodeGraph>,
     pub(super) by_key: rustc_hash::FxHashMap<FactKey, u32>,
-    /// Files larger than this are parsed in chunks.
-    pub(super) chunk_above: u64,
-    pub(super) chunk_size: ChunkSize,
+    pub(super) memory: &'a Memory,
     /// Bytes of the largest piece given to the parser, and the files parsed in chunks.
     pub(super) max_parse_unit: AtomicU64,
     pub(super) chunked_files: AtomicU64,
@@ -74,6 +73,7 @@ struct Worker {
     /// One for each file of a batch; large files are alone in theirs, so only the first grows.
     buffers: Vec<Vec<u8>>,
     files: u64,
+    pace: Pace,
 }
 
 thread_local! {
@@ -97,7 +97,8 @@ impl Shared<'_> {
         let record = self.cache.get(key)?;
         crate::model::facts::Facts::open(&record.raw)?;
         let hash = hash_facts(&record.raw);
-        Some((Facts::Owned(record.raw), hash, record.meta.parse_duration_us, record.meta.created))
+        let facts = Facts::Owned(self.memory.facts().keep(record.raw));
+        Some((facts, hash, record.meta.parse_duration_us, record.meta.created))
     }
 
     /// Reads the files of `batch`, hashes them together, and finds or makes the facts of each.
@@ -129,10 +130,13 @@ impl Shared<'_> {
             let file = &self.files[slot.0 as usize];
             let known = WORKER.with_borrow_mut(|worker| {
                 worker.files += 1;
-                if worker.files.is_multiple_of(self.gc_threshold.max(1)) {
-                    *worker = Worker { files: worker.files, ..Worker::default() };
+                let pressed = self.memory.pace(&mut worker.pace, bytes.len() as u64, self.packs);
+                if pressed || worker.files.is_multiple_of(self.gc_threshold.max(1)) {
+                    let pace = std::mem::take(&mut worker.pace);
+                    *worker = Worker { files: worker.files, pace, ..Worker::default() };
                     spent = true;
                 }
+                spent |= self.memory.is_large(bytes.len() as u64);
                 match stat {
                     Ok(stat) => self.facts_of(file, stat, content, bytes, worker),
                     Err(reason) => skipped(file.stat, reason),
@@ -143,6 +147,9 @@ impl Shared<'_> {
             self.tracker.file_done(Path::new(&file.path), file.stat.size);
         }
         if spent {
+            drop(buffers);
+            WORKER.with_borrow_mut(|worker| worker.scratch = Scratch::default());
+            self.memory.dropped();
             return;
         }
         // A file may have grown since the walk; what one buffer may keep is not for each to keep.
@@ -168,9 +175,10 @@ impl Shared<'_> {
         let started = Instant::now();
         let Worker { scratch, compressor, .. } = worker;
         let stub = file.kind == FileKind::Pyi;
+        let plan = self.memory.plan(bytes);
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            if bytes.len() as u64 > self.chunk_above {
-                let (outcome, largest) = scratch.parse_in(bytes, stub, self.chunk_size);
+            if let Some(chunk) = plan.chunk {
+                let (outcome, largest) = scratch.parse_in(bytes, stub, chunk);
                 self.chunked_files.fetch_add(1, Ordering::Relaxed);
                 self.max_parse_unit.fetch_max(largest as u64, Ordering::Relaxed);
                 outcome
@@ -210,7 +218,8 @@ impl Shared<'_> {
             }
         }
         let facts_hash = hash_facts(&block);
-        Known { facts: Facts::Owned(block), facts_hash, key, content, stat, parse_us, created, cached: false }
+        let facts = Facts::Owned(self.memory.facts().keep(block));
+        Known { facts, facts_hash, key, content, stat, parse_us, created, cached: false }
     }
 
     /// Counts a hit that the snapshot answered; those of packs count themselves.
@@ -289,8 +298,8 @@ fn explain(error: &std::io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
     use crate::engine::progress::{NullObserver, Progress, ProgressObserver};
-    use crate::split::Measure;
     use std::sync::Arc;
 
     /// Files by name and text, written; `None` is listed and then not there.
@@ -329,8 +338,11 @@ mod tests {
                 packs: &cache.pack_writer(),
                 previous: None,
                 by_key: rustc_hash::FxHashMap::default(),
-                chunk_above: 512 << 10,
-                chunk_size: ChunkSize { measure: Measure::Ast, limit: 512 << 10 },
+                memory: &Memory::new(
+                    &Config::builder(self.root).build().expect("valid"),
+                    self.root.to_owned(),
+                    None,
+                ),
                 max_parse_unit: AtomicU64::new(0),
                 chunked_files: AtomicU64::new(0),
                 gc_threshold: self.gc_threshold,

@@ -3,12 +3,14 @@
 mod batch;
 mod bench;
 mod files;
+mod memory;
 mod pipeline;
 pub mod progress;
 
 use crate::config::Config;
 use anyhow::Context as _;
 pub use bench::{FloorReport, WalkReport};
+pub use memory::Budget;
 pub(crate) use pipeline::open_cache;
 pub use pipeline::{Analyzer, Run};
 
