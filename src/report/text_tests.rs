@@ -97,7 +97,11 @@ fn memory_is_shown_where_everything_is() {
     };
     let shown = text(|out| full(&data, Options { all: true, ..Options::default() }, out));
     let lines: Vec<&str> = shown.lines().skip_while(|line| !line.starts_with("Memory")).take(3).collect();
-    insta::assert_snapshot!(lines.join("\n"), @"");
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    Memory                  1,203 MB  peak of a budget of 1,536 MB (three quarters of the 2048 MB of control group `/a\u{1b}[31m`)
+      estimated for a file 140.2 MB at most, 0.3 MB on average
+      pressure low 1, high 1, ran alone 1, facts spilled 4,711
+    ");
     assert!(!text(|out| full(&data, Options::default(), out)).contains("Memory"));
 }
 
