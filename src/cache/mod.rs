@@ -628,6 +628,18 @@ impl PackWriter<'_> {
         }
     }
 
+    /// Makes what was added until now visible and begins another pack with the next record. False if there was nothing
+    /// to make visible, or if it can't be written, with a warning.
+    pub fn flush(&self) -> bool {
+        let mut state = locked(&self.state);
+        if !matches!(*state, WriterState::Open(_)) {
+            return false;
+        }
+        let full = std::mem::replace(&mut *state, WriterState::Unused);
+        drop(state);
+        PackWriter { cache: self.cache, state: Mutex::new(full) }.finish() > 0
+    }
+
     /// Makes the pack visible, to this cache's [`Cache::get`] as well. Returns its bytes, 0 if there is none.
     pub fn finish(self) -> u64 {
         let WriterState::Open(file) = self.state.into_inner().unwrap_or_else(PoisonError::into_inner) else {

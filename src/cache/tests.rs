@@ -521,3 +521,23 @@ fn export_and_import() {
     assert_eq!((report.records, report.skipped), (2, 1));
     assert!(["a", "b", "c"].iter().all(|text| has(&other, text)));
 }
+
+#[test]
+fn a_pack_finished_early_outlives_its_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = open(folder.path());
+    let mut compressor = Compressor::new(DEFAULT_LEVEL).unwrap();
+    let mut append = |writer: &PackWriter<'_>, text: &str| {
+        let raw = facts(text);
+        writer.append(&key(text), &compressor.compress(&raw), RecordMeta::default())
+    };
+    let writer = cache.pack_writer();
+    assert!(!writer.flush(), "there is nothing yet");
+    assert!(append(&writer, "a") && writer.flush() && append(&writer, "b"));
+    assert!(has(&cache, "a") && !has(&cache, "b"));
+    // As where the process is killed: what came after the flush is lost.
+    drop(writer);
+    let later = open(folder.path());
+    assert!(has(&later, "a") && !has(&later, "b"));
+    assert!(!Cache::disabled().pack_writer().flush());
+}

@@ -17,6 +17,7 @@ use super::{
     GlobalArgs, GraphArgs, OutputFormat, ProgressMode, SettingArgs, WorkerArgs,
 };
 use crate::config::{self, Config, Key};
+use crate::engine::Budget;
 use crate::engine::progress::{Interrupt, Interrupted, NullObserver, ProgressObserver};
 use crate::engine::{self, WorkerOptions};
 use crate::report::data::{FileStatus, ReportData};
@@ -423,11 +424,15 @@ impl serde::Serialize for Ordered<'_> {
 }
 
 fn config_json(config: &Config) -> Value {
-    let settings: Map<String, Value> = config
+    let mut settings: Map<String, Value> = config
         .rows()
         .into_iter()
         .map(|row| (row.name.to_owned(), serde_json::to_value(&row).unwrap_or_default()))
         .collect();
+    if let Some(row) = settings.get_mut(Key::MaxMemory.name()) {
+        let Budget { bytes, source } = Budget::of(config);
+        row["effective"] = serde_json::json!({ "mb": bytes >> 20, "source": source });
+    }
     serde_json::json!({
         "root": config.root().to_string_lossy(),
         "pyproject": config.pyproject().map(Path::to_string_lossy),
@@ -441,10 +446,19 @@ fn config_text(config: &Config, mut out: impl Write) -> io::Result<()> {
     writeln!(out, "pyproject  {}\n", escape(&file))?;
     let mut rows = vec![["setting", "value", "from", "what it does"].map(str::to_owned)];
     for key in Key::all() {
+        let mut shown = config.display(key);
+        let mut origin = config.origin(key).to_string();
+        if key == Key::MaxMemory && config.max_memory_bytes().is_none() {
+            let Budget { bytes, source } = Budget::of(config);
+            shown = format!("{shown} ({})", bytes >> 20);
+            if source != origin {
+                origin = format!("{origin}: {source}");
+            }
+        }
         rows.push([
             key.name().to_owned(),
-            escape(&config.display(key)).into_owned(),
-            escape(&config.origin(key).to_string()).into_owned(),
+            escape(&shown).into_owned(),
+            escape(&origin).into_owned(),
             key.description().to_owned(),
         ]);
     }

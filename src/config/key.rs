@@ -90,7 +90,7 @@ const TABLE: [Spec; Key::COUNT] = [
         Key::MaxMemory,
         "max-memory-mb",
         Some("PARSER_MAX_MEMORY_MB"),
-        "memory budget; auto = from the machine; no effect yet beyond bounding the two settings below",
+        "memory budget; auto = the smallest of 2048 and three quarters of the cgroup limit and of the memory available",
     ),
     spec(
         Key::Chunking,
@@ -108,13 +108,13 @@ const TABLE: [Spec; Key::COUNT] = [
         Key::MemoryThreshold,
         "memory-threshold-mb",
         Some("PARSER_MEMORY_THRESHOLD_MB"),
-        "resident memory above which large files are chunked earlier and scratch is dropped; no effect yet",
+        "resident memory above which large files are chunked earlier and scratch is dropped",
     ),
     spec(
         Key::GcThreshold,
         "gc-threshold",
         Some("PARSER_GC_THRESHOLD"),
-        "files after which a worker drops its scratch memory",
+        "files after which a worker drops its scratch memory and gives it back to the system",
     ),
     spec(
         Key::Include,

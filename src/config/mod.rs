@@ -298,14 +298,10 @@ impl Config {
         Duration::from_millis(self.values.file_timeout_ms)
     }
 
-    /// What a child process may allocate, in bytes.
+    /// What a child process may allocate, in bytes, or `None` for the memory budget.
     #[must_use]
-    pub fn worker_memory_bytes(&self) -> u64 {
-        let megabytes = self.values.worker_memory_mb.or(self.values.max_memory_mb);
-        megabytes.map_or_else(
-            || crate::sys::machine_bytes().map_or(4096 * MB, |all| (all / 2).max(1024 * MB)),
-            |mb| mb * MB,
-        )
+    pub fn worker_memory_bytes(&self) -> Option<u64> {
+        self.values.worker_memory_mb.map(|mb| mb * MB)
     }
 
     /// The memory budget in bytes, or `None` to derive it from the machine.

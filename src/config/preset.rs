@@ -18,8 +18,8 @@ use std::num::NonZeroUsize;
 /// | `memory-threshold-mb` | 100 | 2048 | 64 |
 /// | `gc-threshold` | 1000 | 100000 | 100 |
 ///
-/// `standard` holds the values of the reference document, except that the memory budget follows the
-/// machine. `performance` spends memory and disk to keep every worker busy; `minimal` fits a small container.
+/// `standard` holds the values of the reference document, except that the memory budget follows a
+/// small machine. `performance` spends memory and disk to keep every worker busy; `minimal` fits a small container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Preset {
     /// Balanced; what runs when nothing is said.

@@ -80,10 +80,9 @@ fn every_variable_sets_its_value() {
 
 #[test]
 fn limits_of_children() {
-    let memory = |text: &str| Tree::new(text).builder().build().expect("valid").worker_memory_bytes() >> 20;
-    assert_eq!(memory("[tool.pydebug]\nworker-memory-mb = 99\nmax-memory-mb = 300\n"), 99);
-    assert_eq!(memory("[tool.pydebug]\nmax-memory-mb = 300\n"), 300);
-    assert!(memory("") >= 1024);
+    let memory = |text: &str| Tree::new(text).builder().build().expect("valid").worker_memory_bytes();
+    assert_eq!(memory("[tool.pydebug]\nworker-memory-mb = 99\nmax-memory-mb = 300\n"), Some(99 << 20));
+    assert_eq!(memory("[tool.pydebug]\nmax-memory-mb = 300\n"), None);
     for (text, milliseconds) in [("0.001", 1), ("2", 2000), ("1.5", 1500)] {
         let tree = Tree::new(&format!("[tool.pydebug]\nfile-timeout-seconds = {text}\n"));
         let config = tree.builder().build().expect("valid");

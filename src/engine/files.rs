@@ -2,6 +2,7 @@
 
 use super::batch::SMALL;
 use super::children::{Fleet, Made, Task, internal, words};
+use super::memory::{Memory, Pace};
 use super::progress::{Interrupt, ProgressTracker};
 use super::recovery::{Decision, Recovery, Trouble, is_transient};
 use crate::cache::{Cache, Compressor, ContentHash, DEFAULT_LEVEL, FactKey, PackWriter, RecordMeta};
@@ -10,6 +11,7 @@ use crate::model::source::FileKind;
 use crate::parse::{Outcome, Scratch};
 use crate::split::ChunkSize;
 use crate::store::CodeGraph;
+use crate::sys::Block;
 use crate::walk::{Stat, WalkedFile};
 use blake2b_simd::many::MAX_DEGREE;
 use smallvec::SmallVec;
@@ -25,8 +27,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 pub(super) enum Facts {
     /// In the last snapshot, under this number.
     Kept(u32),
-    /// In memory.
-    Owned(Vec<u8>),
+    /// Made or read in this run, and kept by [`Memory::facts`].
+    Owned(Block),
     /// Nowhere: the file is skipped, for this reason.
     Skipped(String),
 }
@@ -56,9 +58,7 @@ pub(super) struct Shared<'a> {
     pub(super) packs: &'a PackWriter<'a>,
     pub(super) previous: Option<&'a CodeGraph>,
     pub(super) by_key: rustc_hash::FxHashMap<FactKey, u32>,
-    /// Files larger than this are parsed in chunks.
-    pub(super) chunk_above: u64,
-    pub(super) chunk_size: ChunkSize,
+    pub(super) memory: &'a Memory,
     /// Bytes of the largest piece given to the parser, and the files parsed in chunks.
     pub(super) max_parse_unit: AtomicU64,
     pub(super) chunked_files: AtomicU64,
@@ -103,6 +103,7 @@ struct Worker {
     /// One for each file of a batch; large files are alone in theirs, so only the first grows.
     buffers: Vec<Vec<u8>>,
     files: u64,
+    pace: Pace,
 }
 
 thread_local! {
@@ -126,7 +127,8 @@ impl Shared<'_> {
         let record = self.cache.get(key)?;
         facts::Facts::open(&record.raw)?;
         let hash = hash_facts(&record.raw);
-        Some((Facts::Owned(record.raw), hash, record.meta.parse_duration_us, record.meta.created))
+        let facts = Facts::Owned(self.memory.facts().keep(record.raw));
+        Some((facts, hash, record.meta.parse_duration_us, record.meta.created))
     }
 
     /// Reads the files of `batch` into buffers, one each, and hashes them together; `None` where the run was interrupted.
@@ -169,10 +171,13 @@ impl Shared<'_> {
             let number = slot.0;
             slot.1 = WORKER.with_borrow_mut(|worker| {
                 worker.files += 1;
-                if worker.files.is_multiple_of(self.gc_threshold.max(1)) {
-                    *worker = Worker { files: worker.files, ..Worker::default() };
+                let pressed = self.memory.pace(&mut worker.pace, bytes.len() as u64, self.packs);
+                if pressed || worker.files.is_multiple_of(self.gc_threshold.max(1)) {
+                    let pace = std::mem::take(&mut worker.pace);
+                    *worker = Worker { files: worker.files, pace, ..Worker::default() };
                     spent = true;
                 }
+                spent |= self.memory.is_large(bytes.len() as u64);
                 match self.known(number, loaded) {
                     Ok(known) => Some(known),
                     Err(loaded) => self.parse(number, loaded, bytes, worker),
@@ -182,6 +187,9 @@ impl Shared<'_> {
             self.tell(number);
         }
         if spent {
+            drop(buffers);
+            WORKER.with_borrow_mut(|worker| worker.scratch = Scratch::default());
+            self.memory.dropped();
             return;
         }
         // A file may have grown since the walk; what one buffer may keep is not for each to keep.
@@ -209,10 +217,10 @@ impl Shared<'_> {
         Ok(Known { facts, facts_hash, key, content, stat, parse_us, created, cached: true })
     }
 
-    /// What a child is asked about a file.
-    pub(super) fn task<'t>(&self, number: u32, bytes: &'t [u8]) -> Task<'t> {
+    /// What is to be done with a file.
+    pub(super) fn task<'t>(&self, number: u32, bytes: &'t [u8], chunk: Option<ChunkSize>) -> Task<'t> {
         let stub = self.files[number as usize].kind == FileKind::Pyi;
-        Task { bytes, stub, chunk_above: self.chunk_above, chunk_size: self.chunk_size }
+        Task { bytes, stub, chunk }
     }
 
     /// Tells that a file is done.
@@ -224,19 +232,20 @@ impl Shared<'_> {
     fn parse(&self, number: u32, loaded: Loaded, bytes: &[u8], worker: &mut Worker) -> Option<Known> {
         let started = Instant::now();
         let scratch = &mut worker.scratch;
-        let task = self.task(number, bytes);
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            if bytes.len() as u64 > self.chunk_above {
-                let (outcome, largest) = scratch.parse_in(bytes, task.stub, self.chunk_size);
+        let plan = self.memory.plan(bytes);
+        let _permit = self.memory.enter(plan.cost);
+        let task = self.task(number, bytes, plan.chunk);
+        let outcome = catch_unwind(AssertUnwindSafe(|| match plan.chunk {
+            Some(chunk) => {
+                let (outcome, largest) = scratch.parse_in(bytes, task.stub, chunk);
                 (outcome, largest as u64)
-            } else {
-                (scratch.parse(bytes, task.stub), bytes.len() as u64)
             }
+            None => (scratch.parse(bytes, task.stub), bytes.len() as u64),
         }));
         let made = match outcome {
             Ok((Outcome::Facts(block), largest)) => {
                 let parse_us = u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX);
-                Made::Facts { block, parse_us, largest }
+                Made::Facts { block, parse_us, largest, chunked: plan.chunk.is_some() }
             }
             Ok((Outcome::TooDeep, _)) => self.fleet.nested(&self.files[number as usize].path, task),
             Err(panic) => {
@@ -244,7 +253,7 @@ impl Shared<'_> {
                 internal(words(&*panic))
             }
         };
-        self.settle(number, loaded, bytes.len(), made, &mut worker.compressor)
+        self.settle(number, loaded, made, &mut worker.compressor)
     }
 
     /// Parses on this thread.
@@ -252,25 +261,24 @@ impl Shared<'_> {
         WORKER.with_borrow_mut(|worker| self.parse(number, loaded, bytes, worker))
     }
 
-    /// Keeps what was made elsewhere of a file of so many bytes.
-    pub(super) fn settle_here(&self, number: u32, loaded: Loaded, bytes: usize, made: Made) -> Option<Known> {
-        WORKER.with_borrow_mut(|worker| self.settle(number, loaded, bytes, made, &mut worker.compressor))
+    /// Keeps what was made elsewhere of a file.
+    pub(super) fn settle_here(&self, number: u32, loaded: Loaded, made: Made) -> Option<Known> {
+        WORKER.with_borrow_mut(|worker| self.settle(number, loaded, made, &mut worker.compressor))
     }
 
     fn settle(
         &self,
         number: u32,
         loaded: Loaded,
-        bytes: usize,
         made: Made,
         compressor: &mut Option<Compressor>,
     ) -> Option<Known> {
         let path = &self.files[number as usize].path;
         let Loaded { stat, content, key } = loaded;
         let (block, parse_us) = match made {
-            Made::Facts { block, parse_us, largest } => {
+            Made::Facts { block, parse_us, largest, chunked } => {
                 self.max_parse_unit.fetch_max(largest, Ordering::Relaxed);
-                self.chunked_files.fetch_add((bytes as u64 > self.chunk_above).into(), Ordering::Relaxed);
+                self.chunked_files.fetch_add(chunked.into(), Ordering::Relaxed);
                 (block, parse_us)
             }
             Made::Skipped(kind, reason) => {
@@ -295,7 +303,7 @@ impl Shared<'_> {
             }
         }
         let facts_hash = hash_facts(&block);
-        let facts = Facts::Owned(block);
+        let facts = Facts::Owned(self.memory.facts().keep(block));
         Some(Known { facts, facts_hash, key, content, stat, parse_us, created, cached: false })
     }
 
@@ -390,8 +398,8 @@ fn explain(error: &std::io::Error) -> Unread {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
     use crate::engine::progress::{NullObserver, Progress, ProgressObserver};
-    use crate::split::Measure;
     use std::sync::Arc;
 
     /// Files by name and text, written; `None` is listed and then not there.
@@ -433,8 +441,11 @@ mod tests {
                 packs: &cache.pack_writer(),
                 previous: None,
                 by_key: rustc_hash::FxHashMap::default(),
-                chunk_above: 512 << 10,
-                chunk_size: ChunkSize { measure: Measure::Ast, limit: 512 << 10 },
+                memory: &Memory::new(
+                    &Config::builder(self.root).build().expect("valid"),
+                    self.root.to_owned(),
+                    None,
+                ),
                 max_parse_unit: AtomicU64::new(0),
                 chunked_files: AtomicU64::new(0),
                 gc_threshold: self.gc_threshold,

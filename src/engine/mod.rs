@@ -4,6 +4,7 @@ mod batch;
 mod bench;
 mod children;
 mod files;
+mod memory;
 mod pipeline;
 pub mod progress;
 pub mod recovery;
@@ -12,5 +13,6 @@ mod threads;
 
 pub use bench::{FloorReport, WalkReport};
 pub use children::{WorkerOptions, serve};
+pub use memory::Budget;
 pub(crate) use pipeline::open_cache;
 pub use pipeline::{Analyzer, Run};

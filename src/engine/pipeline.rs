@@ -2,6 +2,7 @@
 
 use super::children::Fleet;
 use super::files::{Facts, Known, Shared, Slot, skipped};
+use super::memory::{Budget, Memory, Parsed};
 use super::progress::{Interrupt, NullObserver, Phase, ProgressObserver, ProgressTracker};
 use super::recovery::{Decision, Event, Recovery, Trouble};
 use super::strategy;
@@ -12,7 +13,7 @@ use crate::cache::{
 use crate::config::{Config, Strategy};
 use crate::link::{self, FileInput, LINK_VERSION, Layout};
 use crate::model::facts::{self, EXTRACTOR_VERSION};
-use crate::model::metrics::{ProcessingMetrics, Tally};
+use crate::model::metrics::{MemoryMetrics, ProcessingMetrics, Tally};
 use crate::report::data::Phases;
 use crate::store::snapshot::{self, FileEntry, Meta};
 use crate::store::{CodeGraph, FileStatus, GraphFile};
@@ -32,6 +33,9 @@ pub struct Analyzer {
     interrupt: Interrupt,
     totals_only: bool,
     program: Option<PathBuf>,
+    /// Tests say how many bytes stay on the heap, and where the rest goes.
+    pub(super) heap: Option<u64>,
+    pub(super) scratch: Option<PathBuf>,
 }
 
 /// A finished run.
@@ -108,6 +112,10 @@ struct Session<'a> {
     recovery: &'a Recovery,
     /// The strategy that ran.
     strategy: Strategy,
+    heap: Option<u64>,
+    scratch: Option<&'a Path>,
+    /// Of a run that parses or links.
+    memory: Option<Memory>,
 }
 
 impl Analyzer {
@@ -121,6 +129,8 @@ impl Analyzer {
             interrupt: Interrupt::default(),
             totals_only: false,
             program: None,
+            heap: None,
+            scratch: None,
         }
     }
 
@@ -188,6 +198,9 @@ impl Analyzer {
             program: self.program.as_deref(),
             recovery: &recovery,
             strategy: Strategy::Thread,
+            heap: self.heap,
+            scratch: self.scratch.as_deref(),
+            memory: None,
         };
         session.run()
     }
@@ -416,6 +429,8 @@ impl Session<'_> {
         partition: &Partition,
         previous: Option<CodeGraph>,
     ) -> anyhow::Result<Run> {
+        let scratch = self.scratch.map(Path::to_owned).or_else(|| self.cache.snapshot_dir());
+        let memory = Memory::new(self.config, scratch.unwrap_or_else(std::env::temp_dir), self.heap);
         let packs = self.cache.pack_writer();
         let mut by_key = rustc_hash::FxHashMap::default();
         if let Some(graph) = &previous {
@@ -427,7 +442,8 @@ impl Session<'_> {
                     .map(|(file, number)| (file.key(), number)),
             );
         }
-        let limits = (self.config.worker_memory_bytes(), self.config.file_timeout());
+        let worker_memory = self.config.worker_memory_bytes().unwrap_or(memory.budget());
+        let limits = (worker_memory, self.config.file_timeout());
         let gc_threshold = self.config.gc_threshold();
         let fleet = Fleet::new(self.program, limits, gc_threshold, self.recovery, self.interrupt);
         let shared = Shared {
@@ -437,8 +453,7 @@ impl Session<'_> {
             packs: &packs,
             previous: previous.as_ref(),
             by_key,
-            chunk_above: self.config.chunk_size_bytes(),
-            chunk_size: self.config.chunk_size(),
+            memory: &memory,
             max_parse_unit: AtomicU64::new(0),
             chunked_files: AtomicU64::new(0),
             gc_threshold,
@@ -512,11 +527,12 @@ impl Session<'_> {
             .into_iter()
             .map(|entry| entry.unwrap_or_else(|| skipped(walk::Stat::default(), "not reached".to_owned())))
             .collect();
-        let graph = self.link(walked, &known, previous.as_ref(), pool)?;
+        let graph = self.link(walked, &known, previous.as_ref(), &memory, pool)?;
         self.timed(Phase::Store, |session| session.remember(walked, &known, manifest, partition));
         let cached = known.iter().map(|file| file.cached).collect();
         // Freeing the facts file by file takes longer than the rest of the run.
         drop(known);
+        self.memory = Some(memory);
         Ok(self.finish(walked, graph, cached))
     }
 
@@ -525,6 +541,7 @@ impl Session<'_> {
         walked: &Walked,
         known: &[Known],
         previous: Option<&CodeGraph>,
+        memory: &Memory,
         pool: &rayon::ThreadPool,
     ) -> anyhow::Result<CodeGraph> {
         self.tracker.start(Phase::Link, known.len() as u64, 0);
@@ -536,7 +553,7 @@ impl Session<'_> {
                 Facts::Kept(number) => {
                     previous.and_then(|graph| graph.file(*number).facts_bytes()).unwrap_or_default()
                 }
-                Facts::Owned(bytes) => bytes,
+                Facts::Owned(block) => memory.facts().get(block),
                 Facts::Skipped(_) => &[],
             })
             .collect();
@@ -552,7 +569,7 @@ impl Session<'_> {
                 facts_hash: known.facts_hash,
             })
             .collect();
-        let linked = pool.install(|| link::link(&inputs, &layout));
+        let linked = pool.install(|| link::link_into(&inputs, &layout, memory.links()));
         self.tracker.end();
         self.phases.add(Phase::Link, started.elapsed().as_secs_f64());
         self.interrupt.check()?;
@@ -594,7 +611,7 @@ impl Session<'_> {
             skipped.push((problem.path.clone(), reason));
         }
         let meta = Meta { project: layout.project.clone(), summary: linked.summary.clone(), skipped };
-        let graph = pool.install(|| self.keep(&key.finish(), &entries, &linked, &meta));
+        let graph = pool.install(|| self.keep(&key.finish(), &entries, &linked, &meta, memory));
         self.tracker.end();
         self.phases.add(Phase::Store, started.elapsed().as_secs_f64());
         graph
@@ -607,6 +624,7 @@ impl Session<'_> {
         entries: &[FileEntry<'_>],
         linked: &link::Linked,
         meta: &Meta,
+        memory: &Memory,
     ) -> anyhow::Result<CodeGraph> {
         let next = self.cache.snapshots(&self.id).first().map_or(1, |(generation, _)| generation + 1);
         if let Some(path) = self.cache.snapshot_path(&self.id, next) {
@@ -619,6 +637,18 @@ impl Session<'_> {
                     }
                 }
                 Err(error) => tracing::warn!("cannot write the snapshot `{}`: {error}", path.display()),
+            }
+        }
+        let size: usize = entries.iter().map(|entry| entry.facts.len()).sum::<usize>()
+            + linked.links.iter().map(<[u8]>::len).sum::<usize>();
+        if size as u64 > memory.heap_share() {
+            let graph = tempfile::tempfile()
+                .and_then(|file| snapshot::write(&file, key, entries, linked, meta).map(|()| file))
+                .map_err(snapshot::SnapshotError::from)
+                .and_then(|file| CodeGraph::from_file(&file));
+            match graph {
+                Ok(graph) => return Ok(graph),
+                Err(error) => tracing::warn!("a scratch file for the graph {error}; it stays in memory"),
             }
         }
         let bytes = Mutex::new(Vec::new());
@@ -674,12 +704,25 @@ impl Session<'_> {
         if self.config.project() == "unnamed" {
             tracing::debug!("no project name: stable names start with `unnamed`");
         }
+        warnings.extend(self.memory.iter().flat_map(Memory::warnings));
         warnings.sort_unstable();
         let stats = self.cache.stats();
         let lost = graph.files().filter(|file| file.status() == FileStatus::Skipped).count() as u64;
         let misses = cached.iter().filter(|&&cached| !cached).count() as u64;
-        let parsed: u64 =
-            graph.files().zip(&cached).filter(|(_, cached)| !**cached).map(|(file, _)| file.size()).sum();
+        let mut sizes = Parsed::default();
+        for (file, _) in graph.files().zip(&cached).filter(|(_, cached)| !**cached) {
+            sizes.files += 1;
+            sizes.bytes += file.size();
+            sizes.largest = sizes.largest.max(file.size());
+        }
+        let parsed = sizes.bytes;
+        let memory = match &self.memory {
+            Some(memory) => memory.metrics(sizes),
+            None => {
+                let Budget { bytes, source } = Budget::of(self.config);
+                MemoryMetrics::unused(bytes, source, crate::sys::peak_resident_bytes())
+            }
+        };
         let tally = Tally {
             processed_files: u64::from(graph.len()) - lost,
             skipped_files: lost,
@@ -693,6 +736,7 @@ impl Session<'_> {
             peak_memory_bytes: crate::sys::peak_resident_bytes(),
             max_parse_unit: self.max_parse_unit,
             chunked_files: self.chunked_files,
+            memory,
             workers: self.config.max_workers().count().get() as u64,
             strategy: self.strategy.name(),
             warnings: warnings.len() as u64,

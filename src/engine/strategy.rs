@@ -3,8 +3,10 @@
 use super::batch::{SMALL, batches};
 use super::children::{Child, End, Made, Task};
 use super::files::{Loaded, Shared, Slot};
+use super::memory::Permit;
 use super::recovery::Decision;
 use crate::config::Strategy;
+use crate::split::ChunkSize;
 use crate::walk::WalkedFile;
 use rayon::prelude::*;
 use std::collections::VecDeque;
@@ -70,12 +72,14 @@ struct Job {
     slot: usize,
     loaded: Loaded,
     bytes: Vec<u8>,
+    chunk: Option<ChunkSize>,
 }
 
 /// Files that were sent together and are not all answered.
-struct Request<'b> {
+struct Request<'s, 'b> {
     batch: &'b mut [Slot],
     jobs: VecDeque<Job>,
+    permit: Permit<'s>,
 }
 
 /// One thread with one child: it reads, looks up, compresses and stores, the child parses.
@@ -84,7 +88,7 @@ struct Driver<'s, 'b> {
     /// Every file goes to the child, not only the large ones.
     all: bool,
     child: Option<Child<'s>>,
-    waiting: VecDeque<Request<'b>>,
+    waiting: VecDeque<Request<'s, 'b>>,
     /// Buffers to read into.
     spare: Vec<Vec<u8>>,
 }
@@ -96,7 +100,7 @@ impl<'b> Driver<'_, 'b> {
 
     fn take(&mut self, batch: &'b mut [Slot]) {
         let shared = self.shared;
-        let large = |slot: &Slot| self.file(slot).stat.size >= shared.chunk_above;
+        let large = |slot: &Slot| self.file(slot).stat.size >= shared.memory.chunk_above();
         if shared.fleet.is_degraded() || !(self.all || batch.iter().any(large)) {
             // A child that works while this thread does would be one worker too many.
             self.drain(0);
@@ -106,6 +110,7 @@ impl<'b> Driver<'_, 'b> {
             (0..batch.len()).map(|_| self.spare.pop().unwrap_or_default()).collect();
         let Some(loaded) = shared.load(batch, &mut buffers) else { return };
         let mut jobs = VecDeque::new();
+        let mut cost = 0;
         for (slot, (loaded, bytes)) in loaded.into_iter().zip(buffers).enumerate() {
             let (number, known) = &mut batch[slot];
             match shared.known(*number, loaded) {
@@ -114,14 +119,22 @@ impl<'b> Driver<'_, 'b> {
                     shared.tell(*number);
                     self.reuse(bytes);
                 }
-                Err(loaded) => jobs.push_back(Job { slot, loaded, bytes }),
+                Err(loaded) => {
+                    let plan = shared.memory.plan(&bytes);
+                    // The text is there twice.
+                    cost += plan.cost + if plan.cost > 0 { bytes.len() as u64 } else { 0 };
+                    jobs.push_back(Job { slot, loaded, bytes, chunk: plan.chunk });
+                }
             }
         }
         if jobs.is_empty() {
             return;
         }
-        self.drain(IN_FLIGHT - 1);
-        self.waiting.push_back(Request { batch, jobs });
+        // Whoever waits for room must have none that others wait for.
+        let holds = self.waiting.iter().any(|request| request.permit.holds_room());
+        self.drain(if cost > 0 && holds { 0 } else { IN_FLIGHT - 1 });
+        let permit = shared.memory.enter(cost);
+        self.waiting.push_back(Request { batch, jobs, permit });
         self.send(self.waiting.len() - 1);
     }
 
@@ -139,8 +152,11 @@ impl<'b> Driver<'_, 'b> {
         }
         let Some(child) = &mut self.child else { return };
         let request = &self.waiting[at];
-        let tasks: Vec<Task<'_>> =
-            request.jobs.iter().map(|job| shared.task(request.batch[job.slot].0, &job.bytes)).collect();
+        let tasks: Vec<Task<'_>> = request
+            .jobs
+            .iter()
+            .map(|job| shared.task(request.batch[job.slot].0, &job.bytes, job.chunk))
+            .collect();
         let idle = self.waiting.iter().take(at).all(|before| before.jobs.is_empty());
         let largest = tasks.iter().map(|task| task.bytes.len()).max().unwrap_or(0);
         // An end is seen again where the first answer is missing.
@@ -168,7 +184,7 @@ impl<'b> Driver<'_, 'b> {
         let (shared, fleet) = (self.shared, self.shared.fleet);
         let Some(child) = &mut self.child else { return };
         let number = self.waiting[0].batch[job.slot].0;
-        let task = shared.task(number, &job.bytes);
+        let task = shared.task(number, &job.bytes, job.chunk);
         let path = &shared.files[number as usize].path;
         let end = match child.receive(fleet.allowance(job.bytes.len())) {
             Ok(reply) => {
@@ -201,7 +217,7 @@ impl<'b> Driver<'_, 'b> {
 
     fn settle(&mut self, job: Job, made: Made) {
         let (number, known) = &mut self.waiting[0].batch[job.slot];
-        *known = self.shared.settle_here(*number, job.loaded, job.bytes.len(), made);
+        *known = self.shared.settle_here(*number, job.loaded, made);
         self.shared.tell(*number);
         self.reuse(job.bytes);
     }
@@ -213,7 +229,10 @@ impl<'b> Driver<'_, 'b> {
     }
 
     fn parse_here(&mut self) {
-        for mut request in std::mem::take(&mut self.waiting) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        // Each file asks for its own.
+        waiting.iter_mut().for_each(|request| request.permit = Permit::none());
+        for mut request in waiting {
             for job in std::mem::take(&mut request.jobs) {
                 if self.shared.interrupt.is_requested() {
                     return;

@@ -24,7 +24,9 @@ pub use summary::{Cycle, Summary, Worst};
 
 use crate::model::facts::Facts;
 use crate::model::source::FileKind;
+use crate::sys::{Block, Spill};
 use rayon::prelude::*;
+use std::sync::Arc;
 
 /// Version of the linker and of the links' schema; part of the snapshot's key.
 pub const LINK_VERSION: u32 = 2;
@@ -50,11 +52,46 @@ pub struct Linked {
     /// Number of each file's first symbol in the project.
     pub symbol_base: Vec<u32>,
     /// Links of each file, as a block.
-    pub links: Vec<Vec<u8>>,
+    pub links: Blocks,
     /// Sum over all files of the digest of their rows.
     pub digest: [u8; 32],
     /// Totals.
     pub summary: Summary,
+}
+
+/// A block for each file, on the heap or not.
+#[derive(Debug)]
+pub struct Blocks {
+    spill: Arc<Spill>,
+    blocks: Vec<Block>,
+}
+
+impl Blocks {
+    /// Number of files.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// True without files.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
+    /// The block of file number `file`.
+    ///
+    /// # Panics
+    /// When there is no such file.
+    #[must_use]
+    pub fn get(&self, file: usize) -> &[u8] {
+        self.spill.get(&self.blocks[file])
+    }
+
+    /// All blocks, by file.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.blocks.iter().map(|block| self.spill.get(block))
+    }
 }
 
 /// Everything that links of one file may ask about the others. Shared by all workers, never changed.
@@ -76,6 +113,11 @@ impl<'a> Project<'a> {
 
 /// Links `files`, which are sorted by path.
 pub fn link(files: &[FileInput<'_>], layout: &Layout) -> Linked {
+    link_into(files, layout, &Arc::new(Spill::none()))
+}
+
+/// The same; `spill` keeps the links.
+pub fn link_into(files: &[FileInput<'_>], layout: &Layout, spill: &Arc<Spill>) -> Linked {
     let started = std::time::Instant::now();
     let step = |name: &str| tracing::debug!("{name} after {:?}", started.elapsed());
     let table = modules::ModuleTable::new(files, layout);
@@ -108,14 +150,14 @@ pub fn link(files: &[FileInput<'_>], layout: &Layout) -> Linked {
     project.methods = calls::MethodIndex::new(&project);
     let project = project;
     step("methods");
-    let results: Vec<(Vec<u8>, [u8; 32], summary::Counts)> = (0..files.len() as u32)
+    let results: Vec<(Block, [u8; 32], summary::Counts)> = (0..files.len() as u32)
         .into_par_iter()
         .with_min_len(4)
         .map_init(calls::Linker::default, |linker, file| {
             let block = linker.file(&project, file);
             let digest = digest::file(&project, file, &block, &layout.project);
             let counts = summary::Counts::of(&project, file, &block);
-            (block, digest, counts)
+            (spill.keep(block), digest, counts)
         })
         .collect();
     step("files");
@@ -127,6 +169,7 @@ pub fn link(files: &[FileInput<'_>], layout: &Layout) -> Linked {
         sum.add(&digest);
         totals.add(counts);
     }
+    let links = Blocks { spill: Arc::clone(spill), blocks: links };
     let mut summary = Summary::default();
     summary.finish(&totals, &project, &links);
     step("summary");

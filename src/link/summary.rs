@@ -1,5 +1,6 @@
 //! Totals of a linked project: what the report and the metrics say without walking the graph again.
 
+use super::Blocks;
 use super::Project;
 use super::links::{
     CallStatus, Evidence, ImportStatus, Links, Reason, TargetKind, col as lcol, table as ltable,
@@ -200,7 +201,7 @@ impl Summary {
         self.worst.truncate(WORST);
     }
 
-    pub(crate) fn finish(&mut self, counts: &Counts, project: &Project<'_>, links: &[Vec<u8>]) {
+    pub(crate) fn finish(&mut self, counts: &Counts, project: &Project<'_>, links: &Blocks) {
         self.name(counts);
         let mut edges: Vec<Vec<u32>> = Vec::with_capacity(links.len());
         for (file, block) in links.iter().enumerate() {

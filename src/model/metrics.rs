@@ -83,6 +83,84 @@ pub struct ProcessingMetrics {
     /// What was decided about trouble.
     #[serde(default)]
     pub recovery: RecoveryCounts,
+    /// Memory: the budget, what was estimated, and what was done to keep to it.
+    #[serde(default)]
+    pub memory: MemoryMetrics,
+}
+
+/// How often memory pressure rose to each level.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryPressure {
+    /// Above `memory-threshold-mb`, or half of the budget where that is less.
+    pub low: u64,
+    /// Above three quarters of the budget.
+    pub high: u64,
+    /// Above nine tenths of it.
+    pub critical: u64,
+}
+
+/// How often something was done for the sake of memory.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryDecisions {
+    /// Files that waited until their estimate fitted beside those that were being parsed.
+    pub waited_for_room: u64,
+    /// Files whose estimate exceeds all there is, which ran while no other large one did.
+    pub ran_alone: u64,
+    /// Files that waited because pressure was high.
+    pub held_back: u64,
+    /// Files parsed in chunks that are not above `chunk-size-kb`.
+    pub chunked_early: u64,
+    /// Times that a worker dropped what it keeps from file to file.
+    pub scratch_dropped: u64,
+    /// Times that freed pages went back to the operating system.
+    pub pages_returned: u64,
+    /// Times that a pack was finished early, so that a kill would lose none of it.
+    pub packs_flushed: u64,
+    /// Files whose facts left the heap before they were linked.
+    pub facts_spilled: u64,
+    /// Files whose links left the heap before they were stored.
+    pub links_spilled: u64,
+    /// Times that memory was looked at.
+    pub looks: u64,
+}
+
+/// The memory of a run. Sizes in MB of 1,048,576 bytes.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct MemoryMetrics {
+    /// The budget.
+    pub budget_mb: f64,
+    /// Where the budget came from.
+    pub budget_source: String,
+    /// Largest resident memory of the process, pages of mapped files included.
+    pub peak_mb: f64,
+    /// Largest resident memory that was seen without pages of mapped files; 0 where nobody looked.
+    pub peak_private_mb: f64,
+    /// Largest estimate of what parsing one file takes, its text included; 0 where nothing was parsed.
+    pub estimated_task_max_mb: f64,
+    /// Mean of the estimates over all parsed files.
+    pub estimated_task_mean_mb: f64,
+    /// Files whose estimate is by their tokens; that of smaller ones is by their size.
+    pub estimated_tasks: u64,
+    /// Facts and links that left the heap.
+    pub spilled_mb: f64,
+    /// How often pressure rose.
+    pub pressure: MemoryPressure,
+    /// How often something was done.
+    pub decisions: MemoryDecisions,
+}
+
+impl MemoryMetrics {
+    /// Those of a run that neither parsed nor linked. `budget` and `peak`: bytes.
+    #[must_use]
+    pub fn unused(budget: u64, source: String, peak: u64) -> Self {
+        let megabytes = |bytes| ratio(bytes, 1).unwrap_or(0.0) / MB;
+        Self {
+            budget_mb: megabytes(budget),
+            budget_source: source,
+            peak_mb: megabytes(peak),
+            ..Self::default()
+        }
+    }
 }
 
 impl ProcessingMetrics {
@@ -128,6 +206,8 @@ pub struct Tally {
     pub warnings: u64,
     /// What was decided about trouble.
     pub recovery: RecoveryCounts,
+    /// Memory.
+    pub memory: MemoryMetrics,
 }
 
 const MB: f64 = 1_048_576.0;
@@ -169,6 +249,7 @@ impl From<&Tally> for ProcessingMetrics {
             strategy: tally.strategy.to_owned(),
             warnings: tally.warnings,
             recovery: tally.recovery.clone(),
+            memory: tally.memory.clone(),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::escape::escape;
 use crate::config::UNNAMED;
 use crate::engine::progress::Phase;
 use crate::engine::recovery::Decision;
+use crate::model::metrics::MemoryMetrics;
 
 /// Lines of each list unless all are asked for.
 const SOME: usize = 10;
@@ -331,6 +332,36 @@ fn recovery<W: Write>(data: &ReportData, page: &mut Page<W>) -> io::Result<()> {
     page.more(told.len().saturating_sub(limit))
 }
 
+/// What memory was taken, and what was done to keep to the budget.
+fn memory<W: Write>(memory: &MemoryMetrics, page: &mut Page<W>) -> io::Result<()> {
+    let budget = thousands(rounded(memory.budget_mb));
+    let note = format!("peak of a budget of {budget} MB ({})", escape(&memory.budget_source));
+    page.head("Memory", format!("{} MB", thousands(rounded(memory.peak_mb))), note)?;
+    if memory.estimated_task_max_mb > 0.0 {
+        let (most, mean) = (memory.estimated_task_max_mb, memory.estimated_task_mean_mb);
+        writeln!(page.out, "  estimated for a file {most:.1} MB at most, {mean:.1} MB on average")?;
+    }
+    let (pressure, decisions) = (&memory.pressure, &memory.decisions);
+    let done: Vec<String> = [
+        ("pressure low", pressure.low),
+        ("high", pressure.high),
+        ("critical", pressure.critical),
+        ("waited for room", decisions.waited_for_room),
+        ("ran alone", decisions.ran_alone),
+        ("held back", decisions.held_back),
+        ("chunked early", decisions.chunked_early),
+        ("scratch dropped", decisions.scratch_dropped),
+        ("packs flushed", decisions.packs_flushed),
+        ("facts spilled", decisions.facts_spilled),
+        ("links spilled", decisions.links_spilled),
+    ]
+    .into_iter()
+    .filter(|(_, count)| *count > 0)
+    .map(|(name, count)| format!("{name} {}", thousands(count)))
+    .collect();
+    if done.is_empty() { Ok(()) } else { page.wrapped(2, "", &done) }
+}
+
 fn cost<W: Write>(data: &ReportData, page: &mut Page<W>) -> io::Result<()> {
     let metrics = &data.metrics;
     let mut notes = vec![format!("{} files/s", thousands(rounded(metrics.files_per_second)))];
@@ -350,6 +381,9 @@ fn cost<W: Write>(data: &ReportData, page: &mut Page<W>) -> io::Result<()> {
         .collect();
     if !phases.is_empty() {
         writeln!(page.out, "  {}", phases.join(", "))?;
+    }
+    if page.options.all && metrics.memory.budget_mb > 0.0 {
+        memory(&metrics.memory, page)?;
     }
     let cache = &metrics.cache_stats;
     let mut notes = vec!["hits".to_owned()];

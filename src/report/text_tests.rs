@@ -1,7 +1,7 @@
 //! The text reports, and the sample that other reports are tested with.
 
 use super::*;
-use crate::model::metrics::{CacheStats, ProcessingMetrics};
+use crate::model::metrics::{CacheStats, MemoryDecisions, MemoryMetrics, MemoryPressure, ProcessingMetrics};
 use crate::report::data::{CallReasons, CallSites, Complex, FileReport, ParseError, Phases};
 
 pub(in crate::report) fn sample() -> ReportData {
@@ -80,6 +80,29 @@ fn text(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> String {
     let mut out = Vec::new();
     write(&mut out).expect("a vector takes everything");
     String::from_utf8(out).expect("UTF-8")
+}
+
+#[test]
+fn memory_is_shown_where_everything_is() {
+    let mut data = sample();
+    data.metrics.memory = MemoryMetrics {
+        budget_mb: 1536.0,
+        budget_source: "three quarters of the 2048 MB of control group `/a\x1b[31m`".to_owned(),
+        peak_mb: 1203.4,
+        estimated_task_max_mb: 140.25,
+        estimated_task_mean_mb: 0.31,
+        pressure: MemoryPressure { low: 1, high: 1, critical: 0 },
+        decisions: MemoryDecisions { ran_alone: 1, facts_spilled: 4711, ..MemoryDecisions::default() },
+        ..MemoryMetrics::default()
+    };
+    let shown = text(|out| full(&data, Options { all: true, ..Options::default() }, out));
+    let lines: Vec<&str> = shown.lines().skip_while(|line| !line.starts_with("Memory")).take(3).collect();
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    Memory                  1,203 MB  peak of a budget of 1,536 MB (three quarters of the 2048 MB of control group `/a\u{1b}[31m`)
+      estimated for a file 140.2 MB at most, 0.3 MB on average
+      pressure low 1, high 1, ran alone 1, facts spilled 4,711
+    ");
+    assert!(!text(|out| full(&data, Options::default(), out)).contains("Memory"));
 }
 
 #[test]

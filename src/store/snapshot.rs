@@ -120,7 +120,7 @@ pub fn write(
     let mut places = Vec::with_capacity(files.len());
     // Runs of files that are written together.
     let (mut runs, mut first) = (Vec::new(), 0);
-    for (index, (file, links)) in files.iter().zip(&linked.links).enumerate() {
+    for (index, (file, links)) in files.iter().zip(linked.links.iter()).enumerate() {
         places.push(at);
         at += (file.facts.len() + links.len()) as u64;
         if at - places[first] >= WRITE as u64 || index + 1 == files.len() {
@@ -133,7 +133,8 @@ pub fn write(
         .map(|run| {
             let mut bytes = Vec::with_capacity(WRITE + WRITE / 4);
             let mut sums = Vec::with_capacity(run.len());
-            for (file, links) in files[run.clone()].iter().zip(&linked.links[run.clone()]) {
+            for index in run.clone() {
+                let (file, links) = (&files[index], linked.links.get(index));
                 sums.push((xxh3_64(file.facts), xxh3_64(links)));
                 bytes.extend_from_slice(file.facts);
                 bytes.extend_from_slice(links);
@@ -147,7 +148,7 @@ pub fn write(
     let mut strings = Vec::new();
     let mut rows = Vec::with_capacity(files.len() * ROW);
     for (index, file) in files.iter().enumerate() {
-        let links = &linked.links[index];
+        let links = linked.links.get(index);
         put(&mut strings, file.path.as_bytes());
         put(&mut rows, &(strings.len() as u32).to_le_bytes());
         put(&mut strings, linked.modules[index].as_bytes());
@@ -237,11 +238,18 @@ impl CodeGraph {
     /// # Errors
     /// [`SnapshotError`]: it is then as good as absent.
     pub fn open(path: &Path) -> Result<Self, SnapshotError> {
-        let file = open_regular(path)?;
+        Self::from_file(&open_regular(path)?)
+    }
+
+    /// Maps a snapshot.
+    ///
+    /// # Errors
+    /// As [`CodeGraph::open`].
+    pub fn from_file(file: &File) -> Result<Self, SnapshotError> {
         if file.metadata()?.len() < HEADER as u64 {
             return Err(SnapshotError::Damaged);
         }
-        Self::new(Bytes::Mapped(crate::sys::map(&file)?))
+        Self::new(Bytes::Mapped(crate::sys::map(file)?))
     }
 
     /// A graph kept in memory alone.

@@ -123,17 +123,3 @@ pub fn signal_name(signal: i32) -> String {
     };
     name.to_owned()
 }
-
-/// Memory of the machine, or the share of it that the control group of this process may have, in bytes.
-#[must_use]
-pub fn machine_bytes() -> Option<u64> {
-    let read = |path: &str| std::fs::read_to_string(path).ok();
-    let installed = read("/proc/meminfo").and_then(|text| {
-        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?.trim().to_owned();
-        Some(line.trim_end_matches("kB").trim().parse::<u64>().ok()? * 1024)
-    });
-    let group = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
-        .into_iter()
-        .find_map(|path| read(path)?.trim().parse::<u64>().ok());
-    [installed, group].into_iter().flatten().min()
-}

@@ -6,9 +6,18 @@ mod child;
 
 pub use alloc::{Allocator, OUT_OF_MEMORY, exit_without_memory};
 pub use child::{
-    die_by_own_signals, die_of_interrupts, end_with_parent, limit_memory, machine_bytes, parent_id,
-    prepare_pipe, refuse_core_files, signal_name, wait,
+    die_by_own_signals, die_of_interrupts, end_with_parent, limit_memory, parent_id, prepare_pipe,
+    refuse_core_files, signal_name, wait,
 };
+#[cfg(test)]
+mod counting;
+mod memory;
+mod spill;
+
+#[cfg(test)]
+pub(crate) use counting::peak_of;
+pub use memory::{Meter, available_bytes, group_limit, return_pages};
+pub use spill::{Block, Spill};
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -26,7 +35,7 @@ use std::path::Path;
 pub fn map(file: &File) -> io::Result<memmap2::Mmap> {
     // SAFETY: the files mapped (snapshots) are written under a temporary name, renamed once and never
     // changed afterwards; whoever truncates one by hand gets a SIGBUS, not silent corruption, and every
-    // section is checksummed before use.
+    // section is checksummed before use. Spilled blocks are mapped once all are written, and their file has no name.
     unsafe { memmap2::Mmap::map(file) }
 }
 

@@ -103,11 +103,17 @@ fn json_holds_what_was_promised() {
     let project = Project::shop();
     let text = project.out(&["analyze", "--output-format", "json"]);
     insta::assert_snapshot!(keys(&text, "").join(" "), @"schema_version version root project graph_digest metrics warnings recovery phases symbols imports call_sites call_site_reasons implicit_call_sites edges complexity import_cycle_count import_cycles files");
-    insta::assert_snapshot!(keys(&text, "metrics").join(" "), @"total_files processed_files failed_files success_rate duration files_per_second cache_stats hits misses source_bytes stored_bytes_per_source_byte peak_memory_mb max_parse_unit chunked_files workers strategy warnings recovery");
+    insta::assert_snapshot!(keys(&text, "metrics").join(" "), @"total_files processed_files failed_files success_rate duration files_per_second cache_stats hits misses source_bytes stored_bytes_per_source_byte peak_memory_mb max_parse_unit chunked_files workers strategy warnings recovery memory");
     insta::assert_snapshot!(keys(&text, "phases").join(" "), @"walk fingerprint cache parse link store");
     insta::assert_snapshot!(keys(&text, "call_sites").join(" "), @"resolved ambiguous external builtin unresolved");
     let report: Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(report["schema_version"], 1);
+    let sorted = |object: &Value| -> String {
+        object.as_object().expect("an object").keys().map(String::as_str).collect::<Vec<_>>().join(" ")
+    };
+    let memory = &report["metrics"]["memory"];
+    insta::assert_snapshot!(sorted(memory), @"budget_mb budget_source decisions estimated_task_max_mb estimated_task_mean_mb estimated_tasks peak_mb peak_private_mb pressure spilled_mb");
+    insta::assert_snapshot!(sorted(&memory["decisions"]), @"chunked_early facts_spilled held_back links_spilled looks packs_flushed pages_returned ran_alone scratch_dropped waited_for_room");
     assert_eq!(digest(&report).to_lowercase(), digest(&report));
     insta::assert_snapshot!(serde_json::to_string_pretty(&report["files"]).expect("JSON"), @r#"
     [

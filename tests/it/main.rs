@@ -8,6 +8,7 @@ mod config;
 mod graph;
 mod hostile;
 mod links;
+mod memory;
 mod portable;
 mod project;
 mod recovery;

@@ -6,6 +6,7 @@ use super::wire::{Answer, Reply, Task};
 use crate::engine::progress::Interrupt;
 use crate::engine::recovery::{CircuitBreaker, Decision, Recovery, SystemClock, Trouble};
 use crate::extract::{DEEP_DEPTH, MAX_DEPTH};
+use crate::split::{ChunkSize, Measure};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,8 +15,8 @@ use std::time::Duration;
 const REST: Duration = Duration::from_secs(5);
 /// A file has its share of the time on top for each so many of its bytes.
 const MB: u64 = 1 << 20;
-/// Chunks of a file for which memory did not suffice, bytes or lines.
-const SMALL_CHUNK: usize = 64 << 10;
+/// Chunks of a file for which memory did not suffice.
+const SMALL_CHUNK: ChunkSize = ChunkSize { measure: Measure::Ast, limit: 64 << 10 };
 
 /// What came of a file.
 #[derive(Debug)]
@@ -24,6 +25,7 @@ pub(in crate::engine) enum Made {
         block: Vec<u8>,
         parse_us: u32,
         largest: u64,
+        chunked: bool,
     },
     Skipped(Trouble, String),
     /// The run is over.
@@ -107,7 +109,10 @@ impl<'a> Fleet<'a> {
     /// What a child's reply comes to; what is too deep for it goes to one with a deep stack.
     pub(in crate::engine) fn settle(&self, subject: &str, task: Task<'_>, reply: Reply) -> Made {
         match reply.answer {
-            Answer::Facts(block) => Made::Facts { block, parse_us: reply.parse_us, largest: reply.largest },
+            Answer::Facts(block) => {
+                let Reply { parse_us, largest, .. } = reply;
+                Made::Facts { block, parse_us, largest, chunked: task.chunk.is_some() }
+            }
             Answer::TooDeep => self.nested(subject, task),
             Answer::Panic(words) => internal(&words),
         }
@@ -120,8 +125,8 @@ impl<'a> Fleet<'a> {
         let mut how = "once more alone";
         if *end == End::Memory {
             // The facts are the same, the syntax tree is never there as a whole.
-            task.chunk_above = 0;
-            task.chunk_size.limit = task.chunk_size.limit.min(SMALL_CHUNK);
+            let asked = task.chunk.unwrap_or(SMALL_CHUNK);
+            task.chunk = Some(ChunkSize { limit: asked.limit.min(SMALL_CHUNK.limit), ..asked });
             how = "once more alone, in small chunks";
         }
         self.recovery.record(kind, Decision::Isolate, subject, &format!("{words}; {how}"));
@@ -148,7 +153,7 @@ impl<'a> Fleet<'a> {
         self.recovery.record(Trouble::Nesting, Decision::Isolate, subject, &detail);
         match self.alone(task, true) {
             Ok(Ok(Reply { answer: Answer::Facts(block), parse_us, largest })) => {
-                Made::Facts { block, parse_us, largest }
+                Made::Facts { block, parse_us, largest, chunked: task.chunk.is_some() }
             }
             Ok(Ok(Reply { answer: Answer::TooDeep, .. })) => {
                 let blocks = crate::extract::MAX_BLOCKS;

@@ -99,13 +99,10 @@ fn parse(scratch: &mut Scratch, task: Task<'_>) -> Reply {
     let started = Instant::now();
     let mut largest = task.bytes.len();
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        if task.bytes.len() as u64 > task.chunk_above {
-            let (outcome, piece) = scratch.parse_in(task.bytes, task.stub, task.chunk_size);
-            largest = piece;
-            outcome
-        } else {
-            scratch.parse(task.bytes, task.stub)
-        }
+        let Some(chunk) = task.chunk else { return scratch.parse(task.bytes, task.stub) };
+        let (outcome, piece) = scratch.parse_in(task.bytes, task.stub, chunk);
+        largest = piece;
+        outcome
     }));
     let answer = match outcome {
         Ok(Outcome::Facts(block)) => Answer::Facts(block),

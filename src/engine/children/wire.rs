@@ -12,16 +12,15 @@ pub(super) const LENGTH: usize = 8;
 /// Bytes above which a frame is no frame of ours: a file may have 4 GiB, its facts no more than that.
 const MAX_FRAME: u64 = 16 << 30;
 /// Bytes of a request before each file's own.
-pub(super) const HEAD: usize = 8 + 8 + 8 + 1 + 1;
+pub(super) const HEAD: usize = 8 + 8 + 1 + 1;
 
 /// One file to parse.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::engine) struct Task<'a> {
     pub(in crate::engine) bytes: &'a [u8],
     pub(in crate::engine) stub: bool,
-    /// Larger files than this are parsed in chunks.
-    pub(in crate::engine) chunk_above: u64,
-    pub(in crate::engine) chunk_size: ChunkSize,
+    /// The chunks to parse it in; none means as a whole.
+    pub(in crate::engine) chunk: Option<ChunkSize>,
 }
 
 /// What became of a file in a child that lived.
@@ -47,14 +46,15 @@ pub(super) fn request<'a>(tasks: &[Task<'a>]) -> (Vec<[u8; HEAD]>, Vec<&'a [u8]>
     let head = |task: &Task<'_>| {
         let mut head = [0; HEAD];
         head[..8].copy_from_slice(&(task.bytes.len() as u64).to_le_bytes());
-        head[8..16].copy_from_slice(&task.chunk_above.to_le_bytes());
-        head[16..24].copy_from_slice(&(task.chunk_size.limit as u64).to_le_bytes());
-        head[24] = match task.chunk_size.measure {
-            Measure::Ast => 0,
-            Measure::Bytes => 1,
-            Measure::Lines => 2,
+        let limit = task.chunk.map_or(0, |chunk| chunk.limit);
+        head[8..16].copy_from_slice(&(limit as u64).to_le_bytes());
+        head[16] = match task.chunk.map(|chunk| chunk.measure) {
+            None => 0,
+            Some(Measure::Ast) => 1,
+            Some(Measure::Bytes) => 2,
+            Some(Measure::Lines) => 3,
         };
-        head[25] = u8::from(task.stub);
+        head[17] = u8::from(task.stub);
         head
     };
     (tasks.iter().map(head).collect(), tasks.iter().map(|task| task.bytes).collect())
@@ -88,14 +88,16 @@ pub(super) fn tasks(frame: &[u8]) -> Option<Vec<Task<'_>>> {
         let (head, tail) = rest.split_at_checked(HEAD)?;
         let number = |at: usize| Some(u64::from_le_bytes(head.get(at..at + 8)?.try_into().ok()?));
         let (bytes, tail) = tail.split_at_checked(usize::try_from(number(0)?).ok()?)?;
-        let measure = match head[24] {
-            0 => Measure::Ast,
-            1 => Measure::Bytes,
-            2 => Measure::Lines,
+        let measure = match head[16] {
+            0 => None,
+            1 => Some(Measure::Ast),
+            2 => Some(Measure::Bytes),
+            3 => Some(Measure::Lines),
             _ => return None,
         };
-        let chunk_size = ChunkSize { measure, limit: usize::try_from(number(16)?).ok()? };
-        tasks.push(Task { bytes, stub: head[25] != 0, chunk_above: number(8)?, chunk_size });
+        let limit = usize::try_from(number(8)?).ok()?;
+        let chunk = measure.map(|measure| ChunkSize { measure, limit });
+        tasks.push(Task { bytes, stub: head[17] != 0, chunk });
         rest = tail;
     }
     Some(tasks)
@@ -151,22 +153,17 @@ pub(super) fn reply(frame: &[u8]) -> Option<Reply> {
 mod tests {
     use super::*;
 
-    fn size(measure: Measure) -> ChunkSize {
-        ChunkSize { measure, limit: 512 << 10 }
-    }
-
     #[test]
     fn requests_come_back() {
         let given = [
-            (&b"x = 1\n"[..], false, Measure::Ast),
-            (b"", true, Measure::Bytes),
-            (b"def f(): pass\n", false, Measure::Lines),
+            (&b"x = 1\n"[..], false, None),
+            (b"x = 2\n", false, Some(Measure::Ast)),
+            (b"", true, Some(Measure::Bytes)),
+            (b"def f(): pass\n", false, Some(Measure::Lines)),
         ];
-        let given = given.map(|(bytes, stub, measure)| Task {
-            bytes,
-            stub,
-            chunk_above: 7,
-            chunk_size: size(measure),
+        let given = given.map(|(bytes, stub, measure)| {
+            let chunk = measure.map(|measure| ChunkSize { measure, limit: 512 << 10 });
+            Task { bytes, stub, chunk }
         });
         let (heads, bodies) = request(&given);
         let mut frame = Vec::new();
@@ -179,7 +176,7 @@ mod tests {
         for cut in 1..frame.len() {
             // Cut between two files it is a shorter request, cut elsewhere none.
             let whole = tasks(&frame[..cut]).map(|tasks| tasks.len());
-            assert!(whole.is_none_or(|count| count < 3), "{cut}");
+            assert!(whole.is_none_or(|count| count < 4), "{cut}");
         }
     }
 

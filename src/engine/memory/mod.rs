@@ -1,0 +1,445 @@
+//! How much memory a run may take, and what is done to keep to it: files wait for their turn, are parsed in chunks
+//! earlier, scratch is dropped, facts leave the heap. Must not know what facts are, and starts no thread.
+//!
+//! Files that could not matter, whatever is in them, cost nothing here but a comparison.
+
+mod budget;
+mod estimate;
+
+use super::batch::SMALL;
+use crate::cache::PackWriter;
+use crate::config::Config;
+use crate::model::metrics::{MemoryDecisions, MemoryMetrics, MemoryPressure};
+use crate::split::{ChunkSize, Measure};
+use crate::sys::{self, Meter, Spill};
+pub use budget::Budget;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Bytes of source that a worker reads between two looks at how much memory there is: some milliseconds of parsing.
+const LOOK: u64 = 1 << 20;
+/// Bytes of a line, on average.
+const LINE: u64 = 40;
+
+/// How near memory is to the budget.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(super) enum Pressure {
+    /// Below `memory-threshold-mb`.
+    #[default]
+    None,
+    /// Above it: chunks are half as large.
+    Low,
+    /// Three quarters of the budget are taken: facts leave the heap, half of the workers wait.
+    High,
+    /// Nine tenths are: one file after the other.
+    Critical,
+}
+
+impl Pressure {
+    const RISING: [Self; 3] = [Self::Low, Self::High, Self::Critical];
+
+    fn of(number: u8) -> Self {
+        Self::RISING.into_iter().find(|level| *level as u8 == number).unwrap_or_default()
+    }
+}
+
+/// What is counted, by the decision.
+#[derive(Debug, Default)]
+struct Tallies {
+    levels: [AtomicU64; 3],
+    counted: AtomicU64,
+    counted_bytes: AtomicU64,
+    counted_sum: AtomicU64,
+    largest: AtomicU64,
+    waited: AtomicU64,
+    alone: AtomicU64,
+    held_back: AtomicU64,
+    chunked_early: AtomicU64,
+    scratch_dropped: AtomicU64,
+    pages_returned: AtomicU64,
+    packs_flushed: AtomicU64,
+    looks: AtomicU64,
+}
+
+fn add(counter: &AtomicU64, by: u64) {
+    counter.fetch_add(by, Ordering::Relaxed);
+}
+
+fn get(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+/// Files that are being parsed, of those that ask.
+#[derive(Debug, Default)]
+struct Gate {
+    running: u64,
+    reserved: u64,
+}
+
+/// What is looked at again and again, by one worker at a time.
+#[derive(Debug, Default)]
+struct Watch {
+    meter: Meter,
+    peak: u64,
+    /// What there was when scratch was last dropped.
+    dropped_at: u64,
+}
+
+/// The memory of a run.
+#[derive(Debug)]
+pub(super) struct Memory {
+    budget: Budget,
+    /// Bytes from which on pressure is low, high, critical.
+    bars: [u64; 3],
+    /// Bytes that what is kept from phase to phase may take on the heap.
+    heap: u64,
+    /// Bytes that the files which ask may take together.
+    room: u64,
+    /// Files above this many bytes ask.
+    asks_above: u64,
+    workers: u64,
+    chunk_above: u64,
+    chunk: ChunkSize,
+    level: AtomicU8,
+    /// Raised where workers should drop their scratch.
+    drops: AtomicU32,
+    gate: Mutex<Gate>,
+    freed: Condvar,
+    watch: Mutex<Watch>,
+    tallies: Tallies,
+    facts: Spill,
+    links: Arc<Spill>,
+}
+
+/// Sizes of the files that a run parsed, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Parsed {
+    pub(super) files: u64,
+    pub(super) bytes: u64,
+    pub(super) largest: u64,
+}
+
+/// What a worker remembers between two files.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    unseen: u64,
+    drops: u32,
+}
+
+/// How a file is to be parsed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plan {
+    /// The chunks to parse it in; none means as a whole.
+    pub(super) chunk: Option<ChunkSize>,
+    /// Bytes that it needs room for; 0 where it need not ask.
+    pub(super) cost: u64,
+}
+
+/// The right to parse what was asked for. Dropped, it lets others begin.
+#[derive(Debug)]
+pub(super) struct Permit<'a>(Option<(&'a Memory, u64)>);
+
+impl Permit<'_> {
+    /// For what needs no room.
+    pub(super) const fn none() -> Self {
+        Self(None)
+    }
+
+    /// Whether others may be waiting for it.
+    pub(super) fn holds_room(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        if let Some((memory, cost)) = self.0 {
+            let mut gate = locked(&memory.gate);
+            gate.running -= 1;
+            gate.reserved -= cost;
+            memory.freed.notify_all();
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Memory {
+    /// `folder`: where facts go that leave the heap. `heap`: bytes that stay there, a quarter of the budget if nothing is said.
+    pub(super) fn new(config: &Config, folder: PathBuf, heap: Option<u64>) -> Self {
+        let workers = config.max_workers().count().get() as u64;
+        let budget = Budget::of(config);
+        let meter = Meter::default();
+        let watch = Watch { peak: meter.resident_bytes(), meter, dropped_at: 0 };
+        let heap = heap.unwrap_or(budget.bytes / 4);
+        Self {
+            facts: Spill::new(Some(folder.clone()), heap),
+            links: Arc::new(Spill::new(Some(folder), heap)),
+            heap,
+            ..Self::within(budget, config, workers, watch)
+        }
+    }
+
+    /// With everything on the heap.
+    fn within(budget: Budget, config: &Config, workers: u64, watch: Watch) -> Self {
+        let bytes = budget.bytes;
+        let threshold = config.memory_threshold_bytes();
+        // A quarter is for facts; what workers keep from file to file is a few megabytes each.
+        let room = (bytes / 4 * 3).saturating_sub(watch.peak + workers * (4 << 20)).max(bytes / 8);
+        let chunk_above = config.chunk_size_bytes();
+        // A quarter of the room bounds all workers' files of this size, whatever is in them.
+        let asks_above = (room / 4 / workers / estimate::WORST).min(chunk_above).max(SMALL);
+        Self {
+            bars: [threshold.min(bytes / 2), bytes / 4 * 3, bytes / 10 * 9],
+            budget,
+            heap: u64::MAX,
+            room,
+            asks_above,
+            workers,
+            chunk_above,
+            chunk: config.chunk_size(),
+            level: AtomicU8::new(0),
+            drops: AtomicU32::new(0),
+            gate: Mutex::default(),
+            freed: Condvar::new(),
+            watch: Mutex::new(watch),
+            tallies: Tallies::default(),
+            facts: Spill::none(),
+            links: Arc::new(Spill::none()),
+        }
+    }
+
+    /// The budget, bytes.
+    pub(super) fn budget(&self) -> u64 {
+        self.budget.bytes
+    }
+
+    /// Bytes above which a file is parsed in chunks where nothing presses.
+    pub(super) fn chunk_above(&self) -> u64 {
+        self.chunk_above
+    }
+
+    /// Facts until they are linked.
+    pub(super) fn facts(&self) -> &Spill {
+        &self.facts
+    }
+
+    /// Links until they are stored.
+    pub(super) fn links(&self) -> &Arc<Spill> {
+        &self.links
+    }
+
+    /// Bytes that what is kept from phase to phase may take on the heap.
+    pub(super) fn heap_share(&self) -> u64 {
+        self.heap
+    }
+
+    fn level(&self) -> Pressure {
+        Pressure::of(self.level.load(Ordering::Relaxed))
+    }
+
+    /// How to parse a file.
+    pub(super) fn plan(&self, text: &[u8]) -> Plan {
+        let size = text.len() as u64;
+        let level = self.level();
+        let mut chunk = self.chunk_now(size).then(|| self.chunk_at(level));
+        if size <= self.asks_above && level < Pressure::High {
+            return Plan { chunk, cost: 0 };
+        }
+        let whole = estimate::whole(text);
+        if chunk.is_none() && whole > self.room && size > SMALL {
+            add(&self.tallies.chunked_early, 1);
+            chunk = Some(self.chunk_at(Pressure::Critical));
+        }
+        let parsing = chunk.map_or(whole, |chunk| estimate::chunked(whole, size, bytes_of(chunk)));
+        let cost = size + parsing;
+        let tallies = &self.tallies;
+        add(&tallies.counted, 1);
+        add(&tallies.counted_bytes, size);
+        add(&tallies.counted_sum, cost);
+        tallies.largest.fetch_max(cost, Ordering::Relaxed);
+        Plan { chunk, cost }
+    }
+
+    /// Waits until `cost` fits beside what is being parsed; one may always run. Whoever asks must not hold a permit with room.
+    pub(super) fn enter(&self, cost: u64) -> Permit<'_> {
+        if cost == 0 {
+            return Permit::none();
+        }
+        self.wait_for(cost);
+        Permit(Some((self, cost)))
+    }
+
+    fn wait_for(&self, cost: u64) {
+        let mut gate = locked(&self.gate);
+        let mut waited = false;
+        while gate.running > 0 {
+            let most = match self.level() {
+                Pressure::None | Pressure::Low => u64::MAX,
+                Pressure::High => (self.workers / 2).max(1),
+                Pressure::Critical => 1,
+            };
+            let fits = gate.reserved + cost <= self.room;
+            if fits && gate.running < most {
+                break;
+            }
+            if !waited {
+                add(if fits { &self.tallies.held_back } else { &self.tallies.waited }, 1);
+                waited = true;
+            }
+            gate = self.freed.wait(gate).unwrap_or_else(PoisonError::into_inner);
+        }
+        if cost > self.room {
+            add(&self.tallies.alone, 1);
+        }
+        gate.running += 1;
+        gate.reserved += cost;
+    }
+
+    /// Whether a file of `size` bytes is parsed in chunks. The higher the pressure, the smaller the file.
+    pub(super) fn chunk_now(&self, size: u64) -> bool {
+        if size > self.chunk_above {
+            return true;
+        }
+        let early = size > SMALL && size > self.chunk_above >> self.level() as u8;
+        if early {
+            add(&self.tallies.chunked_early, 1);
+        }
+        early
+    }
+
+    fn chunk_at(&self, level: Pressure) -> ChunkSize {
+        ChunkSize { limit: (self.chunk.limit >> level as u8).max(1), ..self.chunk }
+    }
+
+    /// To be called for each file that was read: looks at memory now and then. True where the worker should drop its scratch.
+    pub(super) fn pace(&self, pace: &mut Pace, bytes: u64, packs: &PackWriter<'_>) -> bool {
+        pace.unseen += bytes;
+        if pace.unseen >= LOOK {
+            pace.unseen = 0;
+            self.look(packs);
+        }
+        let drops = self.drops.load(Ordering::Relaxed);
+        std::mem::replace(&mut pace.drops, drops) != drops
+    }
+
+    /// Looks at how much memory there is and does what that asks for; nothing where another worker is looking.
+    fn look(&self, packs: &PackWriter<'_>) {
+        let Ok(mut watch) = self.watch.try_lock() else { return };
+        let resident = watch.meter.resident_bytes();
+        add(&self.tallies.looks, 1);
+        self.take(&mut watch, resident, || packs.flush());
+    }
+
+    /// What `resident` bytes ask for.
+    fn take(&self, watch: &mut Watch, resident: u64, flush: impl FnOnce() -> bool) {
+        watch.peak = watch.peak.max(resident);
+        let before = self.level();
+        // What has risen falls only when memory is clearly below the bar again.
+        let reached = |level: &Pressure| {
+            let bar = self.bars[*level as usize - 1];
+            resident >= if before >= *level { bar / 16 * 15 } else { bar }
+        };
+        let level = Pressure::RISING.into_iter().filter(reached).max().unwrap_or_default();
+        self.level.store(level as u8, Ordering::Relaxed);
+        for risen in Pressure::RISING.into_iter().filter(|risen| *risen > before && *risen <= level) {
+            add(&self.tallies.levels[risen as usize - 1], 1);
+            tracing::info!("memory pressure is {risen:?} at {} MB", resident >> 20);
+        }
+        self.facts.set_full(level >= Pressure::High);
+        let grown = resident > watch.dropped_at + self.budget.bytes / 16;
+        if level > before || (level >= Pressure::High && grown) {
+            watch.dropped_at = resident;
+            self.drops.fetch_add(1, Ordering::Relaxed);
+        }
+        if level >= Pressure::High && before < Pressure::High && flush() {
+            add(&self.tallies.packs_flushed, 1);
+        }
+        if level < before {
+            // Whoever was held back may go on.
+            drop(locked(&self.gate));
+            self.freed.notify_all();
+        }
+    }
+
+    /// To be called by a worker that has dropped its scratch: freed pages go back to the system.
+    pub(super) fn dropped(&self) {
+        add(&self.tallies.scratch_dropped, 1);
+        sys::return_pages();
+        add(&self.tallies.pages_returned, 1);
+    }
+
+    /// Whether what a worker keeps of a file of this size is too much to keep.
+    pub(super) fn is_large(&self, size: u64) -> bool {
+        size > self.asks_above && size > self.room / 64
+    }
+
+    /// What became of it.
+    pub(super) fn metrics(&self, parsed: Parsed) -> MemoryMetrics {
+        let tallies = &self.tallies;
+        // Nobody counted the small ones.
+        let of = |bytes: u64| bytes * (1 + estimate::TYPICAL);
+        let small = of(parsed.bytes.saturating_sub(get(&tallies.counted_bytes)));
+        let largest = get(&tallies.largest).max(of(parsed.largest.min(self.asks_above)));
+        let (facts, links) = (self.facts.spilled(), self.links.spilled());
+        let watch = locked(&self.watch);
+        let [low, high, critical] = [0, 1, 2].map(|level| get(&tallies.levels[level]));
+        MemoryMetrics {
+            budget_mb: megabytes(self.budget.bytes),
+            budget_source: self.budget.source.clone(),
+            peak_mb: megabytes(sys::peak_resident_bytes()),
+            peak_private_mb: megabytes(watch.peak.max(watch.meter.resident_bytes())),
+            estimated_task_max_mb: megabytes(largest),
+            estimated_task_mean_mb: megabytes((get(&tallies.counted_sum) + small) / parsed.files.max(1)),
+            estimated_tasks: get(&tallies.counted),
+            spilled_mb: megabytes(facts.1 + links.1),
+            pressure: MemoryPressure { low, high, critical },
+            decisions: MemoryDecisions {
+                waited_for_room: get(&tallies.waited),
+                ran_alone: get(&tallies.alone),
+                held_back: get(&tallies.held_back),
+                chunked_early: get(&tallies.chunked_early),
+                scratch_dropped: get(&tallies.scratch_dropped),
+                pages_returned: get(&tallies.pages_returned),
+                packs_flushed: get(&tallies.packs_flushed),
+                facts_spilled: facts.0,
+                links_spilled: links.0,
+                looks: get(&tallies.looks),
+            },
+        }
+    }
+
+    /// What went less well than it should.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        [&self.facts, &*self.links]
+            .into_iter()
+            .filter_map(Spill::trouble)
+            .map(|(folder, error)| {
+                format!(
+                    "cannot write to a scratch file in `{}`: {error}; more is kept in memory than should be, free some space there",
+                    folder.display()
+                )
+            })
+            .collect()
+    }
+}
+
+/// Bytes of a chunk, about.
+fn bytes_of(chunk: ChunkSize) -> u64 {
+    match chunk.measure {
+        Measure::Ast | Measure::Bytes => chunk.limit as u64,
+        Measure::Lines => chunk.limit as u64 * LINE,
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "sizes stay far below 2^53")]
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1_048_576.0
+}
+
+#[cfg(test)]
+mod tests;
