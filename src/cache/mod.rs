@@ -543,7 +543,8 @@ fn prepare(root: &Path) -> io::Result<PathBuf> {
                 name != FORMAT_DIR && name != "CACHEDIR.TAG" && name != ".gitignore"
             })
         });
-        if foreign {
+        // Another process may be making the same cache: its folder is there before any other file of it.
+        if foreign && !is_real_dir(&dir)? {
             return Err(io::Error::other("it holds other files; choose an empty or new directory"));
         }
     }
