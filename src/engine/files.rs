@@ -114,6 +114,12 @@ thread_local! {
 #[derive(Debug, Default)]
 pub(super) struct Told(Cell<u64>);
 
+/// Drops what this thread keeps from file to file, and gives it back to the system.
+pub(super) fn drop_scratch() {
+    drop(WORKER.take());
+    crate::sys::return_pages();
+}
+
 /// Bytes above which a file is not read: offsets are 32 bits wide.
 const MAX_BYTES: u64 = u32::MAX as u64 - 1;
 
