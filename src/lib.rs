@@ -29,6 +29,7 @@ pub mod query;
 pub mod report;
 pub mod split;
 pub mod store;
+mod sync;
 pub mod sys;
 pub mod walk;
 

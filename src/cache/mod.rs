@@ -41,6 +41,7 @@ pub use self::manifest::{
 pub use self::pack::RecordMeta;
 use self::pack::{Entry, Pack, PackError, PackFile};
 pub use self::portable::{FactsCodec, PortableError, PortableLimits, PortableReport};
+use crate::sync::{add, locked};
 use crate::walk::Listings;
 
 const FORMAT_DIR: &str = "v1";
@@ -137,10 +138,6 @@ struct Counters {
     read_bytes: AtomicU64,
 }
 
-fn add(counter: &AtomicU64, by: u64) {
-    counter.fetch_add(by, Ordering::Relaxed);
-}
-
 /// A record read back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -176,10 +173,6 @@ pub struct Cache {
     warnings: Mutex<Vec<CacheWarning>>,
     /// Packs that gc mends, for they are damaged and stay so.
     damaged: Mutex<BTreeSet<PathBuf>>,
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Seconds since 1970.

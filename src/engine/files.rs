@@ -115,9 +115,9 @@ thread_local! {
 pub(super) struct Told(Cell<u64>);
 
 /// Drops what this thread keeps from file to file, and gives it back to the system.
-pub(super) fn drop_scratch() {
+pub(super) fn drop_scratch(memory: &Memory) {
     drop(WORKER.take());
-    crate::sys::return_pages();
+    memory.dropped();
 }
 
 /// Bytes above which a file is not read: offsets are 32 bits wide.
@@ -257,10 +257,11 @@ impl Shared<'_> {
         told: &Told,
         worker: &mut Worker,
     ) -> Option<Known> {
-        let started = Instant::now();
         let scratch = &mut worker.scratch;
         let plan = self.memory.plan(bytes);
         let _permit = self.memory.enter(plan.cost);
+        // Time spent waiting for room is none of the file's.
+        let started = Instant::now();
         let task = self.task(number, bytes, plan.chunk);
         let watch = |done: usize| {
             self.tell_part(number, told, done as u64);

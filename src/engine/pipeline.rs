@@ -1,7 +1,7 @@
 //! A run from walk to snapshot.
 
 use super::children::Fleet;
-use super::files::{Facts, Known, Shared, Slot, skipped};
+use super::files::{Facts, Known, Shared, Slot, drop_scratch, skipped};
 use super::memory::{Budget, Memory, Parsed};
 use super::progress::{Interrupt, NullObserver, Phase, ProgressObserver, ProgressTracker};
 use super::recovery::{Decision, Event, Recovery, Trouble};
@@ -114,8 +114,6 @@ struct Session<'a> {
     strategy: Strategy,
     heap: Option<u64>,
     scratch: Option<&'a Path>,
-    /// Of a run that parses or links.
-    memory: Option<Memory>,
 }
 
 impl Analyzer {
@@ -200,7 +198,6 @@ impl Analyzer {
             strategy: Strategy::Thread,
             heap: self.heap,
             scratch: self.scratch.as_deref(),
-            memory: None,
         };
         session.run()
     }
@@ -335,7 +332,7 @@ impl Session<'_> {
             self.touch(&walked, &manifest, &partition);
             let cached = vec![true; graph.len() as usize];
             let graph = previous.context("the snapshot was just looked at")?;
-            return Ok(self.finish(&walked, graph, cached));
+            return Ok(self.finish(&walked, graph, cached, None));
         }
         self.relink(&walked, &manifest, &partition, previous)
     }
@@ -528,15 +525,14 @@ impl Session<'_> {
             .map(|entry| entry.unwrap_or_else(|| skipped(walk::Stat::default(), "not reached".to_owned())))
             .collect();
         if memory.is_tight() {
-            pool.broadcast(|_| super::files::drop_scratch());
+            pool.broadcast(|_| drop_scratch(&memory));
         }
         let graph = self.link(walked, &known, previous.as_ref(), &memory, pool)?;
         self.timed(Phase::Store, |session| session.remember(walked, &known, manifest, partition));
         let cached = known.iter().map(|file| file.cached).collect();
         // Freeing the facts file by file takes longer than the rest of the run.
         drop(known);
-        self.memory = Some(memory);
-        Ok(self.finish(walked, graph, cached))
+        Ok(self.finish(walked, graph, cached, Some(&memory)))
     }
 
     fn link(
@@ -692,7 +688,8 @@ impl Session<'_> {
         self.cache.maintain();
     }
 
-    fn finish(self, walked: &Walked, graph: CodeGraph, cached: Vec<bool>) -> Run {
+    /// `memory`: that of a run which parsed or linked.
+    fn finish(self, walked: &Walked, graph: CodeGraph, cached: Vec<bool>, memory: Option<&Memory>) -> Run {
         let mut warnings = Vec::new();
         for warning in self.cache.take_warnings() {
             if let CacheWarning::Corrupt { path, message } = &warning {
@@ -713,7 +710,7 @@ impl Session<'_> {
         if self.config.project() == "unnamed" {
             tracing::debug!("no project name: stable names start with `unnamed`");
         }
-        warnings.extend(self.memory.iter().flat_map(Memory::warnings));
+        warnings.extend(memory.into_iter().flat_map(Memory::warnings));
         warnings.sort_unstable();
         let stats = self.cache.stats();
         let lost = graph.files().filter(|file| file.status() == FileStatus::Skipped).count() as u64;
@@ -725,7 +722,7 @@ impl Session<'_> {
             sizes.largest = sizes.largest.max(file.size());
         }
         let parsed = sizes.bytes;
-        let memory = match &self.memory {
+        let memory = match memory {
             Some(memory) => memory.metrics(sizes),
             None => {
                 let Budget { bytes, source } = Budget::of(self.config);

@@ -6,10 +6,12 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+
+use crate::sync::locked;
 
 /// The stages of a run, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -138,7 +140,7 @@ impl ProgressTracker {
         if self.interval.is_none() {
             return;
         }
-        let _sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
+        let _sending = locked(&self.sending);
         self.phase.store(phase as u8, Ordering::Relaxed);
         self.completed.store(0, Ordering::Relaxed);
         self.bytes.store(0, Ordering::Relaxed);
@@ -155,7 +157,7 @@ impl ProgressTracker {
     fn made(&self, path: &Path, files: u64, bytes: u64) {
         let Some(interval) = self.interval else { return };
         if interval.is_zero() {
-            let _sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
+            let _sending = locked(&self.sending);
             self.count(files, bytes);
             self.send(Some(path));
             return;
@@ -187,7 +189,7 @@ impl ProgressTracker {
     /// Ends the phase: the last event holds the final counts.
     pub fn end(&self) {
         if self.interval.is_some() {
-            let _sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
+            let _sending = locked(&self.sending);
             self.send(None);
         }
     }

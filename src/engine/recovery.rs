@@ -8,9 +8,10 @@ mod breaker;
 pub use breaker::{Circuit, CircuitBreaker, Clock, Open, SystemClock};
 
 use crate::model::metrics::RecoveryCounts;
+use crate::sync::locked;
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use serde::Serialize;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 /// What can go wrong without ending the run.
@@ -243,7 +244,7 @@ impl Recovery {
             }
             _ => tracing::info!(kind = kind_name, decision = decision_name, subject, "{detail}"),
         }
-        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut log = locked(&self.log);
         log.kinds[kind as usize] += 1;
         log.decisions[decision as usize] += 1;
         // What makes the run less than it was asked to be is always kept.
@@ -280,7 +281,7 @@ impl Recovery {
     /// The decisions so far, by subject, and their counts.
     #[must_use]
     pub fn report(&self) -> (Vec<Event>, RecoveryCounts) {
-        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let log = locked(&self.log);
         let mut events = log.events.clone();
         events.sort();
         let counts = RecoveryCounts {

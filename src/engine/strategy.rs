@@ -7,10 +7,11 @@ use super::memory::Permit;
 use super::recovery::Decision;
 use crate::config::Strategy;
 use crate::split::ChunkSize;
+use crate::sync::locked;
 use crate::walk::WalkedFile;
 use rayon::prelude::*;
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 /// Requests that a child has at a time: one that it works on, and the next.
 const IN_FLIGHT: usize = 2;
@@ -58,7 +59,7 @@ pub(super) fn run(shared: &Shared<'_>, strategy: Strategy, slots: &mut [Slot], p
             spare: Vec::new(),
         };
         loop {
-            let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let next = locked(&queue).next();
             let Some(batch) = next else { break };
             driver.take(batch);
         }

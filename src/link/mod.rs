@@ -139,8 +139,10 @@ pub fn link_into(
 ) -> Linked {
     let started = std::time::Instant::now();
     let step = |name: &str| {
-        let megabytes = crate::sys::Meter::default().resident_bytes() >> 20;
-        tracing::debug!("{name} after {:?}, {megabytes} MB", started.elapsed());
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            let megabytes = crate::sys::Meter::default().resident_bytes() >> 20;
+            tracing::debug!("{name} after {:?}, {megabytes} MB", started.elapsed());
+        }
     };
     let table = modules::ModuleTable::new(files, layout);
     step("module table");

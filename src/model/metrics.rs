@@ -153,7 +153,6 @@ impl MemoryMetrics {
     /// Those of a run that neither parsed nor linked. `budget` and `peak`: bytes.
     #[must_use]
     pub fn unused(budget: u64, source: String, peak: u64) -> Self {
-        let megabytes = |bytes| ratio(bytes, 1).unwrap_or(0.0) / MB;
         Self {
             budget_mb: megabytes(budget),
             budget_source: source,
@@ -167,7 +166,7 @@ impl ProcessingMetrics {
     /// Bytes of the processed sources in MB of 1,048,576 bytes.
     #[must_use]
     pub fn source_bytes_mb(&self) -> f64 {
-        ratio(self.source_bytes, 1).unwrap_or(0.0) / MB
+        megabytes(self.source_bytes)
     }
 }
 
@@ -210,7 +209,11 @@ pub struct Tally {
     pub memory: MemoryMetrics,
 }
 
-const MB: f64 = 1_048_576.0;
+/// Bytes in MB of 1,048,576 bytes.
+#[expect(clippy::cast_precision_loss, reason = "sizes stay far below 2^53")]
+pub(crate) fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1_048_576.0
+}
 
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
 fn ratio(part: u64, whole: u64) -> Option<f64> {
@@ -221,7 +224,6 @@ impl From<&Tally> for ProcessingMetrics {
     fn from(tally: &Tally) -> Self {
         let total_files = tally.processed_files + tally.skipped_files;
         let seconds = tally.duration.as_secs_f64();
-        let megabytes = |bytes| ratio(bytes, 1).unwrap_or(0.0) / MB;
         let processed = ratio(tally.processed_files, 1).unwrap_or(0.0);
         Self {
             total_files,

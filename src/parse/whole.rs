@@ -24,27 +24,17 @@ pub struct Scratch {
 impl Scratch {
     /// Facts of the file with these bytes, parsed as a whole.
     pub fn parse(&mut self, bytes: &[u8], stub: bool) -> Outcome {
-        self.run(bytes, stub, None, &|_| true).map_or(Outcome::TooDeep, |(outcome, _)| outcome)
+        self.parse_watched(bytes, stub, None, &|_| true).map_or(Outcome::TooDeep, |(outcome, _)| outcome)
     }
 
     /// The same facts, parsed in chunks; and the bytes of the largest piece that was given to the parser.
     pub fn parse_in(&mut self, bytes: &[u8], stub: bool, size: ChunkSize) -> (Outcome, usize) {
-        self.run(bytes, stub, Some(size), &|_| true).unwrap_or((Outcome::TooDeep, 0))
+        self.parse_watched(bytes, stub, Some(size), &|_| true).unwrap_or((Outcome::TooDeep, 0))
     }
 
     /// The same facts, in chunks of `size` if there is one, and the bytes of the largest piece; `None` where `watch` stopped it. What has a
     /// syntax error is begun again in other pieces, so that what `watch` is told may go down.
     pub fn parse_watched(
-        &mut self,
-        bytes: &[u8],
-        stub: bool,
-        size: Option<ChunkSize>,
-        watch: Watch<'_>,
-    ) -> Option<(Outcome, usize)> {
-        self.run(bytes, stub, size, watch)
-    }
-
-    fn run(
         &mut self,
         bytes: &[u8],
         stub: bool,

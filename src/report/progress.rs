@@ -1,13 +1,14 @@
 //! Observers that show progress: a bar for eyes, JSON lines for programs.
 
 use std::io::Write;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::escape::{escape, safe_json};
 use crate::engine::progress::{Progress, ProgressObserver};
+use crate::sync::locked;
 
 /// A bar on a terminal's stderr. Runs shorter than a blink never draw it.
 pub struct BarObserver {
@@ -87,7 +88,7 @@ impl<W: Write + Send> ProgressObserver for JsonObserver<W> {
         let Ok(line) = serde_json::to_vec(progress) else { return };
         let mut line = safe_json(&line).into_owned();
         line.push(b'\n');
-        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut out = locked(&self.out);
         let _ = out.write_all(&line).and_then(|()| out.flush());
     }
 

@@ -12,14 +12,15 @@ use crate::link::links::Links;
 use crate::link::{Linked, Summary, Touched};
 use crate::model::facts::{Facts, col, table};
 use crate::model::source::FileKind;
+use crate::sync::locked;
 use crate::sys::open_regular;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Mutex, PoisonError};
 use xxhash_rust::xxh3::xxh3_64;
 
 const MAGIC: &[u8; 8] = b"PYDBSNAP";
@@ -92,7 +93,7 @@ impl Sink for File {
 
 impl Sink for Mutex<Vec<u8>> {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let mut all = self.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = locked(self);
         let (start, end) = (offset as usize, offset as usize + bytes.len());
         if all.len() < end {
             all.resize(end, 0);

@@ -3,17 +3,16 @@
 
 mod alloc;
 mod child;
+#[cfg(test)]
+mod counting;
+mod memory;
+mod spill;
 
 pub use alloc::{Allocator, OUT_OF_MEMORY, exit_without_memory};
 pub use child::{
     die_by_own_signals, die_of_interrupts, end_with_parent, limit_memory, parent_id, prepare_pipe,
     refuse_core_files, signal_name, wait,
 };
-#[cfg(test)]
-mod counting;
-mod memory;
-mod spill;
-
 #[cfg(test)]
 pub(crate) use counting::peak_of;
 pub use memory::{Meter, available_bytes, group_limit, return_pages};

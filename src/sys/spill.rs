@@ -6,7 +6,9 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
+
+use crate::sync::locked;
 
 /// A block that a [`Spill`] keeps.
 #[derive(Debug, PartialEq, Eq)]
@@ -106,7 +108,7 @@ impl Spill {
 
     fn fail(&self, error: io::Error) {
         self.closed.store(true, Ordering::Relaxed);
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        locked(&self.trouble).get_or_insert(error);
     }
 
     /// Sends all further blocks to the file, or not.
@@ -167,7 +169,7 @@ impl Spill {
     /// Why blocks stayed on the heap that should not have, and where the file was or should have been.
     #[must_use]
     pub fn trouble(&self) -> Option<(PathBuf, String)> {
-        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let trouble = locked(&self.trouble);
         trouble.as_ref().map(|error| (self.folder.clone().unwrap_or_default(), error.to_string()))
     }
 }

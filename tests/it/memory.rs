@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::project::{Project, digest, ran};
+use crate::project::{Project, digest, ran, skipped};
 
 #[test]
 fn the_budget_says_where_it_comes_from() {
@@ -138,12 +138,11 @@ impl Drop for Group {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a check that is left out is told")]
 fn a_control_group_of_128_mb_is_enough() {
     let group = match Group::new(128) {
         Ok(group) => group,
         Err(reason) => {
-            eprintln!("not checked: no control group can be made here ({reason})");
+            skipped(&format!("no control group can be made here: {reason}"));
             return;
         }
     };

@@ -9,14 +9,15 @@ mod estimate;
 use super::batch::SMALL;
 use crate::cache::PackWriter;
 use crate::config::Config;
-use crate::model::metrics::{MemoryDecisions, MemoryMetrics, MemoryPressure};
+use crate::model::metrics::{MemoryDecisions, MemoryMetrics, MemoryPressure, megabytes};
 use crate::split::{ChunkSize, Measure};
 use crate::store::CodeGraph;
+use crate::sync::{add, locked};
 use crate::sys::{self, Meter, Spill};
 pub use budget::Budget;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// Bytes of source that a worker reads between two looks at how much memory there is: some milliseconds of parsing.
 const LOOK: u64 = 1 << 20;
@@ -68,10 +69,6 @@ struct Tallies {
     looks: AtomicU64,
 }
 
-fn add(counter: &AtomicU64, by: u64) {
-    counter.fetch_add(by, Ordering::Relaxed);
-}
-
 fn get(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
 }
@@ -86,7 +83,6 @@ struct Gate {
 /// What is looked at again and again, by one worker at a time.
 #[derive(Debug, Default)]
 struct Watch {
-    meter: Meter,
     peak: u64,
     /// What there was when scratch was last dropped.
     dropped_at: u64,
@@ -118,7 +114,7 @@ pub(super) struct Memory {
     links: Arc<Spill>,
     /// Bytes that were read of facts since mapped pages were last looked at.
     touched: AtomicU64,
-    pages: Meter,
+    meter: Meter,
     /// Bytes of mapped files when the run began: of the program itself.
     program: u64,
 }
@@ -174,34 +170,29 @@ impl Drop for Permit<'_> {
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Memory {
     /// `folder`: where facts go that leave the heap. `heap`: bytes that stay there, an eighth of the budget if nothing is said.
     pub(super) fn new(config: &Config, folder: PathBuf, heap: Option<u64>) -> Self {
         let workers = config.max_workers().count().get() as u64;
         let budget = Budget::of(config);
         let meter = Meter::default();
-        let watch = Watch { peak: meter.resident_bytes(), meter, dropped_at: 0 };
+        let taken = meter.resident_bytes();
         let heap = heap.unwrap_or(budget.bytes / 8);
         Self {
             facts: Spill::new(Some(folder.clone()), heap),
             links: Arc::new(Spill::new(Some(folder), heap)),
             heap,
-            ..Self::within(budget, config, workers, watch)
+            ..Self::within(budget, config, workers, meter, taken)
         }
     }
 
-    /// With everything on the heap.
-    fn within(budget: Budget, config: &Config, workers: u64, watch: Watch) -> Self {
+    /// With everything on the heap. `taken`: bytes that the process has already.
+    fn within(budget: Budget, config: &Config, workers: u64, meter: Meter, taken: u64) -> Self {
         let bytes = budget.bytes;
         let threshold = config.memory_threshold_bytes();
         // A quarter is for facts and links; what workers keep from file to file is a few megabytes each.
-        let room = (bytes / 4 * 3).saturating_sub(watch.peak + workers * (4 << 20)).max(bytes / 8);
+        let room = (bytes / 4 * 3).saturating_sub(taken + workers * (4 << 20)).max(bytes / 8);
         let chunk_above = config.chunk_size_bytes();
-        let pages = Meter::default();
         // A quarter of the room bounds all workers' files of this size, whatever is in them.
         let asks_above = (room / 4 / workers / estimate::WORST).min(chunk_above).max(SMALL);
         Self {
@@ -217,13 +208,13 @@ impl Memory {
             drops: AtomicU32::new(0),
             gate: Mutex::default(),
             freed: Condvar::new(),
-            watch: Mutex::new(watch),
+            watch: Mutex::new(Watch { peak: taken, dropped_at: 0 }),
             tallies: Tallies::default(),
             facts: Spill::none(),
             links: Arc::new(Spill::none()),
             touched: AtomicU64::new(0),
-            program: pages.mapped_bytes(),
-            pages,
+            program: meter.mapped_bytes(),
+            meter,
         }
     }
 
@@ -344,7 +335,7 @@ impl Memory {
     /// Looks at how much memory there is and does what that asks for; nothing where another worker is looking.
     fn look(&self, packs: &PackWriter<'_>) {
         let Ok(mut watch) = self.watch.try_lock() else { return };
-        let resident = watch.meter.resident_bytes();
+        let resident = self.meter.resident_bytes();
         add(&self.tallies.looks, 1);
         self.take(&mut watch, resident, || packs.flush());
     }
@@ -394,7 +385,7 @@ impl Memory {
             return;
         }
         self.touched.store(0, Ordering::Relaxed);
-        if self.pages.mapped_bytes() < self.program + PAGES {
+        if self.meter.mapped_bytes() < self.program + PAGES {
             return;
         }
         self.facts.release();
@@ -422,13 +413,13 @@ impl Memory {
         let small = of(parsed.bytes.saturating_sub(get(&tallies.counted_bytes)));
         let largest = get(&tallies.largest).max(of(parsed.largest.min(self.asks_above)));
         let (facts, links) = (self.facts.spilled(), self.links.spilled());
-        let watch = locked(&self.watch);
+        let peak = locked(&self.watch).peak.max(self.meter.resident_bytes());
         let [low, high, critical] = [0, 1, 2].map(|level| get(&tallies.levels[level]));
         MemoryMetrics {
             budget_mb: megabytes(self.budget.bytes),
             budget_source: self.budget.source.clone(),
             peak_mb: megabytes(sys::peak_resident_bytes()),
-            peak_private_mb: megabytes(watch.peak.max(watch.meter.resident_bytes())),
+            peak_private_mb: megabytes(peak),
             estimated_task_max_mb: megabytes(largest),
             estimated_task_mean_mb: megabytes((get(&tallies.counted_sum) + small) / parsed.files.max(1)),
             estimated_tasks: get(&tallies.counted),
@@ -470,11 +461,6 @@ fn bytes_of(chunk: ChunkSize) -> u64 {
         Measure::Ast | Measure::Bytes => chunk.limit as u64,
         Measure::Lines => chunk.limit as u64 * LINE,
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "sizes stay far below 2^53")]
-fn megabytes(bytes: u64) -> f64 {
-    bytes as f64 / 1_048_576.0
 }
 
 #[cfg(test)]

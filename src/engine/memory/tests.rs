@@ -11,7 +11,7 @@ const MB: u64 = 1 << 20;
 fn memory(megabytes: u64) -> Memory {
     let config = Config::builder(".").set(Key::MaxMemory, megabytes).set(Key::MemoryThreshold, 50u64);
     let config = config.build().expect("valid");
-    Memory::within(Budget::of(&config), &config, 2, Watch::default())
+    Memory::within(Budget::of(&config), &config, 2, Meter::default(), 0)
 }
 
 fn press(memory: &Memory, resident: u64) -> Pressure {

@@ -1,6 +1,7 @@
 //! A circuit breaker: whoever fails again and again is left alone for a while, then probed once.
 
-use std::sync::{Mutex, PoisonError};
+use crate::sync::locked;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// Tells the time; tests turn it by hand.
@@ -83,11 +84,11 @@ impl<C: Clock> CircuitBreaker<C> {
     /// What it does now.
     #[must_use]
     pub fn circuit(&self) -> Circuit {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).circuit
+        locked(&self.state).circuit
     }
 
     fn admit(&self) -> Result<(), Open> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = locked(&self.state);
         match state.circuit {
             Circuit::Closed => Ok(()),
             Circuit::Open(until) if self.clock.now() >= until => {
@@ -99,7 +100,7 @@ impl<C: Clock> CircuitBreaker<C> {
     }
 
     fn settle(&self, failed: bool) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = locked(&self.state);
         if !failed {
             *state = State { circuit: Circuit::Closed, failures: 0, opened: 0 };
             return;
