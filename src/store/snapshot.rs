@@ -515,3 +515,6 @@ impl<'g> GraphFile<'g> {
             .collect()
     }
 }
+
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
