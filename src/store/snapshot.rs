@@ -523,3 +523,6 @@ impl<'g> GraphFile<'g> {
             .collect()
     }
 }
+
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
