@@ -24,8 +24,8 @@ from harness import ROOT, Checks, Pydebug, Trouble, environment, find_binary, pa
 
 PAGE = 4096
 EDIT = "def added_{n}(value):\n    return added_{n}(value) or print(value)\n"
-# What a run costs or whether its facts came from the cache may differ; all else is the answer.
-COSTS = ("metrics", "phases", "warnings")
+# What a run costs, what went wrong in it and whether its facts came from the cache may differ; all else is the answer.
+COSTS = ("metrics", "phases", "warnings", "recovery")
 
 
 def copy(source: Path, target: Path) -> None:

@@ -173,7 +173,7 @@ impl Values {
                 cache_max_mb: 256,
                 max_workers: Workers::Fixed(std::num::NonZeroUsize::MIN),
                 strategy: Strategy::Thread,
-                max_memory_mb: Some(512),
+                max_memory_mb: Some(64),
                 chunk_size_kb: 128,
                 memory_threshold_mb: 64,
                 gc_threshold: 100,

@@ -43,7 +43,7 @@ fn layers_override_in_order() {
         (Key::MaxWorkers, "3", Origin::Pyproject(file)),
         (Key::ChunkSize, "128", Origin::Environment("PARSER_CHUNK_SIZE_KB")),
         (Key::Strategy, "hybrid", Origin::Flag("--strategy")),
-        (Key::MaxMemory, "512", Origin::Preset("minimal")),
+        (Key::MaxMemory, "64", Origin::Preset("minimal")),
         (Key::GcThreshold, "100", Origin::Preset("minimal")),
         (Key::Project, "unnamed", Origin::Default),
         (Key::CacheEnabled, "true", Origin::Preset("minimal")),
@@ -197,7 +197,7 @@ fn presets_match_their_table() {
         let expected = match preset {
             Preset::Standard => "true 1024 auto adaptive 60 auto auto ast 512 100 1000",
             Preset::Performance => "true 8192 auto adaptive 60 auto auto ast 4096 2048 100000",
-            Preset::Minimal => "true 256 1 thread 60 auto 512 ast 128 64 100",
+            Preset::Minimal => "true 256 1 thread 60 auto 64 ast 128 64 100",
         };
         assert_eq!(shown.join(" "), expected);
     }

@@ -1,7 +1,7 @@
 //! Facts of one file: from the last snapshot, from the cache, or made anew.
 
 use super::batch::SMALL;
-use super::children::{Fleet, Made, Task, internal, words};
+use super::children::{Fleet, Made, STEP, Task, internal, words};
 use super::memory::{Memory, Pace};
 use super::progress::{Interrupt, ProgressTracker};
 use super::recovery::{Decision, Recovery, Trouble, is_transient};
@@ -15,7 +15,7 @@ use crate::sys::Block;
 use crate::walk::{Stat, WalkedFile};
 use blake2b_simd::many::MAX_DEGREE;
 use smallvec::SmallVec;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::Read as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -110,6 +110,16 @@ thread_local! {
     static WORKER: RefCell<Worker> = RefCell::default();
 }
 
+/// Bytes of a file that were told of before it was done.
+#[derive(Debug, Default)]
+pub(super) struct Told(Cell<u64>);
+
+/// Drops what this thread keeps from file to file, and gives it back to the system.
+pub(super) fn drop_scratch() {
+    drop(WORKER.take());
+    crate::sys::return_pages();
+}
+
 /// Bytes above which a file is not read: offsets are 32 bits wide.
 const MAX_BYTES: u64 = u32::MAX as u64 - 1;
 
@@ -168,7 +178,7 @@ impl Shared<'_> {
             if self.interrupt.is_requested() {
                 return;
             }
-            let number = slot.0;
+            let (number, told) = (slot.0, Told::default());
             slot.1 = WORKER.with_borrow_mut(|worker| {
                 worker.files += 1;
                 let pressed = self.memory.pace(&mut worker.pace, bytes.len() as u64, self.packs);
@@ -180,11 +190,11 @@ impl Shared<'_> {
                 spent |= self.memory.is_large(bytes.len() as u64);
                 match self.known(number, loaded) {
                     Ok(known) => Some(known),
-                    Err(loaded) => self.parse(number, loaded, bytes, worker),
+                    Err(loaded) => self.parse(number, loaded, bytes, &told, worker),
                 }
             });
             // With nothing borrowed: an observer may make this thread take up another batch.
-            self.tell(number);
+            self.tell(number, &told);
         }
         if spent {
             drop(buffers);
@@ -223,31 +233,49 @@ impl Shared<'_> {
         Task { bytes, stub, chunk }
     }
 
-    /// Tells that a file is done.
-    pub(super) fn tell(&self, number: u32) {
+    /// Tells that a file is done, of which so much was told before.
+    pub(super) fn tell(&self, number: u32, told: &Told) {
         let file = &self.files[number as usize];
-        self.tracker.file_done(Path::new(&file.path), file.stat.size);
+        self.tracker.file_done(Path::new(&file.path), file.stat.size.saturating_sub(told.0.get()));
     }
 
-    fn parse(&self, number: u32, loaded: Loaded, bytes: &[u8], worker: &mut Worker) -> Option<Known> {
+    /// Tells that so many bytes of a file are done.
+    pub(super) fn tell_part(&self, number: u32, told: &Told, done: u64) {
+        let file = &self.files[number as usize];
+        let (before, done) = (told.0.get(), done.min(file.stat.size));
+        if done >= before + STEP {
+            told.0.set(done);
+            self.tracker.file_part(Path::new(&file.path), done - before);
+        }
+    }
+
+    fn parse(
+        &self,
+        number: u32,
+        loaded: Loaded,
+        bytes: &[u8],
+        told: &Told,
+        worker: &mut Worker,
+    ) -> Option<Known> {
         let started = Instant::now();
         let scratch = &mut worker.scratch;
         let plan = self.memory.plan(bytes);
         let _permit = self.memory.enter(plan.cost);
         let task = self.task(number, bytes, plan.chunk);
-        let outcome = catch_unwind(AssertUnwindSafe(|| match plan.chunk {
-            Some(chunk) => {
-                let (outcome, largest) = scratch.parse_in(bytes, task.stub, chunk);
-                (outcome, largest as u64)
-            }
-            None => (scratch.parse(bytes, task.stub), bytes.len() as u64),
-        }));
+        let watch = |done: usize| {
+            self.tell_part(number, told, done as u64);
+            !self.interrupt.is_requested()
+        };
+        let outcome =
+            catch_unwind(AssertUnwindSafe(|| scratch.parse_watched(bytes, task.stub, plan.chunk, &watch)));
         let made = match outcome {
-            Ok((Outcome::Facts(block), largest)) => {
+            Ok(None) => return None,
+            Ok(Some((Outcome::Facts(block), largest))) => {
+                let largest = largest as u64;
                 let parse_us = u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX);
                 Made::Facts { block, parse_us, largest, chunked: plan.chunk.is_some() }
             }
-            Ok((Outcome::TooDeep, _)) => self.fleet.nested(&self.files[number as usize].path, task),
+            Ok(Some((Outcome::TooDeep, _))) => self.fleet.nested(&self.files[number as usize].path, task),
             Err(panic) => {
                 *scratch = Scratch::default();
                 internal(words(&*panic))
@@ -257,8 +285,8 @@ impl Shared<'_> {
     }
 
     /// Parses on this thread.
-    pub(super) fn parse_here(&self, number: u32, loaded: Loaded, bytes: &[u8]) -> Option<Known> {
-        WORKER.with_borrow_mut(|worker| self.parse(number, loaded, bytes, worker))
+    pub(super) fn parse_here(&self, number: u32, loaded: Loaded, bytes: &[u8], told: &Told) -> Option<Known> {
+        WORKER.with_borrow_mut(|worker| self.parse(number, loaded, bytes, told, worker))
     }
 
     /// Keeps what was made elsewhere of a file.

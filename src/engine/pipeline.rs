@@ -527,6 +527,9 @@ impl Session<'_> {
             .into_iter()
             .map(|entry| entry.unwrap_or_else(|| skipped(walk::Stat::default(), "not reached".to_owned())))
             .collect();
+        if memory.is_tight() {
+            pool.broadcast(|_| super::files::drop_scratch());
+        }
         let graph = self.link(walked, &known, previous.as_ref(), &memory, pool)?;
         self.timed(Phase::Store, |session| session.remember(walked, &known, manifest, partition));
         let cached = known.iter().map(|file| file.cached).collect();
@@ -547,6 +550,7 @@ impl Session<'_> {
         self.tracker.start(Phase::Link, known.len() as u64, 0);
         let started = Instant::now();
         let layout = layout(self.config);
+        let touched: link::Touched<'_> = &|bytes| memory.relieve(bytes as u64, previous);
         let bytes: Vec<&[u8]> = known
             .iter()
             .map(|file| match &file.facts {
@@ -562,14 +566,17 @@ impl Session<'_> {
             .iter()
             .zip(known)
             .zip(&bytes)
-            .map(|((file, known), &bytes)| FileInput {
-                path: &file.path,
-                kind: file.kind,
-                facts: facts::Facts::open(bytes),
-                facts_hash: known.facts_hash,
+            .map(|((file, known), &bytes)| {
+                touched(bytes.len());
+                FileInput {
+                    path: &file.path,
+                    kind: file.kind,
+                    facts: facts::Facts::open(bytes),
+                    facts_hash: known.facts_hash,
+                }
             })
             .collect();
-        let linked = pool.install(|| link::link_into(&inputs, &layout, memory.links()));
+        let linked = pool.install(|| link::link_into(&inputs, &layout, memory.links(), touched));
         self.tracker.end();
         self.phases.add(Phase::Link, started.elapsed().as_secs_f64());
         self.interrupt.check()?;
@@ -585,6 +592,7 @@ impl Session<'_> {
             .zip(&bytes)
             .map(|(((file, known), input), &bytes)| {
                 key.file(&file.path, &known.key);
+                touched(bytes.len());
                 let status = match (&known.facts, &input.facts) {
                     (Facts::Skipped(reason), _) => {
                         skipped.push((file.path.clone(), reason.clone()));
@@ -611,7 +619,7 @@ impl Session<'_> {
             skipped.push((problem.path.clone(), reason));
         }
         let meta = Meta { project: layout.project.clone(), summary: linked.summary.clone(), skipped };
-        let graph = pool.install(|| self.keep(&key.finish(), &entries, &linked, &meta, memory));
+        let graph = pool.install(|| self.keep(&key.finish(), &entries, &linked, &meta, memory, touched));
         self.tracker.end();
         self.phases.add(Phase::Store, started.elapsed().as_secs_f64());
         graph
@@ -625,10 +633,11 @@ impl Session<'_> {
         linked: &link::Linked,
         meta: &Meta,
         memory: &Memory,
+        touched: link::Touched<'_>,
     ) -> anyhow::Result<CodeGraph> {
         let next = self.cache.snapshots(&self.id).first().map_or(1, |(generation, _)| generation + 1);
         if let Some(path) = self.cache.snapshot_path(&self.id, next) {
-            let written = write_snapshot(&path, key, entries, linked, meta);
+            let written = write_snapshot(&path, key, entries, linked, meta, touched);
             match written {
                 Ok(()) => {
                     self.cache.prune_snapshots(&self.id);
@@ -643,7 +652,7 @@ impl Session<'_> {
             + linked.links.iter().map(<[u8]>::len).sum::<usize>();
         if size as u64 > memory.heap_share() {
             let graph = tempfile::tempfile()
-                .and_then(|file| snapshot::write(&file, key, entries, linked, meta).map(|()| file))
+                .and_then(|file| snapshot::write(&file, key, entries, linked, meta, touched).map(|()| file))
                 .map_err(snapshot::SnapshotError::from)
                 .and_then(|file| CodeGraph::from_file(&file));
             match graph {
@@ -652,7 +661,7 @@ impl Session<'_> {
             }
         }
         let bytes = Mutex::new(Vec::new());
-        snapshot::write(&bytes, key, entries, linked, meta)?;
+        snapshot::write(&bytes, key, entries, linked, meta, touched)?;
         CodeGraph::from_bytes(bytes.into_inner().unwrap_or_else(PoisonError::into_inner))
             .context("the graph in memory")
     }
@@ -760,10 +769,11 @@ fn write_snapshot(
     entries: &[FileEntry<'_>],
     linked: &link::Linked,
     meta: &Meta,
+    touched: link::Touched<'_>,
 ) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder)?;
-    snapshot::write(file.as_file(), key, entries, linked, meta)?;
+    snapshot::write(file.as_file(), key, entries, linked, meta, touched)?;
     file.persist(path)?;
     Ok(())
 }

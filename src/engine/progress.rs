@@ -51,7 +51,7 @@ impl Phase {
 /// How far a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Progress<'a> {
-    /// A file that was just completed; none at the start and end of a phase.
+    /// A file that was just completed or got on; none at the start and end of a phase.
     pub current_file: Option<&'a str>,
     /// Files completed in this phase.
     pub completed_files: u64,
@@ -147,16 +147,20 @@ impl ProgressTracker {
         self.send(None);
     }
 
-    /// Counts one file of so many bytes.
+    /// Counts one file, and so many bytes of it that were not counted before.
     pub fn file_done(&self, path: &Path, bytes: u64) {
+        self.made(path, 1, bytes);
+    }
+
+    fn made(&self, path: &Path, files: u64, bytes: u64) {
         let Some(interval) = self.interval else { return };
         if interval.is_zero() {
             let _sending = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
-            self.count(1, bytes);
+            self.count(files, bytes);
             self.send(Some(path));
             return;
         }
-        self.count(1, bytes);
+        self.count(files, bytes);
         let now = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
         if now < self.due.load(Ordering::Relaxed) {
             return;
@@ -166,6 +170,11 @@ impl ProgressTracker {
             self.due.store(now.saturating_add(interval), Ordering::Relaxed);
             self.send(Some(path));
         }
+    }
+
+    /// Counts bytes of a file that is not completed yet.
+    pub fn file_part(&self, path: &Path, bytes: u64) {
+        self.made(path, 0, bytes);
     }
 
     /// Counts many files at once, as the cache does.

@@ -2,7 +2,7 @@
 
 use super::batch::{SMALL, batches};
 use super::children::{Child, End, Made, Task};
-use super::files::{Loaded, Shared, Slot};
+use super::files::{Loaded, Shared, Slot, Told};
 use super::memory::Permit;
 use super::recovery::Decision;
 use crate::config::Strategy;
@@ -73,6 +73,7 @@ struct Job {
     loaded: Loaded,
     bytes: Vec<u8>,
     chunk: Option<ChunkSize>,
+    told: Told,
 }
 
 /// Files that were sent together and are not all answered.
@@ -116,14 +117,14 @@ impl<'b> Driver<'_, 'b> {
             match shared.known(*number, loaded) {
                 Ok(found) => {
                     *known = Some(found);
-                    shared.tell(*number);
+                    shared.tell(*number, &Told::default());
                     self.reuse(bytes);
                 }
                 Err(loaded) => {
                     let plan = shared.memory.plan(&bytes);
                     // The text is there twice.
                     cost += plan.cost + if plan.cost > 0 { bytes.len() as u64 } else { 0 };
-                    jobs.push_back(Job { slot, loaded, bytes, chunk: plan.chunk });
+                    jobs.push_back(Job { slot, loaded, bytes, chunk: plan.chunk, told: Told::default() });
                 }
             }
         }
@@ -186,7 +187,9 @@ impl<'b> Driver<'_, 'b> {
         let number = self.waiting[0].batch[job.slot].0;
         let task = shared.task(number, &job.bytes, job.chunk);
         let path = &shared.files[number as usize].path;
-        let end = match child.receive(fleet.allowance(job.bytes.len())) {
+        let end = match child
+            .receive(fleet.allowance(job.bytes.len()), |done| shared.tell_part(number, &job.told, done))
+        {
             Ok(reply) => {
                 let made = fleet.settle(path, task, reply);
                 return self.settle(job, made);
@@ -218,7 +221,7 @@ impl<'b> Driver<'_, 'b> {
     fn settle(&mut self, job: Job, made: Made) {
         let (number, known) = &mut self.waiting[0].batch[job.slot];
         *known = self.shared.settle_here(*number, job.loaded, made);
-        self.shared.tell(*number);
+        self.shared.tell(*number, &job.told);
         self.reuse(job.bytes);
     }
 
@@ -238,8 +241,8 @@ impl<'b> Driver<'_, 'b> {
                     return;
                 }
                 let (number, known) = &mut request.batch[job.slot];
-                *known = self.shared.parse_here(*number, job.loaded, &job.bytes);
-                self.shared.tell(*number);
+                *known = self.shared.parse_here(*number, job.loaded, &job.bytes, &job.told);
+                self.shared.tell(*number, &job.told);
             }
         }
     }

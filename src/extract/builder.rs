@@ -28,6 +28,8 @@ pub enum Refused {
     /// Its nesting exceeds [`MAX_DEPTH`] or [`MAX_BLOCKS`](super::MAX_BLOCKS). An AST must not be dropped on an ordinary
     /// stack.
     TooDeep,
+    /// Whoever watched did not want to go on.
+    Stopped,
 }
 
 /// A range of bytes of the text.
@@ -137,7 +139,7 @@ pub(super) struct Pass<'a> {
     pub(super) x: &'a mut Extractor,
     pub(super) text: &'a str,
     pub(super) positions: Positions,
-    pub(super) stream: Option<Stream>,
+    pub(super) stream: Option<Stream<'a>>,
 }
 
 impl Extractor {

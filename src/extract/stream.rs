@@ -83,10 +83,13 @@ impl Positions {
     }
 }
 
+/// Is told again and again how many bytes of a text are behind, and says whether to go on.
+pub type Watch<'a> = &'a dyn Fn(usize) -> bool;
+
 /// A text that comes in pieces.
-#[derive(Debug)]
-pub(super) struct Stream {
+pub(super) struct Stream<'a> {
     size: ChunkSize,
+    watch: Watch<'a>,
     kind: PySourceType,
     pub(super) errors: Vec<SyntaxError>,
     refused: Option<Refused>,
@@ -98,28 +101,32 @@ impl Extractor {
     /// Facts of a text that is parsed piece by piece, and the bytes of the largest piece.
     ///
     /// # Errors
-    /// [`Refused::Broken`] where there is a syntax error and `size` is not [`ChunkSize::BROKEN`].
+    /// [`Refused::Broken`] where there is a syntax error and `size` is not [`ChunkSize::BROKEN`]; [`Refused::TooDeep`];
+    /// [`Refused::Stopped`] by `watch`.
     pub fn extract_chunks(
         &mut self,
         text: &str,
         kind: PySourceType,
         info: TextInfo<'_>,
         size: ChunkSize,
+        watch: Watch<'_>,
     ) -> Result<(Vec<u8>, usize), Refused> {
         self.clear(text.len());
         self.lines.index(text);
         self.file_flags = info.flags;
-        let stream = Stream { size, kind, errors: Vec::new(), refused: None, largest: 0 };
+        let stream = Stream { size, watch, kind, errors: Vec::new(), refused: None, largest: 0 };
         let mut pass = Pass { x: self, text, positions: Positions::default(), stream: Some(stream) };
         pass.module(&[]);
-        let Some(mut stream) = pass.stream.take() else { return Err(Refused::Broken) };
-        if let Some(refused) = stream.refused {
+        let Some(Stream { mut errors, refused, largest, .. }) = pass.stream.take() else {
+            return Err(Refused::Broken);
+        };
+        if let Some(refused) = refused {
             return Err(refused);
         }
         // Elements of `__all__` are visited twice.
         let mut seen = rustc_hash::FxHashSet::default();
-        stream.errors.retain(|error| seen.insert(error.clone()));
-        Ok((self.finish(text, info, &stream.errors), stream.largest))
+        errors.retain(|error| seen.insert(error.clone()));
+        Ok((self.finish(text, info, &errors), largest))
     }
 
     /// Looks at the tokens of what is about to be visited; true where it must not be.
@@ -230,6 +237,9 @@ impl Pass<'_> {
         let mut first = true;
         let mut next = splitter.piece();
         while let Some(piece) = next.take() {
+            if let Piece::Group { start, .. } = piece {
+                self.reached(start);
+            }
             if self.is_refused() {
                 break;
             }
@@ -371,6 +381,13 @@ impl Pass<'_> {
         }
     }
 
+    /// Tells that everything before this offset is done.
+    fn reached(&mut self, offset: usize) {
+        if self.stream.as_ref().is_some_and(|stream| !(stream.watch)(offset)) {
+            self.refuse(Refused::Stopped);
+        }
+    }
+
     fn is_refused(&self) -> bool {
         self.stream.as_ref().is_some_and(|stream| stream.refused.is_some())
     }
@@ -395,6 +412,9 @@ impl Pass<'_> {
         let Some(size) = self.stream.as_ref().map(|stream| stream.size) else { return };
         let mut splitter = ElementSplitter::new(self.text, elements, size);
         while let Some(Source { text, segments, holes, strings }) = splitter.source() {
+            if let Some(segment) = segments.first() {
+                self.reached(segment.to as usize);
+            }
             if self.is_refused() {
                 return;
             }

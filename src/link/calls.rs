@@ -29,6 +29,7 @@ impl MethodIndex {
             .into_par_iter()
             .with_min_len(16)
             .flat_map_iter(|file| {
+                project.touched(file);
                 let facts = project.facts(file);
                 let count = facts.map_or(0, |facts| facts.rows(table::Symbols));
                 (0..count).filter_map(move |symbol| {
@@ -62,6 +63,7 @@ impl MethodIndex {
         self.with_hash(key.hash)
             .iter()
             .filter(move |row| {
+                project.touched(row.1);
                 project
                     .facts(row.1)
                     .is_some_and(|facts| facts.bytes_of(facts.get(col::SYM_NAME, row.2)) == key.bytes)

@@ -44,6 +44,7 @@ impl Classes {
     pub(crate) fn new(project: &Project<'_>) -> Self {
         let mut classes = Self::default();
         for file in 0..project.files.len() as u32 {
+            project.touched(file);
             let mut own = Vec::new();
             if let Some(facts) = project.facts(file) {
                 // Classes and their instance scopes both show in Scopes.
@@ -66,7 +67,10 @@ impl Classes {
         let bases: Vec<Vec<Bases>> = (0..project.files.len() as u32)
             .into_par_iter()
             .with_min_len(16)
-            .map(|file| bases_of_file(project, &classes, file))
+            .map(|file| {
+                project.touched(file);
+                bases_of_file(project, &classes, file)
+            })
             .collect();
         classes.bases = bases.into_iter().flatten().collect();
         classes.linearize();

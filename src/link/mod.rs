@@ -94,6 +94,9 @@ impl Blocks {
     }
 }
 
+/// Is told again and again of so many bytes of facts that were read.
+pub type Touched<'a> = &'a (dyn Fn(usize) + Sync);
+
 /// Everything that links of one file may ask about the others. Shared by all workers, never changed.
 pub(crate) struct Project<'a> {
     pub(crate) files: &'a [FileInput<'a>],
@@ -103,38 +106,61 @@ pub(crate) struct Project<'a> {
     pub(crate) classes: classes::Classes,
     pub(crate) methods: calls::MethodIndex,
     pub(crate) base: Vec<u32>,
+    pub(crate) touched: Touched<'a>,
 }
 
 impl<'a> Project<'a> {
     pub(crate) fn facts(&self, file: u32) -> Option<&Facts<'a>> {
         self.files[file as usize].facts.as_ref()
     }
+
+    /// To be called where the facts of a file were read.
+    pub(crate) fn touched(&self, file: u32) {
+        touch(&self.files[file as usize], self.touched);
+    }
+}
+
+/// Tells that the facts of a file are read.
+pub(crate) fn touch(file: &FileInput<'_>, touched: Touched<'_>) {
+    touched(file.facts.as_ref().map_or(0, |facts| facts.bytes().len()));
 }
 
 /// Links `files`, which are sorted by path.
 pub fn link(files: &[FileInput<'_>], layout: &Layout) -> Linked {
-    link_into(files, layout, &Arc::new(Spill::none()))
+    link_into(files, layout, &Arc::new(Spill::none()), &|_| ())
 }
 
-/// The same; `spill` keeps the links.
-pub fn link_into(files: &[FileInput<'_>], layout: &Layout, spill: &Arc<Spill>) -> Linked {
+/// The same; `spill` keeps the links, `touched` is told what is read of facts.
+pub fn link_into(
+    files: &[FileInput<'_>],
+    layout: &Layout,
+    spill: &Arc<Spill>,
+    touched: Touched<'_>,
+) -> Linked {
     let started = std::time::Instant::now();
-    let step = |name: &str| tracing::debug!("{name} after {:?}", started.elapsed());
+    let step = |name: &str| {
+        let megabytes = crate::sys::Meter::default().resident_bytes() >> 20;
+        tracing::debug!("{name} after {:?}, {megabytes} MB", started.elapsed());
+    };
     let table = modules::ModuleTable::new(files, layout);
     step("module table");
     let mut base = Vec::with_capacity(files.len());
     let mut next = 0u32;
     for file in files {
+        touch(file, touched);
         base.push(next);
         next += file.facts.as_ref().map_or(1, |facts| facts.rows(crate::model::facts::table::Symbols));
     }
     let imports: Vec<imports::Targets> = (0..files.len() as u32)
         .into_par_iter()
         .with_min_len(16)
-        .map(|file| imports::targets(files, &table, file))
+        .map(|file| {
+            touch(&files[file as usize], touched);
+            imports::targets(files, &table, file)
+        })
         .collect();
     step("imports");
-    let stars = stars::index(files, &imports, &table.beside);
+    let stars = stars::index(files, &imports, &table.beside, touched);
     let mut project = Project {
         files,
         table,
@@ -143,6 +169,7 @@ pub fn link_into(files: &[FileInput<'_>], layout: &Layout, spill: &Arc<Spill>) -
         classes: classes::Classes::default(),
         methods: calls::MethodIndex::default(),
         base,
+        touched,
     };
     step("stars");
     project.classes = classes::Classes::new(&project);
@@ -154,6 +181,7 @@ pub fn link_into(files: &[FileInput<'_>], layout: &Layout, spill: &Arc<Spill>) -
         .into_par_iter()
         .with_min_len(4)
         .map_init(calls::Linker::default, |linker, file| {
+            project.touched(file);
             let block = linker.file(&project, file);
             let digest = digest::file(&project, file, &block, &layout.project);
             let counts = summary::Counts::of(&project, file, &block);

@@ -1,8 +1,8 @@
 //! Which star imports of a module may bring a name, so that a look-up need not ask each of them.
 
-use super::FileInput;
 use super::imports::Targets;
 use super::modules::Found;
+use super::{FileInput, Touched, touch};
 use crate::model::facts::{col, table};
 use crate::model::name;
 use rayon::prelude::*;
@@ -32,9 +32,14 @@ pub(crate) fn index(
     files: &[FileInput<'_>],
     imports: &[Targets],
     beside: &FxHashMap<u32, u32>,
+    touched: Touched<'_>,
 ) -> Vec<Option<Box<StarIndex>>> {
-    let direct: Vec<SmallVec<[(u32, u32); 2]>> =
-        (0..files.len() as u32).map(|file| stars(files, imports, file)).collect();
+    let direct: Vec<SmallVec<[(u32, u32); 2]>> = (0..files.len() as u32)
+        .map(|file| {
+            touch(&files[file as usize], touched);
+            stars(files, imports, file)
+        })
+        .collect();
     (0..files.len())
         .into_par_iter()
         .with_min_len(64)
@@ -51,6 +56,7 @@ pub(crate) fn index(
                     }
                     open.extend(direct[module as usize].iter().map(|star| star.1));
                     open.extend(beside.get(&module));
+                    touch(&files[module as usize], touched);
                     let Some(facts) = &files[module as usize].facts else { continue };
                     if facts.rows(table::Scopes) == 0 {
                         continue;

@@ -205,6 +205,8 @@ impl Summary {
         self.name(counts);
         let mut edges: Vec<Vec<u32>> = Vec::with_capacity(links.len());
         for (file, block) in links.iter().enumerate() {
+            project.touched(file as u32);
+            (project.touched)(block.len());
             edges.push(runtime_imports(project, file as u32, block));
         }
         let mut cycles: Vec<Cycle> = components(&edges)

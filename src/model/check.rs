@@ -295,7 +295,7 @@ def broken(:
             parse_us: 1,
         });
         let snapshot = std::sync::Mutex::new(Vec::new());
-        snapshot::write(&snapshot, &[0; 32], &files, &linked, &Meta::default()).unwrap();
+        snapshot::write(&snapshot, &[0; 32], &files, &linked, &Meta::default(), &|_| ()).unwrap();
         let graph = CodeGraph::from_bytes(snapshot.into_inner().unwrap()).unwrap();
         query::records(&graph).for_each(drop);
         for kind in [GraphQuery::Calls { candidates: true }, GraphQuery::Imports, GraphQuery::Inherits] {

@@ -1,7 +1,7 @@
 //! A whole file at once.
 
 use super::{decode, nesting};
-use crate::extract::{Extractor, Refused, TextInfo};
+use crate::extract::{Extractor, Refused, TextInfo, Watch};
 use crate::model::facts::file_flag;
 use crate::split::ChunkSize;
 use ruff_python_ast::PySourceType;
@@ -24,15 +24,33 @@ pub struct Scratch {
 impl Scratch {
     /// Facts of the file with these bytes, parsed as a whole.
     pub fn parse(&mut self, bytes: &[u8], stub: bool) -> Outcome {
-        self.run(bytes, stub, None).0
+        self.run(bytes, stub, None, &|_| true).map_or(Outcome::TooDeep, |(outcome, _)| outcome)
     }
 
     /// The same facts, parsed in chunks; and the bytes of the largest piece that was given to the parser.
     pub fn parse_in(&mut self, bytes: &[u8], stub: bool, size: ChunkSize) -> (Outcome, usize) {
-        self.run(bytes, stub, Some(size))
+        self.run(bytes, stub, Some(size), &|_| true).unwrap_or((Outcome::TooDeep, 0))
     }
 
-    fn run(&mut self, bytes: &[u8], stub: bool, size: Option<ChunkSize>) -> (Outcome, usize) {
+    /// The same facts, in chunks of `size` if there is one, and the bytes of the largest piece; `None` where `watch` stopped it. What has a
+    /// syntax error is begun again in other pieces, so that what `watch` is told may go down.
+    pub fn parse_watched(
+        &mut self,
+        bytes: &[u8],
+        stub: bool,
+        size: Option<ChunkSize>,
+        watch: Watch<'_>,
+    ) -> Option<(Outcome, usize)> {
+        self.run(bytes, stub, size, watch)
+    }
+
+    fn run(
+        &mut self,
+        bytes: &[u8],
+        stub: bool,
+        size: Option<ChunkSize>,
+        watch: Watch<'_>,
+    ) -> Option<(Outcome, usize)> {
         let decoded = decode::decode(bytes);
         let mut flags = if decoded.bom { file_flag::BOM } else { 0 };
         if decoded.error.is_some() {
@@ -40,7 +58,7 @@ impl Scratch {
         }
         let text = &*decoded.text;
         if nesting::is_hopeless(text.as_bytes()) {
-            return (Outcome::TooDeep, 0);
+            return Some((Outcome::TooDeep, 0));
         }
         let kind = if stub { PySourceType::Stub } else { PySourceType::Python };
         let info = TextInfo {
@@ -49,23 +67,29 @@ impl Scratch {
             decode_error: decoded.error.as_ref().map(|(at, message)| (*at, message.as_str())),
         };
         match size {
-            Some(size) => self.chunks(text, kind, info, size),
-            None => self.whole(text, kind, info),
+            Some(size) => self.chunks(text, kind, info, size, watch),
+            None => self.whole(text, kind, info, watch),
         }
     }
 
-    fn whole(&mut self, text: &str, kind: PySourceType, info: TextInfo<'_>) -> (Outcome, usize) {
+    fn whole(
+        &mut self,
+        text: &str,
+        kind: PySourceType,
+        info: TextInfo<'_>,
+        watch: Watch<'_>,
+    ) -> Option<(Outcome, usize)> {
         let parsed = ruff_python_parser::parse_unchecked_source(text, kind);
         match self.extractor.extract(text, &parsed, info) {
-            Ok(block) => (Outcome::Facts(block), text.len()),
-            Err(Refused::TooDeep) => {
+            Ok(block) => Some((Outcome::Facts(block), text.len())),
+            Err(Refused::TooDeep | Refused::Stopped) => {
                 // Dropping this AST would overflow the stack just as visiting it would.
                 std::mem::forget(parsed);
-                (Outcome::TooDeep, text.len())
+                Some((Outcome::TooDeep, text.len()))
             }
             Err(Refused::Broken) => {
                 drop(parsed);
-                self.chunks(text, kind, info, ChunkSize::BROKEN)
+                self.chunks(text, kind, info, ChunkSize::BROKEN, watch)
             }
         }
     }
@@ -77,13 +101,15 @@ impl Scratch {
         kind: PySourceType,
         info: TextInfo<'_>,
         size: ChunkSize,
-    ) -> (Outcome, usize) {
-        match self.extractor.extract_chunks(text, kind, info, size) {
-            Ok((block, largest)) => (Outcome::Facts(block), largest),
+        watch: Watch<'_>,
+    ) -> Option<(Outcome, usize)> {
+        match self.extractor.extract_chunks(text, kind, info, size, watch) {
+            Ok((block, largest)) => Some((Outcome::Facts(block), largest)),
+            Err(Refused::Stopped) => None,
             Err(Refused::Broken) if size != ChunkSize::BROKEN => {
-                self.chunks(text, kind, info, ChunkSize::BROKEN)
+                self.chunks(text, kind, info, ChunkSize::BROKEN, watch)
             }
-            Err(_) => (Outcome::TooDeep, 0),
+            Err(Refused::Broken | Refused::TooDeep) => Some((Outcome::TooDeep, 0)),
         }
     }
 }

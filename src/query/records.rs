@@ -7,9 +7,17 @@ use crate::report::jsonl::{Measures, Record, RecordKind};
 use crate::store::{CodeGraph, FileStatus, GraphFile};
 use std::borrow::Cow;
 
+/// Files after which pages of the snapshot that were read need not stay in memory.
+const RELEASED: u32 = 256;
+
 /// All records, file by file in order of paths; within a file by kind and line.
 pub fn records(code: &CodeGraph) -> impl Iterator<Item = Record<'_>> {
-    code.files().flat_map(move |file| of_file(code, file))
+    code.files().zip(1u32..).flat_map(move |(file, number)| {
+        if number.is_multiple_of(RELEASED) {
+            code.release();
+        }
+        of_file(code, file)
+    })
 }
 
 fn of_file<'g>(code: &'g CodeGraph, file: GraphFile<'g>) -> Vec<Record<'g>> {

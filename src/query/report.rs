@@ -91,7 +91,8 @@ fn warnings(run: &Run) -> Vec<String> {
 
 /// Byte ranges that the facts may lack, in order, none touching another.
 fn lost(file: &GraphFile<'_>) -> Vec<(u64, u64)> {
-    let Some(facts) = file.facts() else { return Vec::new() };
+    // Facts of files without errors need not be read for it.
+    let Some(facts) = file.has_errors().then(|| file.facts()).flatten() else { return Vec::new() };
     let mut ranges: Vec<(u64, u64)> = (0..facts.rows(table::Errors))
         .map(|row| {
             let start = u64::from(facts.get(col::ERR_LOST_START, row));

@@ -9,7 +9,7 @@
 
 use crate::cache::FactKey;
 use crate::link::links::Links;
-use crate::link::{Linked, Summary};
+use crate::link::{Linked, Summary, Touched};
 use crate::model::facts::{Facts, col, table};
 use crate::model::source::FileKind;
 use crate::sys::open_regular;
@@ -115,6 +115,7 @@ pub fn write(
     files: &[FileEntry<'_>],
     linked: &Linked,
     meta: &Meta,
+    touched: Touched<'_>,
 ) -> io::Result<()> {
     let mut at = HEADER as u64;
     let mut places = Vec::with_capacity(files.len());
@@ -139,7 +140,9 @@ pub fn write(
                 bytes.extend_from_slice(file.facts);
                 bytes.extend_from_slice(links);
             }
-            out.write_at(&bytes, places[run.start]).map(|()| sums)
+            out.write_at(&bytes, places[run.start])?;
+            touched(bytes.len());
+            Ok(sums)
         })
         .collect::<io::Result<Vec<_>>>()?
         .into_iter()
@@ -154,6 +157,7 @@ pub fn write(
         put(&mut strings, linked.modules[index].as_bytes());
         put(&mut rows, &(strings.len() as u32).to_le_bytes());
         put(&mut rows, &[file.kind as u8, file.status as u8, u8::from(has_errors(file.facts)), 0]);
+        touched(file.facts.len());
         put(&mut rows, &linked.symbol_base[index].to_le_bytes());
         put(&mut rows, &places[index].to_le_bytes());
         put(&mut rows, &(file.facts.len() as u32).to_le_bytes());
@@ -250,6 +254,13 @@ impl CodeGraph {
             return Err(SnapshotError::Damaged);
         }
         Self::new(Bytes::Mapped(crate::sys::map(file)?))
+    }
+
+    /// Takes pages of the snapshot that were read out of this process.
+    pub(crate) fn release(&self) {
+        if let Bytes::Mapped(map) = &self.bytes {
+            crate::sys::release(map);
+        }
     }
 
     /// A graph kept in memory alone.

@@ -95,15 +95,23 @@ impl Meter {
     /// it needs them. Where it does not tell them apart, all resident memory; 0 where it tells nothing.
     #[must_use]
     pub fn resident_bytes(&self) -> u64 {
-        self.statm.as_ref().and_then(|statm| self.read(statm)).unwrap_or_else(resident_bytes)
+        let own = |(resident, shared): (u64, u64)| resident.saturating_sub(shared);
+        self.statm.as_ref().and_then(|statm| self.read(statm)).map_or_else(resident_bytes, own)
     }
 
-    fn read(&self, statm: &File) -> Option<u64> {
+    /// Resident pages of mapped files, in bytes; 0 where the system does not tell.
+    #[must_use]
+    pub fn mapped_bytes(&self) -> u64 {
+        self.statm.as_ref().and_then(|statm| self.read(statm)).map_or(0, |(_, shared)| shared)
+    }
+
+    /// All resident memory, and how much of it is pages of files.
+    fn read(&self, statm: &File) -> Option<(u64, u64)> {
         let mut text = [0; 128];
         let len = statm.read_at(&mut text, 0).ok()?;
         let mut pages = std::str::from_utf8(&text[..len]).ok()?.split(' ').skip(1).map(str::parse::<u64>);
         let (resident, shared) = (pages.next()?.ok()?, pages.next()?.ok()?);
-        Some(resident.saturating_sub(shared) * self.page)
+        Some((resident * self.page, shared * self.page))
     }
 }
 

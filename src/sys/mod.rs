@@ -39,6 +39,14 @@ pub fn map(file: &File) -> io::Result<memmap2::Mmap> {
     unsafe { memmap2::Mmap::map(file) }
 }
 
+/// Takes the pages of a read-only map out of this process; what is read again comes from the system's cache, or from the file.
+#[expect(unsafe_code, reason = "what the advice means depends on the kind of map")]
+pub fn release(map: &memmap2::Mmap) {
+    // SAFETY: the map is shared, read-only and of a file, so that no page holds anything that the file does not.
+    // What a system says against the advice costs memory, nothing else.
+    let _ = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+}
+
 /// Opens a regular file to read. Whatever stands in a foreign tree may be a link that leads out of it, or a pipe that would
 /// be waited for until someone writes; both are errors here.
 ///

@@ -145,6 +145,13 @@ impl Spill {
         }
     }
 
+    /// Takes pages of the file that were read out of this process.
+    pub fn release(&self) {
+        if let Some(Read::Mapped(map)) = self.read.get() {
+            super::release(map);
+        }
+    }
+
     /// Bytes on the heap.
     #[must_use]
     pub fn held(&self) -> u64 {

@@ -129,7 +129,7 @@ fn presets() {
     strategy | thread | preset minimal
     file-timeout-seconds | 60 | preset minimal
     worker-memory-mb | auto | preset minimal
-    max-memory-mb | 512 | preset minimal
+    max-memory-mb | 64 | preset minimal
     chunking | ast | preset minimal
     chunk-size-kb | 128 | preset minimal
     memory-threshold-mb | 64 | preset minimal

@@ -8,7 +8,11 @@ use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
+use pydebug::config::Key;
+use pydebug::engine::progress::{Interrupt, Phase, Progress};
+use pydebug::{Analyzer, Config};
 use serde_json::Value;
 
 use crate::project::{Project, copy_tree, digest, ended, hit_rate, ran, skipped};
@@ -246,4 +250,50 @@ fn files_that_vanish_change_or_do_not_decode_are_told() {
     let report = project.report(&["--no-cache"]);
     assert_eq!((troubled(&report, "decode"), decided(&report, "substitute")), (1, 1), "{report}");
     assert_eq!(fate(&report, "odd.py").0, "partial");
+}
+
+/// The graph of one large file, or the error, and the events of parsing it.
+fn watched(project: &Project, strategy: &str, stop_at: Option<u64>) -> (Result<String, String>, Vec<u64>) {
+    let config = Config::builder(project.tree())
+        .set(Key::CacheEnabled, false)
+        .set(Key::Strategy, strategy)
+        .build()
+        .expect("valid");
+    let (seen, interrupt) = (Arc::new(Mutex::new(Vec::new())), Interrupt::default());
+    let (events, asked) = (Arc::clone(&seen), interrupt.clone());
+    let observer = move |progress: &Progress<'_>| {
+        if progress.phase == Phase::Parse && progress.completed_files == 0 && progress.current_file.is_some()
+        {
+            events.lock().expect("no panic").push(progress.bytes_done);
+            if stop_at.is_some_and(|at| progress.bytes_done > at) {
+                asked.request();
+            }
+        }
+    };
+    let run = Analyzer::new(config)
+        .observer(Arc::new(observer))
+        .interrupt(interrupt)
+        .worker_program(env!("CARGO_BIN_EXE_pydebug"))
+        .run();
+    let outcome = run.map(|run| run.metrics().strategy.clone()).map_err(|error| error.to_string());
+    let seen = std::mem::take(&mut *seen.lock().expect("no panic"));
+    (outcome, seen)
+}
+
+#[test]
+fn progress_goes_on_within_a_large_file() {
+    let project = Project::new();
+    let text = functions(24 << 20);
+    project.write("large.py", &text);
+    for strategy in ["thread", "process"] {
+        let (outcome, seen) = watched(&project, strategy, None);
+        assert_eq!(outcome.as_deref(), Ok(strategy));
+        assert!(seen.len() > 2, "{strategy}: {seen:?}");
+        assert!(seen.is_sorted_by(|one, other| one < other), "{strategy}: {seen:?}");
+        assert!(seen.iter().all(|&done| 0 < done && done < text.len() as u64), "{strategy}: {seen:?}");
+        // Whoever stops it need not wait for its end.
+        let (outcome, seen) = watched(&project, strategy, Some(1 << 20));
+        assert!(outcome.expect_err("interrupted").contains("interrupted"), "{strategy}");
+        assert!(seen.iter().all(|&done| done < 12 << 20), "{strategy}: {seen:?}");
+    }
 }

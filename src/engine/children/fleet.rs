@@ -182,7 +182,7 @@ impl<'a> Fleet<'a> {
         Ok(match child.send(&[task], true, time) {
             Err(End::Interrupted) => Err(End::Interrupted),
             // Where sending failed, the answer tells why.
-            _ => child.receive(time),
+            _ => child.receive(time, |_| ()),
         })
     }
 }

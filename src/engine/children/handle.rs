@@ -145,9 +145,20 @@ impl<'a> Child<'a> {
         Ok(())
     }
 
-    /// The next reply, for whose file the child has `time` from when it can have begun.
-    pub(in crate::engine) fn receive(&mut self, time: Duration) -> Result<Reply, End> {
-        let reply = wire::reply(self.frame(time)?);
+    /// The next reply, for whose file the child has `time` from when it can have begun. `part` is told how many of its bytes are
+    /// behind.
+    pub(in crate::engine) fn receive(
+        &mut self,
+        time: Duration,
+        mut part: impl FnMut(u64),
+    ) -> Result<Reply, End> {
+        let reply = loop {
+            let frame = self.frame(time)?;
+            match wire::part(frame) {
+                Some(done) => part(done),
+                None => break wire::reply(frame),
+            }
+        };
         self.since = Instant::now();
         reply.ok_or_else(|| End::Died("gave an answer that is none".to_owned()))
     }

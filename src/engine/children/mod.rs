@@ -14,4 +14,4 @@ pub(super) use fleet::{Fleet, Made, internal};
 pub(super) use handle::{Child, End};
 pub(super) use serve::words;
 pub use serve::{WorkerOptions, serve};
-pub(super) use wire::Task;
+pub(super) use wire::{STEP, Task};

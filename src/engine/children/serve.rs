@@ -1,10 +1,11 @@
 //! The child's side: reads files from standard input, writes what became of each to standard output, and ends with its input.
 
-use super::wire::{self, Answer, Reply, Task};
+use super::wire::{self, Answer, Reply, STEP, Task};
 use crate::extract;
 use crate::parse::{Outcome, Scratch};
 use crate::sys;
 use anyhow::Context as _;
+use std::cell::{Cell, RefCell};
 use std::io::{self, BufWriter, Write};
 use std::os::fd::AsFd as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -74,18 +75,18 @@ fn work(options: WorkerOptions, requests: &Receiver<Vec<u8>>) -> io::Result<()> 
     }
     let mut scratch = Scratch::default();
     let mut files = 0u64;
-    let mut out = BufWriter::with_capacity(1 << 16, output()?);
+    let out = RefCell::new(BufWriter::with_capacity(1 << 16, output()?));
     while let Ok(frame) = requests.recv() {
         let tasks = wire::tasks(&frame).ok_or(io::ErrorKind::InvalidData)?;
         for task in tasks {
-            let reply = parse(&mut scratch, task);
-            wire::write_reply(&mut out, &reply)?;
+            let reply = parse(&mut scratch, task, &out);
+            wire::write_reply(&mut *out.borrow_mut(), &reply)?;
             files += 1;
             if files.is_multiple_of(options.gc_threshold.max(1)) || matches!(reply.answer, Answer::Panic(_)) {
                 scratch = Scratch::default();
             }
         }
-        out.flush()?;
+        out.borrow_mut().flush()?;
     }
     Ok(())
 }
@@ -95,14 +96,25 @@ fn output() -> io::Result<std::fs::File> {
     Ok(io::stdout().as_fd().try_clone_to_owned()?.into())
 }
 
-fn parse(scratch: &mut Scratch, task: Task<'_>) -> Reply {
+fn parse(scratch: &mut Scratch, task: Task<'_>, out: &RefCell<impl Write>) -> Reply {
     let started = Instant::now();
+    let told = Cell::new(0);
+    let watch = |done: usize| {
+        let done = done as u64;
+        if done >= told.get() + STEP {
+            told.set(done);
+            // A parent that is gone shows at the reply.
+            let _ = wire::write_part(&mut *out.borrow_mut(), done);
+        }
+        true
+    };
     let mut largest = task.bytes.len();
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let Some(chunk) = task.chunk else { return scratch.parse(task.bytes, task.stub) };
-        let (outcome, piece) = scratch.parse_in(task.bytes, task.stub, chunk);
-        largest = piece;
-        outcome
+        let made = scratch.parse_watched(task.bytes, task.stub, task.chunk, &watch);
+        made.map_or(Outcome::TooDeep, |(outcome, piece)| {
+            largest = piece;
+            outcome
+        })
     }));
     let answer = match outcome {
         Ok(Outcome::Facts(block)) => Answer::Facts(block),

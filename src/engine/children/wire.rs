@@ -14,6 +14,9 @@ const MAX_FRAME: u64 = 16 << 30;
 /// Bytes of a request before each file's own.
 pub(super) const HEAD: usize = 8 + 8 + 1 + 1;
 
+/// Bytes of a file between two words about how far it is.
+pub(in crate::engine) const STEP: u64 = 1 << 18;
+
 /// One file to parse.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::engine) struct Task<'a> {
@@ -131,6 +134,27 @@ pub(super) fn write_reply(mut out: impl Write, reply: &Reply) -> io::Result<()> 
     out.write_all(&head)?;
     out.write_all(bytes)?;
     out.flush()
+}
+
+/// The tag of a frame that says how far the next reply is.
+const PART: u8 = 3;
+
+/// Writes a frame that says how many bytes of a file are behind.
+pub(super) fn write_part(mut out: impl Write, done: u64) -> io::Result<()> {
+    let mut frame = [0; LENGTH + 9];
+    frame[..8].copy_from_slice(&9u64.to_le_bytes());
+    frame[8] = PART;
+    frame[9..].copy_from_slice(&done.to_le_bytes());
+    out.write_all(&frame)?;
+    out.flush()
+}
+
+/// What [`write_part`] wrote; `None` where the frame is something else.
+pub(super) fn part(frame: &[u8]) -> Option<u64> {
+    match frame {
+        [PART, done @ ..] => Some(u64::from_le_bytes(done.try_into().ok()?)),
+        _ => None,
+    }
 }
 
 /// The reply in a frame; `None` where it is none of ours.

@@ -11,6 +11,7 @@ use crate::cache::PackWriter;
 use crate::config::Config;
 use crate::model::metrics::{MemoryDecisions, MemoryMetrics, MemoryPressure};
 use crate::split::{ChunkSize, Measure};
+use crate::store::CodeGraph;
 use crate::sys::{self, Meter, Spill};
 pub use budget::Budget;
 use std::path::PathBuf;
@@ -19,6 +20,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Bytes of source that a worker reads between two looks at how much memory there is: some milliseconds of parsing.
 const LOOK: u64 = 1 << 20;
+/// Bytes of mapped files above which their pages are released, where memory is tight.
+const PAGES: u64 = 8 << 20;
+/// Bytes that are mapped around one that is read.
+const FAULT: u64 = 64 << 10;
 /// Bytes of a line, on average.
 const LINE: u64 = 40;
 
@@ -111,6 +116,11 @@ pub(super) struct Memory {
     tallies: Tallies,
     facts: Spill,
     links: Arc<Spill>,
+    /// Bytes that were read of facts since mapped pages were last looked at.
+    touched: AtomicU64,
+    pages: Meter,
+    /// Bytes of mapped files when the run began: of the program itself.
+    program: u64,
 }
 
 /// Sizes of the files that a run parsed, in bytes.
@@ -169,13 +179,13 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Memory {
-    /// `folder`: where facts go that leave the heap. `heap`: bytes that stay there, a quarter of the budget if nothing is said.
+    /// `folder`: where facts go that leave the heap. `heap`: bytes that stay there, an eighth of the budget if nothing is said.
     pub(super) fn new(config: &Config, folder: PathBuf, heap: Option<u64>) -> Self {
         let workers = config.max_workers().count().get() as u64;
         let budget = Budget::of(config);
         let meter = Meter::default();
         let watch = Watch { peak: meter.resident_bytes(), meter, dropped_at: 0 };
-        let heap = heap.unwrap_or(budget.bytes / 4);
+        let heap = heap.unwrap_or(budget.bytes / 8);
         Self {
             facts: Spill::new(Some(folder.clone()), heap),
             links: Arc::new(Spill::new(Some(folder), heap)),
@@ -188,9 +198,10 @@ impl Memory {
     fn within(budget: Budget, config: &Config, workers: u64, watch: Watch) -> Self {
         let bytes = budget.bytes;
         let threshold = config.memory_threshold_bytes();
-        // A quarter is for facts; what workers keep from file to file is a few megabytes each.
+        // A quarter is for facts and links; what workers keep from file to file is a few megabytes each.
         let room = (bytes / 4 * 3).saturating_sub(watch.peak + workers * (4 << 20)).max(bytes / 8);
         let chunk_above = config.chunk_size_bytes();
+        let pages = Meter::default();
         // A quarter of the room bounds all workers' files of this size, whatever is in them.
         let asks_above = (room / 4 / workers / estimate::WORST).min(chunk_above).max(SMALL);
         Self {
@@ -210,6 +221,9 @@ impl Memory {
             tallies: Tallies::default(),
             facts: Spill::none(),
             links: Arc::new(Spill::none()),
+            touched: AtomicU64::new(0),
+            program: pages.mapped_bytes(),
+            pages,
         }
     }
 
@@ -364,6 +378,28 @@ impl Memory {
             drop(locked(&self.gate));
             self.freed.notify_all();
         }
+    }
+
+    /// Whether anything was done to keep to the budget.
+    pub(super) fn is_tight(&self) -> bool {
+        self.facts.spilled().0 > 0 || self.level() > Pressure::None
+    }
+
+    /// To be called where so many bytes of facts or links were read: where memory is tight, pages of files do not pile up. `graph`:
+    /// some of them are in it.
+    pub(super) fn relieve(&self, touched: u64, graph: Option<&CodeGraph>) {
+        // One fault maps more than what was read.
+        let touched = touched.max(FAULT);
+        if !self.is_tight() || self.touched.fetch_add(touched, Ordering::Relaxed) + touched < PAGES / 8 {
+            return;
+        }
+        self.touched.store(0, Ordering::Relaxed);
+        if self.pages.mapped_bytes() < self.program + PAGES {
+            return;
+        }
+        self.facts.release();
+        self.links.release();
+        graph.into_iter().for_each(CodeGraph::release);
     }
 
     /// To be called by a worker that has dropped its scratch: freed pages go back to the system.
