@@ -1,6 +1,6 @@
 //! Bytes to texts that look like Python.
 
-use libfuzzer_sys::arbitrary::{Result, Unstructured};
+use libfuzzer_sys::arbitrary::{Error, Result, Unstructured};
 
 const TOKENS: [&str; 119] = [
     "\n",
@@ -163,6 +163,10 @@ const NAMES: [&str; 12] = [
 
 impl Writer<'_> {
     fn pick(&mut self, count: u8) -> Result<u8> {
+        // Zeros without end would choose for ever.
+        if self.bytes.is_empty() {
+            return Err(Error::NotEnoughData);
+        }
         Ok(self.bytes.arbitrary::<u8>()? % count)
     }
 
