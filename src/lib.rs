@@ -22,6 +22,9 @@ pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod extract;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod link;
 pub mod model;
 pub mod parse;

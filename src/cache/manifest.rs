@@ -316,3 +316,6 @@ pub fn partition(walked: &Walked, manifest: &Manifest) -> Partition {
     result.removed.extend(rows.map(|(at, _)| at));
     result
 }
+
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;

@@ -41,6 +41,8 @@ pub use self::manifest::{
 pub use self::pack::RecordMeta;
 use self::pack::{Entry, Pack, PackError, PackFile};
 pub use self::portable::{FactsCodec, PortableError, PortableLimits, PortableReport};
+#[cfg(feature = "fuzzing")]
+pub(crate) use self::{manifest::fuzzing as manifest_fuzzing, pack::fuzzing as pack_fuzzing};
 use crate::sync::{add, locked};
 use crate::walk::Listings;
 

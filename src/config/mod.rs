@@ -25,6 +25,8 @@ use std::time::Duration;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use serde_json::Value;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use self::pyproject::fuzzing as pyproject_fuzzing;
 use crate::split::{ChunkSize, Measure};
 pub use builder::{ConfigBuilder, common_root};
 pub use error::{ConfigError, Place};

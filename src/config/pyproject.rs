@@ -236,6 +236,8 @@ fn confine(key: Key, raw: &Raw, place: &Place) -> Result<(), ConfigError> {
     })
 }
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -132,7 +132,7 @@ fn name(column: usize) -> String {
 ///
 /// # Errors
 /// The first column that does not hold together, and its row.
-pub(super) fn facts(facts: &Facts<'_>) -> Result<(), String> {
+pub(crate) fn facts(facts: &Facts<'_>) -> Result<(), String> {
     let wrong = |column: usize, row: u32| {
         Err(format!("has {} in row {row} of `{}`, which cannot be", facts.get(column, row), name(column)))
     };

@@ -4,7 +4,7 @@
 //! Nothing here knows a parser, a cache, a database or a terminal.
 
 pub mod block;
-mod check;
+pub(crate) mod check;
 pub mod facts;
 pub mod json;
 pub mod metrics;

@@ -535,3 +535,6 @@ impl<'g> GraphFile<'g> {
             .collect()
     }
 }
+
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
