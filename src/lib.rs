@@ -31,6 +31,7 @@ pub mod parse;
 pub mod query;
 pub mod report;
 pub mod split;
+pub mod spool;
 pub mod store;
 mod sync;
 pub mod sys;

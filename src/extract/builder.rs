@@ -1,5 +1,6 @@
 //! The extractor's state, what opens and closes scopes, and the last steps once all statements are seen.
 
+use super::large::{Large, is_upper};
 use super::lines::Lines;
 use super::measures::{Frame, Seen};
 use super::stream::{Positions, Stream};
@@ -28,6 +29,8 @@ pub enum Refused {
     /// Its nesting exceeds [`MAX_DEPTH`] or [`MAX_BLOCKS`](super::MAX_BLOCKS). An AST must not be dropped on an ordinary
     /// stack.
     TooDeep,
+    /// Files for what does not fit in memory can't be written.
+    NoRoom,
     /// Whoever watched did not want to go on.
     Stopped,
 }
@@ -58,19 +61,23 @@ pub struct TextInfo<'a> {
     pub decode_error: Option<(u32, &'a str)>,
 }
 
+/// Names and refs that are asked for within one epoch. At its end the tables that tell what was there before are emptied, so that
+/// they are never as large as a file: what comes again gets a row again. Part of what facts are.
+const EPOCH: u32 = 1 << 18;
+
 #[derive(Clone, Copy, Debug)]
-struct Event {
-    scope: u32,
-    name: u32,
-    kind: u32,
-    target: u32,
-    line: u32,
-    start: u32,
-    len: u32,
+pub(super) struct Event {
+    pub(super) scope: u32,
+    pub(super) name: u32,
+    pub(super) kind: u32,
+    pub(super) target: u32,
+    pub(super) line: u32,
+    pub(super) start: u32,
+    pub(super) len: u32,
     /// In the first event of a scope and name: the last one.
     tail: u32,
-    variable: bool,
-    /// In the first event of a name: the kind of its first `global` or `nonlocal` +1, 0 without any.
+    pub(super) variable: bool,
+    /// In the first event of a name, at last: the kind of its first `global` or `nonlocal` +1, 0 without any.
     declared: u32,
     /// In the first event of a name: bit 0 where an unknown value was bound, bit 1 where one was in a branch.
     unknown: u32,
@@ -84,6 +91,57 @@ pub(super) struct Scope {
     pub(super) sym: u32,
     /// For a class: its instance scope +1.
     pub(super) instance: u32,
+}
+
+/// All scopes by number, or of those that were opened before the last epochs just what is still open.
+#[derive(Debug, Default)]
+pub(super) struct Scopes {
+    /// Number of the first one in `recent`.
+    pub(super) base: u32,
+    pub(super) recent: Vec<Scope>,
+    pub(super) open: Vec<(u32, Scope)>,
+}
+
+impl Scopes {
+    pub(super) fn clear(&mut self) {
+        self.base = 0;
+        self.recent.clear();
+        self.open.clear();
+    }
+
+    /// Number of scopes.
+    #[inline]
+    pub(super) fn len(&self) -> u32 {
+        self.base + self.recent.len() as u32
+    }
+
+    /// A scope that is open, or was opened in this epoch.
+    #[inline]
+    pub(super) fn get(&self, number: u32) -> Scope {
+        match number.checked_sub(self.base) {
+            Some(at) => self.recent[at as usize],
+            None => self.kept(number),
+        }
+    }
+
+    #[cold]
+    fn kept(&self, number: u32) -> Scope {
+        let found = self.open.iter().rev().find(|(open, _)| *open == number);
+        found.map_or(Scope { kind: ScopeKind::Module, parent: 0, sym: 0, instance: 0 }, |(_, scope)| *scope)
+    }
+
+    #[inline]
+    fn set_instance(&mut self, number: u32, instance: u32) {
+        match number.checked_sub(self.base) {
+            Some(at) => self.recent[at as usize].instance = instance,
+            None => {
+                self.open
+                    .iter_mut()
+                    .filter(|(open, _)| *open == number)
+                    .for_each(|(_, scope)| scope.instance = instance);
+            }
+        }
+    }
 }
 
 /// The value of an expression as far as an access path says it.
@@ -113,9 +171,11 @@ pub struct Extractor {
     /// First row in Bindings of each (scope, name).
     rows: PairMap,
     /// The file has `global` or `nonlocal`.
-    declares: bool,
-    events: Vec<Event>,
-    pub(super) scopes: Vec<Scope>,
+    pub(super) declares: bool,
+    pub(super) events: Vec<Event>,
+    pub(super) scopes: Scopes,
+    /// Scopes beside the current one that are gone back to.
+    pub(super) held: Vec<u32>,
     pub(super) frames: Vec<Frame>,
     pub(super) seen: Seen,
     pub(super) scope: u32,
@@ -132,6 +192,10 @@ pub struct Extractor {
     firsts: Vec<u32>,
     /// Hash of the name, name and event, sorted by scope.
     order: Vec<(u32, u32, u32)>,
+    /// What left memory, of a text that is worked on out of core.
+    pub(super) large: Option<Box<Large>>,
+    /// Names and refs asked for after which an epoch ends; [`EPOCH`] if 0.
+    pub(super) epoch: u32,
 }
 
 /// One pass over one file.
@@ -143,6 +207,11 @@ pub(super) struct Pass<'a> {
 }
 
 impl Extractor {
+    /// Ends epochs after so many names and references; 0 for the usual number.
+    pub(crate) fn set_epoch(&mut self, epoch: u32) {
+        self.epoch = epoch;
+    }
+
     /// Facts of a parsed file, as a block.
     ///
     /// # Errors
@@ -182,7 +251,15 @@ impl Extractor {
         self.resolve_names();
         self.finish_ordinals();
         let encoding = self.names.add(info.encoding);
-        let doc = self.out.column(col::BODY_DOC).last().copied().unwrap_or(0);
+        self.file_row(text, encoding);
+        self.out.column_mut(col::STR_HASH).extend_from_slice(&self.names.hashes);
+        self.out.column_mut(col::STR_END).extend_from_slice(&self.names.ends);
+        self.out.blob_mut().extend_from_slice(&self.names.blob);
+        self.out.finish()
+    }
+
+    pub(super) fn file_row(&mut self, text: &str, encoding: u32) {
+        let doc = self.out.last_mut(col::BODY_DOC).map_or(0, |doc| *doc);
         for (column, value) in [
             (col::FILE_FLAGS, self.file_flags),
             (col::FILE_ENCODING, encoding),
@@ -191,10 +268,21 @@ impl Extractor {
         ] {
             self.out.push(column, value);
         }
-        self.out.column_mut(col::STR_HASH).extend_from_slice(&self.names.hashes);
-        self.out.column_mut(col::STR_END).extend_from_slice(&self.names.ends);
-        self.out.blob_mut().extend_from_slice(&self.names.blob);
-        self.out.finish()
+    }
+
+    /// Ends the epoch: empties the tables that tell what was there before, and with what is worked on out of core moves all rows
+    /// to files.
+    #[cold]
+    fn next_epoch(&mut self) {
+        self.refs.clear(EPOCH as usize);
+        self.bound.clear(EPOCH as usize);
+        self.latest.fill((0, 0));
+        if let Some(mut large) = self.large.take() {
+            large.take(self);
+            self.latest.clear();
+            self.large = Some(large);
+        }
+        self.names.asked = 0;
     }
 
     pub(super) fn clear(&mut self, bytes: usize) {
@@ -207,9 +295,11 @@ impl Extractor {
             map.clear(bytes / share);
         }
         self.latest.clear();
+        self.large = None;
         self.declares = false;
         self.events.clear();
         self.scopes.clear();
+        self.held.clear();
         self.frames.clear();
         self.seen.clear();
         self.scope = 0;
@@ -222,21 +312,26 @@ impl Extractor {
 
     /// Opens a scope and makes it the current one; the caller restores the old one.
     pub(super) fn open_scope(&mut self, kind: ScopeKind, sym: u32) -> u32 {
-        let parent = if self.scopes.is_empty() { 0 } else { self.scope + 1 };
-        self.scopes.push(Scope { kind, parent, sym, instance: 0 });
-        self.scope = self.scopes.len() as u32 - 1;
+        let parent = if self.scopes.len() == 0 { 0 } else { self.scope + 1 };
+        self.scopes.recent.push(Scope { kind, parent, sym, instance: 0 });
+        self.scope = self.scopes.len() - 1;
         self.scope
     }
 
     /// The scope of attributes set on instances of the class whose body is `class_scope`.
     pub(super) fn instance_scope(&mut self, class_scope: u32) -> u32 {
-        let Scope { sym, instance, .. } = self.scopes[class_scope as usize];
+        let Scope { sym, instance, .. } = self.scopes.get(class_scope);
         if instance != 0 {
             return instance - 1;
         }
-        self.scopes.push(Scope { kind: ScopeKind::Instance, parent: class_scope + 1, sym, instance: 0 });
-        let scope = self.scopes.len() as u32;
-        self.scopes[class_scope as usize].instance = scope;
+        self.scopes.recent.push(Scope {
+            kind: ScopeKind::Instance,
+            parent: class_scope + 1,
+            sym,
+            instance: 0,
+        });
+        let scope = self.scopes.len();
+        self.scopes.set_instance(class_scope, scope);
         scope - 1
     }
 
@@ -253,7 +348,7 @@ impl Extractor {
         line: u32,
     ) -> u32 {
         let out = &mut self.out;
-        let row = out.column(col::SYM_KIND).len() as u32;
+        let row = out.len(col::SYM_KIND) as u32;
         for (column, value) in [
             (col::SYM_KIND, kind as u32),
             (col::SYM_FLAGS, flags),
@@ -275,7 +370,8 @@ impl Extractor {
     pub(super) fn cons(&mut self, kind: RefKind, base: u32, name: u32, start: u32) -> u32 {
         // Names and rest per scope: a base ref belongs to one scope already.
         let key = (kind as u64) << 60 | u64::from(base) << 32 | u64::from(name);
-        let row = self.out.column(col::REF_SCOPE).len() as u32;
+        self.names.asked += 1;
+        let row = self.out.len(col::REF_SCOPE) as u32;
         let (found, new) = self.refs.insert(key, row);
         if new {
             let line = self.lines.line(start);
@@ -293,7 +389,7 @@ impl Extractor {
     /// Sets bits of a ref.
     #[inline]
     pub(super) fn flag(&mut self, row: u32, bits: u32) {
-        self.out.column_mut(col::REF_FLAGS)[row as usize] |= bits;
+        self.out.or(col::REF_FLAGS, row, bits);
     }
 
     /// The ref of a value; one of kind `Other` where it has none.
@@ -363,14 +459,10 @@ impl Extractor {
             declared: 0,
             unknown: 0,
         });
-        let first = &mut self.events[head as usize];
-        first.unknown |= unknown;
-        if matches!(kind, BindingKind::Global | BindingKind::Nonlocal) && first.declared == 0 {
-            first.declared = kind as u32 + 1;
-        }
+        self.events[head as usize].unknown |= unknown;
     }
 
-    fn errors(&mut self, text: &str, errors: &[SyntaxError], info: TextInfo<'_>) {
+    pub(super) fn errors(&mut self, text: &str, errors: &[SyntaxError], info: TextInfo<'_>) {
         // Offset and column of the last error: a line may hold thousands of them.
         let mut last = (0, 1);
         if let Some((start, message)) = info.decode_error {
@@ -425,7 +517,7 @@ impl Extractor {
         let mut at = scope + 1;
         let mut seen_function = false;
         while at != 0 {
-            let here = &self.scopes[at as usize - 1];
+            let here = self.scopes.get(at - 1);
             let skip = seen_function && here.kind == ScopeKind::Class || here.kind == ScopeKind::Instance;
             if !skip {
                 let key = u64::from(at - 1) << 32 | u64::from(name);
@@ -455,6 +547,7 @@ impl Extractor {
     fn finish_bindings(&mut self) {
         // `global x` in a function: what it binds there belongs to the module.
         if self.declares {
+            self.find_declared();
             for at in 0..self.events.len() {
                 let Event { scope, name, kind, .. } = self.events[at];
                 let plain = kind & !BINDING_CONDITIONAL;
@@ -470,7 +563,7 @@ impl Extractor {
         }
         // By scope first, by counting; scopes are small.
         self.firsts.clear();
-        self.firsts.resize(self.scopes.len() + 1, 0);
+        self.firsts.resize(self.scopes.len() as usize + 1, 0);
         for event in &self.events {
             self.firsts[event.scope as usize + 1] += 1;
         }
@@ -486,14 +579,14 @@ impl Extractor {
             *place += 1;
         }
         let mut start = 0;
-        for scope in 0..self.scopes.len() {
+        for scope in 0..self.scopes.len() as usize {
             let end = self.firsts[scope] as usize;
             order[start..end].sort_unstable();
             start = end;
         }
         let mut next = 0;
-        for scope in 0..self.scopes.len() as u32 {
-            let Scope { kind, parent, sym, .. } = self.scopes[scope as usize];
+        for scope in 0..self.scopes.len() {
+            let Scope { kind, parent, sym, .. } = self.scopes.get(scope);
             self.out.push(col::SCO_KIND, kind as u32);
             self.out.push(col::SCO_PARENT, parent);
             self.out.push(col::SCO_SYM, sym);
@@ -516,7 +609,12 @@ impl Extractor {
                     && !defined
                     && matches!(kind, ScopeKind::Module | ScopeKind::Class | ScopeKind::Instance)
                 {
-                    let symbol = self.variable(kind, sym, name, line, start, start + len, &order[next..stop]);
+                    let annotated = order[next..stop].iter().any(|&(_, _, at)| {
+                        self.events[at as usize].kind & !BINDING_CONDITIONAL == BindingKind::Annotation as u32
+                    });
+                    let upper = is_upper(self.names.get(name));
+                    let symbol =
+                        self.add_variable(kind, sym, (name, upper, annotated), line, (start, start + len));
                     self.push_binding(name, BindingKind::Variable as u32, symbol);
                 }
                 for &(_, _, at) in &order[next..stop] {
@@ -532,7 +630,24 @@ impl Extractor {
         self.order = order;
     }
 
-    fn push_binding(&mut self, name: u32, kind: u32, target: u32) {
+    /// The first event of each name in each scope, and what the scope declares of it: an epoch knows its own events alone.
+    fn find_declared(&mut self) {
+        self.bound.clear(self.events.len());
+        for at in 0..self.events.len() {
+            let Event { scope, name, kind, .. } = self.events[at];
+            self.events[at].declared = 0;
+            let (head, _) = self.bound.insert(u64::from(scope) << 32 | u64::from(name), at as u32);
+            let kind = kind & !BINDING_CONDITIONAL;
+            let head = &mut self.events[head as usize];
+            if (kind == BindingKind::Global as u32 || kind == BindingKind::Nonlocal as u32)
+                && head.declared == 0
+            {
+                head.declared = kind + 1;
+            }
+        }
+    }
+
+    pub(super) fn push_binding(&mut self, name: u32, kind: u32, target: u32) {
         self.out.push(col::BIN_NAME, name);
         self.out.push(col::BIN_KIND, kind);
         self.out.push(col::BIN_TARGET, target);
@@ -543,7 +658,7 @@ impl Extractor {
         match self.declared(u64::from(scope) << 32 | u64::from(name)) {
             Some(kind) if kind == BindingKind::Global as u32 => return 0,
             Some(_) => {
-                let parent = self.scopes[scope as usize].parent;
+                let parent = self.scopes.get(scope).parent;
                 return self.function_scope(parent, name).unwrap_or(scope);
             }
             None => {}
@@ -555,7 +670,7 @@ impl Extractor {
     fn function_scope(&self, scope: u32, name: u32) -> Option<u32> {
         let mut at = scope;
         while at != 0 {
-            let here = &self.scopes[at as usize - 1];
+            let here = self.scopes.get(at - 1);
             let key = u64::from(at - 1) << 32 | u64::from(name);
             if here.kind == ScopeKind::Function
                 && self.bound.get(key).is_some()
@@ -568,31 +683,22 @@ impl Extractor {
         None
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the columns of the row and what they follow from")]
-    fn variable(
+    /// Adds the symbol of a variable: `name` is its string, whether it is in upper case, and whether it is annotated.
+    pub(super) fn add_variable(
         &mut self,
         scope: ScopeKind,
         owner: u32,
-        name: u32,
+        (name, upper, annotated): (u32, bool, bool),
         line: u32,
-        start: u32,
-        end: u32,
-        events: &[(u32, u32, u32)],
+        (start, end): (u32, u32),
     ) -> u32 {
         let kind = match scope {
             ScopeKind::Module => SymbolKind::Variable,
             ScopeKind::Class => SymbolKind::ClassVariable,
             _ => SymbolKind::InstanceVariable,
         };
-        let text = self.names.get(name);
-        let mut flags = 0;
-        if text.iter().any(u8::is_ascii_uppercase) && !text.iter().any(u8::is_ascii_lowercase) {
-            flags |= symbol_flag::CONSTANT;
-        }
-        let annotated = events.iter().any(|&(_, _, at)| {
-            self.events[at as usize].kind & !BINDING_CONDITIONAL == BindingKind::Annotation as u32
-        });
-        let class = self.out.column(col::SYM_FLAGS)[owner as usize];
+        let mut flags = if upper { symbol_flag::CONSTANT } else { 0 };
+        let class = self.out.get(col::SYM_FLAGS, owner);
         if annotated {
             flags |= symbol_flag::ANNOTATED;
         }
@@ -644,10 +750,11 @@ impl Pass<'_> {
         let end = self.text.len() as u32;
         let sym = self.x.add_symbol(SymbolKind::Module, 0, 0, 0, 0, end, 1);
         let scope = self.x.open_scope(ScopeKind::Module, sym);
-        self.x.out.column_mut(col::SYM_SCOPE)[sym as usize] = scope + 1;
+        self.x.out.set(col::SYM_SCOPE, sym, scope + 1);
         self.x.symbol = sym;
-        self.x.push_frame(Frame::module());
+        self.x.push_frame(Frame::module(), 1);
         let doc = self.top(body);
+        self.reach(end);
         let lines = self.x.lines.count();
         let doc = self.docstring(doc);
         self.x.pop_frame(sym, 1, lines, doc, 0);
@@ -665,6 +772,21 @@ impl Pass<'_> {
     ) {
         let span = self.span(range);
         self.x.bind(scope, name, kind, target, span, line);
+    }
+
+    /// Where an epoch may end: no name's number is at hand here but those of the bodies around.
+    #[inline]
+    pub(super) fn pause(&mut self) {
+        let epoch = if self.x.epoch == 0 { EPOCH } else { self.x.epoch };
+        if self.x.names.asked >= epoch {
+            self.x.next_epoch();
+        }
+    }
+
+    /// To be called before lines up to `offset` are asked for.
+    #[inline]
+    pub(super) fn reach(&mut self, offset: u32) {
+        self.x.lines.reach(self.text, offset);
     }
 
     /// Counts a Halstead operand.
@@ -694,15 +816,17 @@ impl Pass<'_> {
     pub(super) fn name_ref(&mut self, name: &str, start: u32) -> u32 {
         let x = &mut *self.x;
         let id = x.names.add(name);
-        if x.latest.len() <= id as usize {
-            x.latest.resize(id as usize + 1, (0, 0));
+        // The empty name has a place of its own.
+        let at = if id == 0 { 0 } else { (id - x.names.base()) as usize + 1 };
+        if x.latest.len() <= at {
+            x.latest.resize(at + 1, (0, 0));
         }
-        let (scope, row) = x.latest[id as usize];
+        let (scope, row) = x.latest[at];
         if scope == x.scope + 1 {
             return row;
         }
         let row = x.cons(RefKind::Name, x.scope, id, start);
-        x.latest[id as usize] = (x.scope + 1, row);
+        x.latest[at] = (x.scope + 1, row);
         row
     }
 

@@ -90,7 +90,7 @@ impl Pass<'_> {
                 // In a comprehension it binds in the scope around it (PEP 572).
                 let scope = self.x.scope;
                 while let Scope { kind: ScopeKind::Comprehension, parent, .. } =
-                    self.x.scopes[self.x.scope as usize]
+                    self.x.scopes.get(self.x.scope)
                     && parent != 0
                 {
                     self.x.scope = parent - 1;
@@ -179,6 +179,7 @@ impl Pass<'_> {
     #[inline(never)]
     fn interpolated(&mut self, elements: &ast::InterpolatedStringElements) {
         for element in elements.iter() {
+            self.pause();
             if let InterpolatedStringElement::Interpolation(element) = element {
                 self.read(&element.expression);
                 if let Some(spec) = &element.format_spec {
@@ -263,7 +264,7 @@ impl Pass<'_> {
                 "super" => result = self.super_call(arguments, start),
                 "__import__" => self.literal_import(arguments, start),
                 _ => {
-                    let id = self.x.out.column(col::REF_NAME)[row as usize];
+                    let id = self.x.out.get(col::REF_NAME, row);
                     self.x.called(0, id);
                 }
             },
@@ -272,9 +273,10 @@ impl Pass<'_> {
             }
             Expr::Attribute(attribute) => {
                 if attribute.value.is_name_expr() {
-                    let base = self.x.out.column(col::REF_BASE)[row as usize];
-                    let names = self.x.out.column(col::REF_NAME);
-                    self.x.called(names[base as usize], names[row as usize]);
+                    let out = &self.x.out;
+                    let base = out.get(col::REF_NAME, out.get(col::REF_BASE, row));
+                    let name = out.get(col::REF_NAME, row);
+                    self.x.called(base, name);
                 }
                 self.all_method(attribute, arguments);
             }
@@ -288,6 +290,7 @@ impl Pass<'_> {
     pub(super) fn arguments(&mut self, arguments: &ast::Arguments) {
         let mut keywords = arguments.keywords.iter().peekable();
         for argument in &arguments.args {
+            self.pause();
             while let Some(keyword) = keywords.next_if(|keyword| keyword.start() < argument.start()) {
                 self.read(&keyword.value);
             }
@@ -342,7 +345,7 @@ impl Pass<'_> {
         let (scope, symbol, conditional) = (self.x.scope, self.x.symbol, self.x.conditional);
         let sym = self.x.add_symbol(SymbolKind::Lambda, 0, 0, symbol + 1, start, end, line);
         let inner = self.x.open_scope(ScopeKind::Lambda, sym);
-        self.x.out.column_mut(col::SYM_SCOPE)[sym as usize] = inner + 1;
+        self.x.out.set(col::SYM_SCOPE, sym, inner + 1);
         self.x.symbol = sym;
         self.x.conditional = 0;
         if let Some(parameters) = &lambda.parameters {
@@ -363,6 +366,7 @@ impl Pass<'_> {
     fn comprehension(&mut self, elements: &[&Expr], generators: &[ast::Comprehension]) {
         let scope = self.x.scope;
         let inner = self.x.open_scope(ScopeKind::Comprehension, self.x.symbol);
+        self.x.held.push(inner);
         for element in elements {
             self.read(element);
         }
@@ -377,16 +381,17 @@ impl Pass<'_> {
                 self.read(condition);
             }
         }
+        self.x.held.pop();
         self.x.scope = scope;
     }
 
     fn generator(&mut self) {
-        let mut scope = self.x.scopes[self.x.scope as usize];
+        let mut scope = self.x.scopes.get(self.x.scope);
         while scope.kind == ScopeKind::Comprehension && scope.parent != 0 {
-            scope = self.x.scopes[scope.parent as usize - 1];
+            scope = self.x.scopes.get(scope.parent - 1);
         }
         if scope.kind == ScopeKind::Lambda {
-            self.x.out.column_mut(col::SYM_FLAGS)[scope.sym as usize] |= symbol_flag::GENERATOR;
+            self.x.out.or(col::SYM_FLAGS, scope.sym, symbol_flag::GENERATOR);
         } else if let Some(frame) = self.x.frames.last_mut() {
             frame.generator = true;
         }

@@ -1,45 +1,150 @@
 //! Lines of a text: where they begin, and how many hold code, a comment alone, or nothing.
 
+use crate::spool::{Log, Table};
+use std::io;
+use std::path::Path;
+
 /// Where lines begin and what they hold. Reused from file to file.
 #[derive(Debug, Default)]
 pub struct Lines {
-    starts: Vec<u32>,
+    starts: Starts,
     cursor: usize,
-    /// What each line holds.
+    /// Number of lines.
+    count: usize,
+    /// What each line holds, from line `first` (from 0) on.
     class: Vec<u8>,
+    first: usize,
+    /// Strings that reach beyond the lines that are held.
+    pending: Vec<(u32, u32)>,
+    /// Lines that are counted, and how many of them hold code and a comment alone.
+    counted: (usize, u32, u32),
+}
+
+/// Where lines begin.
+#[derive(Debug)]
+enum Starts {
+    Held(Vec<u32>),
+    Kept(Table<1>),
+}
+
+impl Default for Starts {
+    fn default() -> Self {
+        Self::Held(Vec::new())
+    }
+}
+
+impl std::ops::Deref for Starts {
+    type Target = [u32];
+    #[inline]
+    fn deref(&self) -> &[u32] {
+        match self {
+            Self::Held(starts) => starts,
+            Self::Kept(table) => table.as_flattened(),
+        }
+    }
 }
 
 const BLANK: u8 = 0;
 const COMMENT: u8 = 1;
 const CODE: u8 = 2;
 
+/// Lines that are held at least, of a text whose lines are not all held.
+const WINDOW: usize = 1 << 16;
+
 impl Lines {
     /// Finds the lines of `text`: `\n`, `\r\n` and `\r` end one. What they hold is known once its strings are marked.
     pub fn index(&mut self, text: &str) {
-        let bytes = text.as_bytes();
-        self.starts.clear();
-        self.starts.push(0);
+        let mut starts = match std::mem::take(&mut self.starts) {
+            Starts::Held(starts) => starts,
+            Starts::Kept(_) => Vec::new(),
+        };
+        starts.clear();
+        let found: Result<(), std::convert::Infallible> = each_line(text.as_bytes(), |start| {
+            starts.push(start);
+            Ok(())
+        });
+        debug_assert!(found.is_ok());
+        self.start_over(Starts::Held(starts), text);
+        self.class.resize(self.count, BLANK);
+        classify(text, &self.starts, &mut self.class);
+    }
+
+    /// The same with what is needed of all lines in a file in `folder`: [`Self::reach`] is to be called as the text is gone through.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn index_large(&mut self, text: &str, folder: &Path) -> io::Result<()> {
+        let mut starts = Log::<1>::new(folder);
+        each_line(text.as_bytes(), |start| starts.push([start]))?;
+        self.start_over(Starts::Kept(starts.finish()?), text);
+        Ok(())
+    }
+
+    fn start_over(&mut self, starts: Starts, text: &str) {
+        self.starts = starts;
         self.cursor = 0;
-        let crs = memchr::memchr(b'\r', bytes).is_some();
-        if crs {
-            for at in memchr::memchr2_iter(b'\n', b'\r', bytes) {
-                if bytes[at] == b'\n' || bytes.get(at + 1) != Some(&b'\n') {
-                    self.starts.push(at as u32 + 1);
-                }
-            }
-        } else {
-            self.starts.extend(memchr::memchr_iter(b'\n', bytes).map(|at| at as u32 + 1));
-        }
-        self.class.clear();
         // A text that ends with a line end has no further line after it.
-        let count = self.starts.len() - usize::from(self.starts.last() == Some(&(bytes.len() as u32)));
-        self.class.resize(count, BLANK);
-        self.classify(text);
+        self.count = self.starts.len() - usize::from(self.starts.last() == Some(&(text.len() as u32)));
+        self.class.clear();
+        self.first = 0;
+        self.pending.clear();
+        self.counted = (0, 0, 0);
+    }
+
+    /// True where not all lines are held.
+    pub const fn is_large(&self) -> bool {
+        matches!(self.starts, Starts::Kept(_))
+    }
+
+    /// Holds the lines around `offset`, and no more those that are far behind it. Strings before it must be marked.
+    pub fn reach(&mut self, text: &str, offset: u32) {
+        if !self.is_large() {
+            return;
+        }
+        let line = self.line(offset) as usize - 1;
+        while self.first + self.class.len() < (line + WINDOW / 4).min(self.count) {
+            let held = self.first + self.class.len();
+            // What is behind is counted before it goes.
+            let done = held.min(line);
+            if done > self.first {
+                self.count_to(done);
+                self.class.drain(..done - self.first);
+                self.first = done;
+            }
+            let next = (held + WINDOW).min(self.count);
+            let new = self.class.len();
+            self.class.resize(new + next - held, BLANK);
+            classify(text, &self.starts[held..next], &mut self.class[new..]);
+            for (start, end) in std::mem::take(&mut self.pending) {
+                self.mark(start, end);
+            }
+        }
+    }
+
+    /// Counts what lines before `line` (from 0) hold, which were or are held.
+    fn count_to(&mut self, line: usize) {
+        let (from, code, comment) = self.counted;
+        let (a, b) = (from.min(line), from.max(line));
+        let clip = |at: usize| at.saturating_sub(self.first).min(self.class.len());
+        let lines = &self.class[clip(a)..clip(b)];
+        let count = |class| memchr::memchr_iter(class, lines).count() as u32;
+        let (more, comments) = (count(CODE), count(COMMENT));
+        self.counted = if line >= from {
+            (line, code + more, comment + comments)
+        } else {
+            (line, code.saturating_sub(more), comment.saturating_sub(comments))
+        };
+    }
+
+    /// Lines of code and comment lines before `line` (from 1) of a text whose lines are not all held.
+    pub fn before(&mut self, line: u32) -> (u32, u32) {
+        self.count_to((line as usize - 1).min(self.count));
+        (self.counted.1, self.counted.2)
     }
 
     /// Number of lines.
     pub fn count(&self) -> u32 {
-        self.class.len() as u32
+        self.count as u32
     }
 
     /// Line of `offset`, from 1. Quick where offsets come in about the order of the text.
@@ -72,35 +177,22 @@ impl Lines {
         self.starts[line as usize - 1]
     }
 
-    /// Says what each line of `text` holds, by its first character; what lies within strings comes by [`Self::mark`].
-    fn classify(&mut self, text: &str) {
-        let bytes = text.as_bytes();
-        for (class, &start) in self.class.iter_mut().zip(&self.starts) {
-            let mut at = start as usize;
-            while bytes.get(at..at + 4) == Some(b"    ") {
-                at += 4;
-            }
-            while matches!(bytes.get(at), Some(b' ' | b'\t' | b'\x0c')) {
-                at += 1;
-            }
-            *class = match bytes.get(at) {
-                None | Some(b'\n' | b'\r') => BLANK,
-                Some(b'#') => COMMENT,
-                // A continued line with nothing on it.
-                Some(b'\\') if matches!(bytes.get(at + 1), Some(b'\n' | b'\r')) => BLANK,
-                Some(_) => CODE,
-            };
-        }
-    }
-
     /// Lines that a string reaches into hold code, whatever they begin with. Quick where strings come in the order of
     /// the text.
     #[inline]
     pub fn mark(&mut self, start: u32, end: u32) {
         let mut next = self.line(start) as usize;
-        while next < self.class.len() && self.starts[next] < end {
-            self.class[next] = CODE;
+        let held = self.first + self.class.len();
+        while next < held && self.starts[next] < end {
+            // Strings behind were marked before.
+            if let Some(at) = next.checked_sub(self.first) {
+                self.class[at] = CODE;
+            }
             next += 1;
+        }
+        if next >= held && next < self.count && self.starts[next] < end {
+            // From the end of the line before, so that it is found again.
+            self.pending.push((self.starts[next] - 1, end));
         }
     }
 
@@ -112,6 +204,42 @@ impl Lines {
         let count = |class| memchr::memchr_iter(class, lines).count() as u32;
         let (code, comment) = (count(CODE), count(COMMENT));
         (code, comment, lines.len() as u32 - code - comment)
+    }
+}
+
+/// Calls `found` with the first byte of each line.
+fn each_line<E>(bytes: &[u8], mut found: impl FnMut(u32) -> Result<(), E>) -> Result<(), E> {
+    found(0)?;
+    if memchr::memchr(b'\r', bytes).is_some() {
+        for at in memchr::memchr2_iter(b'\n', b'\r', bytes) {
+            if bytes[at] == b'\n' || bytes.get(at + 1) != Some(&b'\n') {
+                found(at as u32 + 1)?;
+            }
+        }
+        return Ok(());
+    }
+    memchr::memchr_iter(b'\n', bytes).try_for_each(|at| found(at as u32 + 1))
+}
+
+/// Says what each of the lines of `text` that begin at `starts` holds, by its first character; what lies within strings comes by
+/// [`Lines::mark`].
+fn classify(text: &str, starts: &[u32], classes: &mut [u8]) {
+    let bytes = text.as_bytes();
+    for (class, &start) in classes.iter_mut().zip(starts) {
+        let mut at = start as usize;
+        while bytes.get(at..at + 4) == Some(b"    ") {
+            at += 4;
+        }
+        while matches!(bytes.get(at), Some(b' ' | b'\t' | b'\x0c')) {
+            at += 1;
+        }
+        *class = match bytes.get(at) {
+            None | Some(b'\n' | b'\r') => BLANK,
+            Some(b'#') => COMMENT,
+            // A continued line with nothing on it.
+            Some(b'\\') if matches!(bytes.get(at + 1), Some(b'\n' | b'\r')) => BLANK,
+            Some(_) => CODE,
+        };
     }
 }
 

@@ -43,6 +43,10 @@ pub(super) struct Frame {
     operands: u32,
     distinct_operators: u64,
     distinct_operands: u32,
+    /// Of these operands some may be counted again in a later epoch.
+    spilled: bool,
+    /// Lines of code and comment lines before the body, of a text whose lines are not all held.
+    before: (u32, u32),
 }
 
 impl Frame {
@@ -65,18 +69,30 @@ impl Frame {
             operands: 0,
             distinct_operators: 0,
             distinct_operands: 0,
+            spilled: false,
+            before: (0, 0),
         }
     }
 
     pub(super) fn module() -> Self {
         Self::new(Body::Module)
     }
+
+    /// Strings that are compared with.
+    pub(super) const fn names(&self) -> [u32; 2] {
+        [self.own_name, self.self_name]
+    }
+
+    /// Gives them other numbers.
+    pub(super) const fn rename(&mut self, [own_name, self_name]: [u32; 2]) {
+        (self.own_name, self.self_name) = (own_name, self_name);
+    }
 }
 
 /// Operands seen, by frame.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    map: PairMap,
+    pub(super) map: PairMap,
     frames: u32,
 }
 
@@ -85,25 +101,60 @@ impl Seen {
         self.map.clear(64);
         self.frames = 0;
     }
+
+    /// Gives frame and hash of each operand of the open ones among `frames` to `take`, and forgets all.
+    pub(super) fn take_out<E>(
+        &mut self,
+        frames: &mut [Frame],
+        mut take: impl FnMut([u32; 2]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for (key, _) in self.map.iter() {
+            let (number, hash) = ((key >> 32) as u32, key as u32);
+            if let Some(frame) = frames.iter_mut().find(|frame| frame.number == number) {
+                // It is counted once more, among all of them, at the end of the body.
+                frame.spilled = true;
+                frame.distinct_operands -= 1;
+                take([number, hash])?;
+            }
+        }
+        self.map.clear(64);
+        Ok(())
+    }
 }
 
 impl Extractor {
-    pub(super) fn push_frame(&mut self, mut frame: Frame) {
+    /// Begins a body whose first line is `line`.
+    pub(super) fn push_frame(&mut self, mut frame: Frame, line: u32) {
         self.seen.frames += 1;
+        if self.lines.is_large() {
+            frame.before = self.lines.before(line);
+        }
         frame.number = self.seen.frames;
         self.frames.push(frame);
     }
 
     /// Ends the innermost body and writes its row.
     pub(super) fn pop_frame(&mut self, sym: u32, first: u32, last: u32, doc: u32, returns: u32) -> Frame {
-        let frame = self.frames.pop().unwrap_or_else(|| Frame::new(Body::Module));
+        let mut frame = self.frames.pop().unwrap_or_else(|| Frame::new(Body::Module));
         if frame.body == Body::Function
             && let Some(outer) = self.frames.last_mut()
             && outer.body == Body::Class
         {
             outer.complexity += frame.complexity;
         }
-        let (code, comment, blank) = self.lines.between(first, last);
+        if frame.spilled
+            && let Some(large) = &mut self.large
+        {
+            frame.distinct_operands += large.distinct_operands(frame.number, &self.seen.map);
+        }
+        let (code, comment, blank) = if self.lines.is_large() {
+            let (code, comment) = self.lines.before(last + 1);
+            let (code, comment) =
+                (code.saturating_sub(frame.before.0), comment.saturating_sub(frame.before.1));
+            (code, comment, (last + 1 - first).saturating_sub(code + comment))
+        } else {
+            self.lines.between(first, last)
+        };
         let index = maintainability(&frame, code, comment);
         for (column, value) in [
             (col::BODY_SYM, sym),

@@ -4,6 +4,7 @@ mod builder;
 mod depth;
 mod docstring;
 mod expressions;
+mod large;
 mod lines;
 mod measures;
 mod statements;
@@ -13,7 +14,7 @@ pub use builder::{Extractor, MAX_DEPTH, Refused, STACK, TextInfo};
 pub(crate) use depth::limit as depth_limit;
 pub use depth::{DEEP_DEPTH, DEEP_STACK, allow_deep};
 pub use lines::Lines;
-pub use stream::{MAX_BLOCKS, Watch};
+pub use stream::{Extracted, MAX_BLOCKS, Watch};
 
 #[cfg(test)]
 mod tests;

@@ -29,6 +29,7 @@ impl Pass<'_> {
     }
 
     fn stmt(&mut self, statement: &Stmt) {
+        self.pause();
         match statement {
             Stmt::FunctionDef(function) => self.function(function),
             Stmt::ClassDef(class) => self.class(class),
@@ -217,7 +218,7 @@ impl Pass<'_> {
         let id = self.x.names.add(&name.id);
         let annotation = annotation.map_or(0, |node| self.source(node, 1000));
         let default = default.map_or(0, |node| self.source(node, 80));
-        let row = self.x.out.column(col::PAR_SYM).len() as u32;
+        let row = self.x.out.len(col::PAR_SYM) as u32;
         for (column, value) in [
             (col::PAR_SYM, sym),
             (col::PAR_NAME, id),
@@ -345,7 +346,7 @@ impl Pass<'_> {
         let uncounted = std::mem::replace(&mut self.x.uncounted, 0);
         let conditional = std::mem::replace(&mut self.x.conditional, 0);
         let inner = self.x.open_scope(ScopeKind::Function, sym);
-        self.x.out.column_mut(col::SYM_SCOPE)[sym as usize] = inner + 1;
+        self.x.out.set(col::SYM_SCOPE, sym, inner + 1);
         self.x.symbol = sym;
         self.bind_parameters(sym, &node.parameters);
         let mut frame = Frame::new(Body::Function);
@@ -369,15 +370,16 @@ impl Pass<'_> {
             frame.self_name = outer.self_name;
             frame.class_scope = outer.class_scope;
         }
-        self.x.push_frame(frame);
+        self.x.push_frame(frame, line);
         let doc = self.block(&node.body);
         let doc = self.docstring(doc);
         let end = self.end(node.range.end());
-        self.x.out.column_mut(col::SYM_LEN)[sym as usize] = end - start;
+        self.x.out.set(col::SYM_LEN, sym, end - start);
+        self.reach(end);
         let last = self.last_line(end, line);
         let frame = self.x.pop_frame(sym, line, last, doc, returns);
         if frame.generator {
-            self.x.out.column_mut(col::SYM_FLAGS)[sym as usize] |= symbol_flag::GENERATOR;
+            self.x.out.or(col::SYM_FLAGS, sym, symbol_flag::GENERATOR);
         }
         (self.x.scope, self.x.symbol, self.x.conditional) = (scope, symbol, conditional);
         self.x.uncounted = uncounted - 1;
@@ -385,7 +387,7 @@ impl Pass<'_> {
 
     /// The scope of the class whose body we stand in, type parameters aside.
     fn class_here(&self) -> Option<u32> {
-        let scope = self.x.scopes[self.x.scope as usize];
+        let scope = self.x.scopes.get(self.x.scope);
         (scope.kind == ScopeKind::Class).then_some(self.x.scope)
     }
 
@@ -430,7 +432,7 @@ impl Pass<'_> {
                 if matches!(base, Expr::Name(name) if is_enum(&name.id))
                     || matches!(base, Expr::Attribute(name) if is_enum(&name.attr.id))
                 {
-                    self.x.out.column_mut(col::SYM_FLAGS)[sym as usize] |= symbol_flag::ENUM;
+                    self.x.out.or(col::SYM_FLAGS, sym, symbol_flag::ENUM);
                 }
             }
             for keyword in &arguments.keywords {
@@ -444,13 +446,14 @@ impl Pass<'_> {
         let uncounted = std::mem::replace(&mut self.x.uncounted, 0);
         let conditional = std::mem::replace(&mut self.x.conditional, 0);
         let inner = self.x.open_scope(ScopeKind::Class, sym);
-        self.x.out.column_mut(col::SYM_SCOPE)[sym as usize] = inner + 1;
+        self.x.out.set(col::SYM_SCOPE, sym, inner + 1);
         self.x.symbol = sym;
-        self.x.push_frame(Frame::new(Body::Class));
+        self.x.push_frame(Frame::new(Body::Class), line);
         let doc = self.block(&node.body);
         let doc = self.docstring(doc);
         let end = self.end(node.range.end());
-        self.x.out.column_mut(col::SYM_LEN)[sym as usize] = end - start;
+        self.x.out.set(col::SYM_LEN, sym, end - start);
+        self.reach(end);
         let last = self.last_line(end, line);
         self.x.pop_frame(sym, line, last, doc, 0);
         (self.x.scope, self.x.symbol, self.x.conditional) = (scope, symbol, conditional);
@@ -689,7 +692,7 @@ impl Pass<'_> {
         }
         let (module, name) = (self.x.names.add(module), self.x.names.add(name));
         let line = self.x.lines.line(start);
-        let row = self.x.out.column(col::IMP_SCOPE).len() as u32;
+        let row = self.x.out.len(col::IMP_SCOPE) as u32;
         for (column, value) in [
             (col::IMP_SCOPE, self.x.scope),
             (col::IMP_KIND, kind as u32),

@@ -5,10 +5,12 @@
 
 use super::builder::{Extractor, Pass, Refused, Span, SyntaxError, TextInfo};
 use super::depth;
+use super::large::Large;
 use crate::split::{Body, ChunkSize, ElementSplitter, Elements, Hole, Piece, Segment, Source, Splitter};
 use ruff_python_ast::token::{Token, TokenKind};
 use ruff_python_ast::{Expr, ModModule, PySourceType, Stmt};
 use ruff_text_size::{Ranged, TextRange, TextSize};
+use std::path::Path;
 
 /// Blocks within each other above which a file is not visited; CPython takes 99.
 pub const MAX_BLOCKS: u32 = 250;
@@ -97,12 +99,22 @@ pub(super) struct Stream<'a> {
     largest: usize,
 }
 
+/// Facts, as a block.
+#[derive(Debug)]
+pub enum Extracted {
+    /// In memory.
+    Held(Vec<u8>),
+    /// In a file without a name.
+    File(std::fs::File),
+}
+
 impl Extractor {
-    /// Facts of a text that is parsed piece by piece, and the bytes of the largest piece.
+    /// Facts of a text that is parsed piece by piece, and the bytes of the largest piece. With `scratch`, a folder for files without
+    /// a name, what is worked on is not all held in memory.
     ///
     /// # Errors
     /// [`Refused::Broken`] where there is a syntax error and `size` is not [`ChunkSize::BROKEN`]; [`Refused::TooDeep`];
-    /// [`Refused::Stopped`] by `watch`.
+    /// [`Refused::Stopped`] by `watch`; [`Refused::NoRoom`] where `scratch` can't be written to.
     pub fn extract_chunks(
         &mut self,
         text: &str,
@@ -110,9 +122,16 @@ impl Extractor {
         info: TextInfo<'_>,
         size: ChunkSize,
         watch: Watch<'_>,
-    ) -> Result<(Vec<u8>, usize), Refused> {
+        scratch: Option<&Path>,
+    ) -> Result<(Extracted, usize), Refused> {
         self.clear(text.len());
-        self.lines.index(text);
+        match scratch {
+            Some(folder) => {
+                self.lines.index_large(text, folder).map_err(|_| Refused::NoRoom)?;
+                self.large = Some(Large::new(folder));
+            }
+            None => self.lines.index(text),
+        }
         self.file_flags = info.flags;
         let stream = Stream { size, watch, kind, errors: Vec::new(), refused: None, largest: 0 };
         let mut pass = Pass { x: self, text, positions: Positions::default(), stream: Some(stream) };
@@ -126,7 +145,16 @@ impl Extractor {
         // Elements of `__all__` are visited twice.
         let mut seen = rustc_hash::FxHashSet::default();
         errors.retain(|error| seen.insert(error.clone()));
-        Ok((self.finish(text, info, &errors), largest))
+        let facts = match self.large.take() {
+            Some(large) => {
+                self.finish_large(large, text, info, &errors).map(Extracted::File).map_err(|error| {
+                    tracing::warn!("cannot work out of core: {error}");
+                    Refused::NoRoom
+                })?
+            }
+            None => Extracted::Held(self.finish(text, info, &errors)),
+        };
+        Ok((facts, largest))
     }
 
     /// Looks at the tokens of what is about to be visited; true where it must not be.
@@ -237,8 +265,13 @@ impl Pass<'_> {
         let mut first = true;
         let mut next = splitter.piece();
         while let Some(piece) = next.take() {
-            if let Piece::Group { start, .. } = piece {
-                self.reached(start);
+            match &piece {
+                Piece::Group { start, .. } => self.reached(*start),
+                Piece::Large { source, .. } => {
+                    if let Some(first) = source.segments.first() {
+                        self.reach(first.from);
+                    }
+                }
             }
             if self.is_refused() {
                 break;
@@ -383,6 +416,7 @@ impl Pass<'_> {
 
     /// Tells that everything before this offset is done.
     fn reached(&mut self, offset: usize) {
+        self.reach(offset as u32);
         if self.stream.as_ref().is_some_and(|stream| !(stream.watch)(offset)) {
             self.refuse(Refused::Stopped);
         }
@@ -436,6 +470,7 @@ impl Pass<'_> {
             Expr::Set(node) => &node.elts[..],
             Expr::Dict(node) => {
                 for item in &node.items {
+                    self.pause();
                     if let Some(key) = &item.key {
                         visit(self, key);
                     }
@@ -446,6 +481,7 @@ impl Pass<'_> {
             _ => return,
         };
         for element in elements {
+            self.pause();
             visit(self, element);
         }
     }

@@ -10,6 +10,10 @@
 //!
 //! This module knows no schema; see [`crate::model::facts`] and [`crate::link::links`].
 
+use crate::spool::{Appender, Mapped, Scratch};
+use std::io;
+use std::path::Path;
+
 /// A schema: which table each column belongs to.
 pub trait Schema {
     /// Number of tables.
@@ -18,19 +22,60 @@ pub trait Schema {
     const TABLE_OF: &'static [u8];
 }
 
+/// The values of one column while they are made: the last ones on the heap, those before where they were spilled to.
+#[derive(Debug, Default)]
+struct Column {
+    tail: Vec<u32>,
+    /// Values before `tail`.
+    spilled: u32,
+    /// Where the spilled ones lie: place in the file, in bytes, and the first row there.
+    extents: Vec<(u64, u32)>,
+    /// All bits of the spilled ones.
+    bits: u32,
+}
+
+impl Column {
+    fn len(&self) -> usize {
+        self.spilled as usize + self.tail.len()
+    }
+
+    /// Place of a spilled value in the file.
+    fn place(&self, row: u32) -> u64 {
+        let after = self.extents.partition_point(|&(_, first)| first <= row);
+        let (at, first) = self.extents[after - 1];
+        at + 4 * u64::from(row - first)
+    }
+
+    fn spill(&mut self, file: &mut Scratch) -> io::Result<()> {
+        if self.tail.is_empty() {
+            return Ok(());
+        }
+        let at = file.append(bytemuck::cast_slice(&self.tail))?;
+        self.extents.push((at, self.spilled));
+        self.bits |= all_bits(&self.tail);
+        self.spilled += self.tail.len() as u32;
+        self.tail.clear();
+        Ok(())
+    }
+}
+
 /// Rows of one block while it is being made. Reused from file to file.
 #[derive(Debug)]
 pub struct Builder<S: Schema> {
-    columns: Vec<Vec<u32>>,
+    columns: Vec<Column>,
     blob: Vec<u8>,
+    file: Option<Scratch>,
+    trouble: Option<io::Error>,
     schema: std::marker::PhantomData<S>,
 }
 
 impl<S: Schema> Default for Builder<S> {
     fn default() -> Self {
         Self {
-            columns: (0..S::TABLE_OF.len()).map(|_| Vec::new()).collect(),
+            columns: (0..S::TABLE_OF.len()).map(|_| Column::default()).collect(),
             blob: Vec::new(),
+            file: None,
+            trouble: None,
             schema: std::marker::PhantomData,
         }
     }
@@ -39,26 +84,115 @@ impl<S: Schema> Default for Builder<S> {
 impl<S: Schema> Builder<S> {
     /// Forgets all rows, keeps the memory.
     pub fn clear(&mut self) {
-        self.columns.iter_mut().for_each(Vec::clear);
+        for column in &mut self.columns {
+            column.tail.clear();
+            column.spilled = 0;
+            column.extents.clear();
+            column.bits = 0;
+        }
         self.blob.clear();
+        self.file = None;
+        self.trouble = None;
     }
 
     /// Appends `value` to `column`.
     #[inline]
     pub fn push(&mut self, column: usize, value: u32) {
-        self.columns[column].push(value);
+        self.columns[column].tail.push(value);
     }
 
-    /// The values of `column` so far.
+    /// Number of values in `column`.
+    #[inline]
+    pub fn len(&self, column: usize) -> usize {
+        self.columns[column].len()
+    }
+
+    /// Number of values in `column` that are on the heap.
+    pub fn held(&self, column: usize) -> usize {
+        self.columns[column].tail.len()
+    }
+
+    /// The values of `column`, of a block that was not spilled.
     #[inline]
     pub fn column(&self, column: usize) -> &[u32] {
-        &self.columns[column]
+        debug_assert_eq!(self.columns[column].spilled, 0);
+        &self.columns[column].tail
     }
 
-    /// The values of `column` so far, to be changed.
+    /// The values of `column`, to be changed, of a block that was not spilled.
     #[inline]
     pub fn column_mut(&mut self, column: usize) -> &mut Vec<u32> {
-        &mut self.columns[column]
+        debug_assert_eq!(self.columns[column].spilled, 0);
+        &mut self.columns[column].tail
+    }
+
+    /// The last value of `column`.
+    #[inline]
+    pub fn last_mut(&mut self, column: usize) -> Option<&mut u32> {
+        self.columns[column].tail.last_mut()
+    }
+
+    /// Value of `column` in `row`.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    #[inline]
+    pub fn get(&self, column: usize, row: u32) -> u32 {
+        let values = &self.columns[column];
+        match row.checked_sub(values.spilled) {
+            Some(at) => values.tail[at as usize],
+            None => self.spilled(column, row),
+        }
+    }
+
+    #[cold]
+    fn spilled(&self, column: usize, row: u32) -> u32 {
+        let mut four = [0; 4];
+        if let Some(file) = &self.file {
+            // What can't be read now can't be read when the block is made either, which then fails.
+            let _ = file.read(&mut four, self.columns[column].place(row));
+        }
+        u32::from_ne_bytes(four)
+    }
+
+    /// Sets `column` in `row`.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    #[inline]
+    pub fn set(&mut self, column: usize, row: u32, value: u32) {
+        let values = &mut self.columns[column];
+        match row.checked_sub(values.spilled) {
+            Some(at) => values.tail[at as usize] = value,
+            None => self.set_spilled(column, row, value),
+        }
+    }
+
+    #[cold]
+    fn set_spilled(&mut self, column: usize, row: u32, value: u32) {
+        // One bit too many costs a byte a value and changes what is written: it is counted when the column is read.
+        let Some(file) = &mut self.file else { return };
+        if let Err(error) = file.write(&value.to_ne_bytes(), self.columns[column].place(row)) {
+            self.trouble.get_or_insert(error);
+        }
+    }
+
+    /// Sets bits of `column` in `row`.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    #[inline]
+    pub fn or(&mut self, column: usize, row: u32, bits: u32) {
+        let values = &mut self.columns[column];
+        match row.checked_sub(values.spilled) {
+            Some(at) => values.tail[at as usize] |= bits,
+            None => {
+                let value = self.spilled(column, row);
+                if value & bits != bits {
+                    self.set_spilled(column, row, value | bits);
+                }
+            }
+        }
     }
 
     /// The string blob.
@@ -67,45 +201,152 @@ impl<S: Schema> Builder<S> {
         &mut self.blob
     }
 
+    /// Moves all values to a file in `folder`, where they stay until [`Builder::clear`]. The heap holds those that come after it.
+    ///
+    /// # Errors
+    /// What the operating system says, now or since the last time.
+    pub fn spill(&mut self, folder: &Path) -> io::Result<()> {
+        if let Some(error) = self.trouble.take() {
+            return Err(error);
+        }
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(Scratch::new(folder)?),
+        };
+        self.columns.iter_mut().try_for_each(|column| column.spill(file))
+    }
+
+    /// All values, once they are spilled: to be read, changed on the way, and written as a block.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn spilled_columns(&self) -> io::Result<Spilled<'_, S>> {
+        let bytes = self.file.as_ref().map_or_else(|| Ok(Mapped::default()), Scratch::map)?;
+        Ok(Spilled { columns: &self.columns, bytes, schema: std::marker::PhantomData })
+    }
+
     /// The finished block.
     ///
     /// # Panics
     /// When two columns of one table differ in length: a bug in the code that filled them.
     pub fn finish(&self) -> Vec<u8> {
-        let mut rows = vec![u32::MAX; S::TABLES];
-        let mut size = 4 * S::TABLES + S::TABLE_OF.len() + self.blob.len();
-        let widths: Vec<u8> = self
-            .columns
-            .iter()
-            .zip(S::TABLE_OF)
-            .enumerate()
-            .map(|(index, (column, &table))| {
-                let count = &mut rows[usize::from(table)];
-                assert!(*count == u32::MAX || *count as usize == column.len(), "column {index} is uneven");
-                *count = column.len() as u32;
-                let width = match column.iter().fold(0, |all, &value| all | value) {
-                    0 => 0,
-                    1..=0xff => 1,
-                    0x100..=0xffff => 2,
-                    _ => 4,
-                };
-                size += usize::from(width) * column.len();
-                width
-            })
-            .collect();
-        let mut bytes = Vec::with_capacity(size);
-        rows.iter().for_each(|count| bytes.extend_from_slice(&count.to_le_bytes()));
-        bytes.extend_from_slice(&widths);
+        let widths: Vec<u8> = self.columns.iter().map(|column| width_of(all_bits(&column.tail))).collect();
+        let (mut bytes, size) = header::<S>(self.columns.iter().map(|column| column.tail.len()), &widths);
+        bytes.reserve_exact(size + self.blob.len());
         for (column, width) in self.columns.iter().zip(&widths) {
-            match width {
-                0 => {}
-                1 => fill(&mut bytes, column, |to: &mut [u8; 1], value| to[0] = value as u8),
-                2 => fill(&mut bytes, column, |to, value| *to = (value as u16).to_le_bytes()),
-                _ => fill(&mut bytes, column, |to, value| *to = value.to_le_bytes()),
-            }
+            append(&mut bytes, &column.tail, *width);
         }
         bytes.extend_from_slice(&self.blob);
         bytes
+    }
+}
+
+/// The values of a block that were spilled.
+#[derive(Debug)]
+pub struct Spilled<'a, S: Schema> {
+    columns: &'a [Column],
+    bytes: Mapped,
+    schema: std::marker::PhantomData<S>,
+}
+
+impl<S: Schema> Spilled<'_, S> {
+    /// Number of values in `column`.
+    pub fn len(&self, column: usize) -> usize {
+        self.columns[column].spilled as usize
+    }
+
+    /// The values of `column`, in order.
+    pub fn iter(&self, column: usize) -> impl Iterator<Item = u32> + '_ {
+        self.runs(column).flatten().copied()
+    }
+
+    fn runs(&self, column: usize) -> impl Iterator<Item = &[u32]> {
+        let Column { extents, spilled, .. } = &self.columns[column];
+        let ends = extents.iter().skip(1).map(|&(_, first)| first).chain([*spilled]);
+        extents.iter().zip(ends).map(|(&(at, first), end)| {
+            let at = at as usize;
+            bytemuck::cast_slice(&self.bytes[at..at + 4 * (end - first) as usize])
+        })
+    }
+
+    /// Writes the block: of each column the values that `values` gives, which are as many as it has, and the strings that `blob` gives.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    ///
+    /// # Panics
+    /// When two columns of one table differ in length: a bug in the code that filled them.
+    pub fn write<'v>(
+        &self,
+        to: &mut Appender,
+        values: impl Fn(usize) -> io::Result<Box<dyn Iterator<Item = u32> + 'v>>,
+        len: impl Fn(usize) -> usize,
+        blob: &[u8],
+    ) -> io::Result<()> {
+        let count = self.columns.len();
+        let mut widths = Vec::with_capacity(count);
+        for column in 0..count {
+            widths.push(width_of(values(column)?.fold(0, |bits, value| bits | value)));
+        }
+        let (bytes, _) = header::<S>((0..count).map(&len), &widths);
+        to.push(&bytes)?;
+        let mut some = Vec::with_capacity(PART);
+        let mut bytes = Vec::new();
+        for (column, &width) in widths.iter().enumerate().filter(|(_, width)| **width > 0) {
+            let mut rest = values(column)?;
+            loop {
+                some.clear();
+                some.extend(rest.by_ref().take(PART));
+                if some.is_empty() {
+                    break;
+                }
+                bytes.clear();
+                append(&mut bytes, &some, width);
+                to.push(&bytes)?;
+            }
+        }
+        blob.chunks(PART).try_for_each(|part| to.push(part))
+    }
+}
+
+/// Values that are written at a time.
+const PART: usize = 16 << 10;
+
+fn all_bits(values: &[u32]) -> u32 {
+    values.iter().fold(0, |all, &value| all | value)
+}
+
+/// Bytes of a value in a column, all of whose values have these bits.
+const fn width_of(bits: u32) -> u8 {
+    match bits {
+        0 => 0,
+        1..=0xff => 1,
+        0x100..=0xffff => 2,
+        _ => 4,
+    }
+}
+
+/// The header of a block with columns of these lengths and widths, and the bytes that header and columns take.
+fn header<S: Schema>(lengths: impl Iterator<Item = usize>, widths: &[u8]) -> (Vec<u8>, usize) {
+    let mut rows = vec![u32::MAX; S::TABLES];
+    let mut size = 4 * S::TABLES + S::TABLE_OF.len();
+    for (column, ((len, &table), &width)) in lengths.zip(S::TABLE_OF).zip(widths).enumerate() {
+        let count = &mut rows[usize::from(table)];
+        assert!(*count == u32::MAX || *count as usize == len, "column {column} is uneven");
+        *count = len as u32;
+        size += usize::from(width) * len;
+    }
+    let mut bytes: Vec<u8> = rows.iter().flat_map(|count| count.to_le_bytes()).collect();
+    bytes.extend_from_slice(widths);
+    (bytes, size)
+}
+
+fn append(bytes: &mut Vec<u8>, values: &[u32], width: u8) {
+    match width {
+        0 => {}
+        1 => fill(bytes, values, |to: &mut [u8; 1], value| to[0] = value as u8),
+        2 => fill(bytes, values, |to, value| *to = (value as u16).to_le_bytes()),
+        _ => fill(bytes, values, |to, value| *to = value.to_le_bytes()),
     }
 }
 

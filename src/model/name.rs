@@ -50,32 +50,60 @@ pub fn hash(bytes: &[u8]) -> u32 {
 #[derive(Debug, Default)]
 pub struct Names {
     slots: Vec<u32>,
-    /// Hash of each string.
+    /// Number of the first string that is held here; those before it, but for the empty one, were taken out.
+    base: u32,
+    /// Hash of each string, from `base` on.
     pub hashes: Vec<u32>,
-    /// End of each string in `blob`.
+    /// End of each string in `blob`, from `base` on.
     pub ends: Vec<u32>,
-    /// All strings, one after another.
+    /// The strings, one after another.
     pub blob: Vec<u8>,
+    /// Strings that were asked for.
+    pub asked: u32,
 }
 
 impl Names {
     /// Forgets all strings but the empty one, keeps the memory.
     pub fn clear(&mut self) {
-        self.slots.clear();
-        self.slots.resize(1024, 0);
-        self.hashes.clear();
-        self.ends.clear();
-        self.blob.clear();
+        self.restart(0);
+        self.asked = 0;
         self.hashes.push(hash(b""));
         self.ends.push(0);
     }
 
-    /// Bytes of string `id`.
+    fn restart(&mut self, base: u32) {
+        self.slots.clear();
+        self.slots.resize(1024, 0);
+        self.base = base;
+        self.hashes.clear();
+        self.ends.clear();
+        self.blob.clear();
+    }
+
+    /// Number of the first string that is held here.
+    pub const fn base(&self) -> u32 {
+        self.base
+    }
+
+    /// Gives hash and bytes of every string held here to `take`, and forgets them: what is asked for from now on gets a new
+    /// number, though its bytes may be those of an old one.
+    ///
+    /// # Errors
+    /// What `take` says.
+    pub fn take_out<E>(&mut self, mut take: impl FnMut(u32, &[u8]) -> Result<(), E>) -> Result<(), E> {
+        let mut start = 0;
+        for (&hash, &end) in self.hashes.iter().zip(&self.ends) {
+            take(hash, &self.blob[start as usize..end as usize])?;
+            start = end;
+        }
+        self.restart(self.base + self.hashes.len() as u32);
+        Ok(())
+    }
+
+    /// Bytes of string `id`; none where it was taken out.
     #[inline]
     pub fn get(&self, id: u32) -> &[u8] {
-        let id = id as usize;
-        let start = if id == 0 { 0 } else { self.ends[id - 1] as usize };
-        &self.blob[start..self.ends[id] as usize]
+        id.checked_sub(self.base).map_or(&[], |index| self.at(index as usize))
     }
 
     /// Number of `text`.
@@ -84,6 +112,7 @@ impl Names {
         if text.is_empty() {
             return 0;
         }
+        self.asked += 1;
         let bytes = text.as_bytes();
         let hash = hash(bytes);
         let mask = self.slots.len() - 1;
@@ -91,19 +120,26 @@ impl Names {
         loop {
             match self.slots[at] {
                 0 => break,
-                id if self.hashes[id as usize] == hash && self.get(id) == bytes => return id,
+                slot if self.hashes[slot as usize - 1] == hash && self.at(slot as usize - 1) == bytes => {
+                    return self.base + slot - 1;
+                }
                 _ => at = (at + 1) & mask,
             }
         }
-        let id = self.hashes.len() as u32;
-        self.slots[at] = id;
         self.hashes.push(hash);
         self.blob.extend_from_slice(bytes);
         self.ends.push(self.blob.len() as u32);
+        self.slots[at] = self.hashes.len() as u32;
         if self.hashes.len() * 2 > self.slots.len() {
             self.grow();
         }
-        id
+        self.base + self.hashes.len() as u32 - 1
+    }
+
+    #[inline]
+    fn at(&self, index: usize) -> &[u8] {
+        let start = if index == 0 { 0 } else { self.ends[index - 1] as usize };
+        &self.blob[start..self.ends[index] as usize]
     }
 
     #[cold]
@@ -111,12 +147,16 @@ impl Names {
         let size = self.slots.len() * 4;
         self.slots.clear();
         self.slots.resize(size, 0);
-        for id in 1..self.hashes.len() {
-            let mut at = self.hashes[id] as usize & (size - 1);
+        for (index, &hash) in self.hashes.iter().enumerate() {
+            // The empty string is never looked up.
+            if self.at(index).is_empty() {
+                continue;
+            }
+            let mut at = hash as usize & (size - 1);
             while self.slots[at] != 0 {
                 at = (at + 1) & (size - 1);
             }
-            self.slots[at] = id as u32;
+            self.slots[at] = index as u32 + 1;
         }
     }
 }
@@ -140,6 +180,11 @@ impl PairMap {
     #[inline]
     fn start(&self, key: u64) -> usize {
         ((key ^ (key >> 29)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize & (self.slots.len() - 1)
+    }
+
+    /// All entries, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, u32)> + '_ {
+        self.slots.iter().filter(|slot| slot.1 != 0).map(|&(key, value)| (key, value - 1))
     }
 
     /// The value of `key`.

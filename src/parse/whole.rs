@@ -1,7 +1,7 @@
 //! A whole file at once.
 
 use super::{decode, nesting};
-use crate::extract::{Extractor, Refused, TextInfo, Watch};
+use crate::extract::{Extracted, Extractor, Refused, TextInfo, Watch};
 use crate::model::facts::file_flag;
 use crate::split::ChunkSize;
 use ruff_python_ast::PySourceType;
@@ -19,9 +19,21 @@ pub enum Outcome {
 #[derive(Debug, Default)]
 pub struct Scratch {
     extractor: Extractor,
+    /// Where files go of what is worked on out of core.
+    folder: Option<std::path::PathBuf>,
 }
 
 impl Scratch {
+    /// For comparisons: with an epoch that ends after so many names and references, which gives other facts than the usual one, and out
+    /// of core where there is a folder, which gives the same.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_epoch(epoch: u32, folder: Option<&std::path::Path>) -> Self {
+        let mut scratch = Self { folder: folder.map(Into::into), ..Self::default() };
+        scratch.extractor.set_epoch(epoch);
+        scratch
+    }
+
     /// Facts of the file with these bytes, parsed as a whole.
     pub fn parse(&mut self, bytes: &[u8], stub: bool) -> Outcome {
         self.parse_watched(bytes, stub, None, &|_| true).map_or(Outcome::TooDeep, |(outcome, _)| outcome)
@@ -72,7 +84,7 @@ impl Scratch {
         let parsed = ruff_python_parser::parse_unchecked_source(text, kind);
         match self.extractor.extract(text, &parsed, info) {
             Ok(block) => Some((Outcome::Facts(block), text.len())),
-            Err(Refused::TooDeep | Refused::Stopped) => {
+            Err(Refused::TooDeep | Refused::Stopped | Refused::NoRoom) => {
                 // Dropping this AST would overflow the stack just as visiting it would.
                 std::mem::forget(parsed);
                 Some((Outcome::TooDeep, text.len()))
@@ -93,8 +105,20 @@ impl Scratch {
         size: ChunkSize,
         watch: Watch<'_>,
     ) -> Option<(Outcome, usize)> {
-        match self.extractor.extract_chunks(text, kind, info, size, watch) {
-            Ok((block, largest)) => Some((Outcome::Facts(block), largest)),
+        let scratch = self.folder.clone();
+        match self.extractor.extract_chunks(text, kind, info, size, watch, scratch.as_deref()) {
+            Ok((Extracted::Held(block), largest)) => Some((Outcome::Facts(block), largest)),
+            Ok((Extracted::File(mut file), largest)) => {
+                use std::io::{Read as _, Seek as _};
+                let mut block = Vec::new();
+                file.rewind().ok()?;
+                file.read_to_end(&mut block).ok()?;
+                Some((Outcome::Facts(block), largest))
+            }
+            Err(Refused::NoRoom) => {
+                self.folder = None;
+                self.chunks(text, kind, info, size, watch)
+            }
             Err(Refused::Stopped) => None,
             Err(Refused::Broken) if size != ChunkSize::BROKEN => {
                 self.chunks(text, kind, info, ChunkSize::BROKEN, watch)

@@ -24,6 +24,16 @@ pub(super) fn same(text: &str) -> Option<Vec<u8>> {
         let (outcome, _) = scratch.parse_in(text.as_bytes(), false, size);
         assert_eq!(facts(outcome), whole, "{size:?}: {text}");
     }
+    // Out of core as in memory, whenever epochs end.
+    let folder = tempfile::tempdir().expect("a folder");
+    for epoch in [1, 3, 20, 0] {
+        let whole = facts(Scratch::with_epoch(epoch, None).parse(text.as_bytes(), false));
+        for size in sizes().take(2) {
+            let mut scratch = Scratch::with_epoch(epoch, Some(folder.path()));
+            let (outcome, _) = scratch.parse_in(text.as_bytes(), false, size);
+            assert_eq!(facts(outcome), whole, "out of core, epoch {epoch}, {size:?}: {text}");
+        }
+    }
     whole
 }
 
