@@ -394,6 +394,11 @@ impl Pass<'_> {
 
     /// Binds what `target` names to the value of ref `value` (+1, 0 unknown).
     pub(super) fn bind_target(&mut self, target: &Expr, value: u32) {
+        self.check_target(target, false);
+        self.bind_checked(target, value);
+    }
+
+    fn bind_checked(&mut self, target: &Expr, value: u32) {
         match target {
             Expr::Name(name) => {
                 let id = self.x.names.add(&name.id);
@@ -411,9 +416,9 @@ impl Pass<'_> {
                 self.expr(target);
             }
             Expr::Tuple(_) | Expr::List(_) => {
-                self.elements(target, &mut |pass, element| pass.bind_target(element, 0));
+                self.elements(target, &mut |pass, element| pass.bind_checked(element, 0));
             }
-            Expr::Starred(starred) => self.bind_target(&starred.value, 0),
+            Expr::Starred(starred) => self.bind_checked(&starred.value, 0),
             _ => {
                 self.read(target);
             }

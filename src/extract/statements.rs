@@ -54,6 +54,7 @@ impl Pass<'_> {
             Stmt::TypeAlias(node) => self.type_alias(node),
             Stmt::Delete(node) => {
                 for target in &node.targets {
+                    self.check_target(target, true);
                     if let Value::Ref(row) = self.expr(target) {
                         self.x.flag(row, ref_flag::DELETED);
                     }

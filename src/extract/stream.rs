@@ -392,6 +392,34 @@ impl Pass<'_> {
         self.stream.as_ref().is_some_and(|stream| stream.refused.is_some())
     }
 
+    /// Looks at the elements of a target that were left out: parsed by themselves they could be what no target may be.
+    pub(super) fn check_target(&mut self, target: &Expr, deleted: bool) {
+        if !self.positions.holes.is_empty() {
+            self.check_elements(target, deleted, false);
+        }
+    }
+
+    /// `cut`: the parser saw no target in it.
+    fn check_elements(&mut self, target: &Expr, deleted: bool, cut: bool) {
+        match target {
+            Expr::Starred(starred) if !deleted => self.check_elements(&starred.value, deleted, cut),
+            Expr::List(_) | Expr::Tuple(_) => {
+                let cut = cut || self.left_out(target.start()).is_some();
+                self.elements(target, &mut |pass, element| pass.check_elements(element, deleted, cut));
+            }
+            Expr::Name(_) | Expr::Attribute(_) | Expr::Subscript(_) => {}
+            _ if cut => {
+                let span = self.span(target.range());
+                self.found_error(
+                    span,
+                    span,
+                    if deleted { "Invalid delete target" } else { "Invalid assignment target" },
+                );
+            }
+            _ => {}
+        }
+    }
+
     /// The elements that were left out of the literal at `offset`.
     fn left_out(&self, offset: TextSize) -> Option<Elements> {
         if self.positions.holes.is_empty() {
@@ -423,6 +451,10 @@ impl Pass<'_> {
             }
             self.unit(&text, Positions::of(segments, holes), 0, false, |pass, module| {
                 if let [Stmt::Expr(statement)] = &module.body[..] {
+                    if literal.is_dict_expr() != statement.value.is_dict_expr() {
+                        let span = pass.span(statement.range);
+                        pass.found_error(span, span, "Elements of a set and of a dictionary in one literal");
+                    }
                     pass.each(&statement.value, visit);
                 }
             });

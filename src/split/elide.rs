@@ -35,6 +35,18 @@ impl Cut {
     }
 }
 
+/// Strings one after the other: they are one.
+#[derive(Clone, Copy, Debug, Default)]
+struct Run {
+    start: usize,
+    end: usize,
+    bytes: bool,
+    /// Both bytes and text, or an escape that says nothing: no string.
+    wrong: bool,
+    /// Has an escape that only the parser can judge.
+    named: bool,
+}
+
 /// Finds the outermost literals and the strings that are larger than a chunk.
 struct Finder<'t> {
     text: &'t [u8],
@@ -42,7 +54,7 @@ struct Finder<'t> {
     open: Vec<Open>,
     cuts: Vec<Cut>,
     /// The strings one after the other that were met last.
-    run: (usize, usize),
+    run: Run,
     /// Strings with line ends in them, but for those in a literal that is left out.
     tokens: Vec<(usize, usize)>,
 }
@@ -69,13 +81,13 @@ impl Visitor for Finder<'_> {
         self.cuts.push(Cut::Literal { open: open.at, close: at, filler, braces: open.byte == b'{' });
     }
 
-    fn sign(&mut self, _at: usize, byte: u8, depth: u32) {
+    fn sign(&mut self, at: usize, byte: u8, depth: u32) {
         if let Some(open) = self.open.last_mut().filter(|_| depth > 0) {
             if open.lambdas > 0 {
                 open.lambdas -= u32::from(byte == b':');
             } else {
                 open.comma |= byte == b',';
-                open.colon |= byte == b':';
+                open.colon |= byte == b':' && self.text.get(at + 1) != Some(&b'=');
             }
         }
     }
@@ -93,25 +105,65 @@ impl Visitor for Finder<'_> {
         if memchr::memchr2(b'\n', b'\r', &self.text[start..end]).is_some() {
             self.tokens.push((start, end));
         }
-        // Literals one after the other are one string.
-        let begin = match self.run {
-            (begin, last) if last > 0 && is_blank(&self.text[last..start]) => begin,
-            _ => start,
+        let token = string_token(&self.text[start..end]);
+        self.run = match self.run {
+            run if run.end > 0 && is_blank(&self.text[run.end..start]) => Run {
+                end,
+                wrong: run.wrong || token.wrong || run.bytes != token.bytes,
+                named: run.named || token.named,
+                ..run
+            },
+            _ => Run { start, end, ..token },
         };
-        self.run = (begin, end);
-        if !self.size.exceeded(&self.text[begin..end]) {
+        let run = self.run;
+        let known = self.cuts.last().is_some_and(|cut| cut.start() == run.start);
+        if !known && !self.size.exceeded(&self.text[run.start..run.end]) {
             return;
         }
-        if let Some(Cut::String { start, end: last, .. }) = self.cuts.last_mut()
-            && *start == begin
-        {
-            *last = end;
-            return;
+        if known {
+            self.cuts.pop();
         }
-        let prefix = self.text[start..end].iter().take_while(|byte| byte.is_ascii_alphabetic());
-        let filler = if prefix.clone().any(|byte| byte | 0x20 == b'b') { "b''" } else { "''" };
-        self.cuts.push(Cut::String { start: begin, end, filler });
+        if !run.named {
+            let filler = match (run.wrong, run.bytes) {
+                // What the parser takes for an error, as it would take what stands there.
+                (true, _) => "'' b''",
+                (false, true) => "b''",
+                (false, false) => "''",
+            };
+            self.cuts.push(Cut::String { start: run.start, end: run.end, filler });
+        }
     }
+}
+
+/// What the parser has to be told of a string that it doesn't get: the token with prefix and quotes.
+fn string_token(token: &[u8]) -> Run {
+    let prefix = token.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let has = |letter: u8| token[..prefix].iter().any(|byte| byte | 0x20 == letter);
+    let (bytes, raw) = (has(b'b'), has(b'r'));
+    let mut run = Run { bytes, wrong: bytes && !token.is_ascii(), ..Run::default() };
+    if raw {
+        return run;
+    }
+    let mut rest = &token[prefix..];
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        let escape = rest.get(at + 1).copied().unwrap_or(0);
+        rest = &rest[(at + 2).min(rest.len())..];
+        let digits = match escape {
+            b'x' => 2,
+            b'u' if !bytes => 4,
+            b'U' if !bytes => 8,
+            b'N' if !bytes => {
+                run.named = true;
+                continue;
+            }
+            _ => continue,
+        };
+        let code = rest.get(..digits).and_then(|digits| {
+            digits.iter().try_fold(0u32, |code, byte| Some(code << 4 | char::from(*byte).to_digit(16)?))
+        });
+        run.wrong |= code.is_none_or(|code| code > 0x10_ffff);
+    }
+    run
 }
 
 impl Finder<'_> {
@@ -149,7 +201,7 @@ impl Finder<'_> {
 }
 
 /// White space, continued lines and comments.
-fn is_blank(mut text: &[u8]) -> bool {
+pub(super) fn is_blank(mut text: &[u8]) -> bool {
     loop {
         match text {
             [] => return true,
@@ -171,7 +223,7 @@ pub(super) fn copy(text: &str, start: usize, end: usize, size: ChunkSize, source
         size,
         open: Vec::new(),
         cuts: Vec::new(),
-        run: (0, 0),
+        run: Run::default(),
         tokens: Vec::new(),
     };
     let mut scanner = Scanner::new(text.as_bytes(), start);
@@ -217,7 +269,8 @@ pub(super) fn copy(text: &str, start: usize, end: usize, size: ChunkSize, source
     plain(text, at, end, source);
 }
 
-fn plain(text: &str, start: usize, end: usize, source: &mut Source) {
+/// Copies bytes `start..end` of `text` to the end of `source`.
+pub(super) fn plain(text: &str, start: usize, end: usize, source: &mut Source) {
     let at = source.text.len() as u32;
     source.text.push_str(&text[start..end]);
     source.segments.push(Segment {

@@ -379,7 +379,12 @@ impl<'t> Splitter<'t> {
             let margin = if clause.case { " " } else { "" };
             for &(start, end) in &clause.header {
                 source.text.push_str(margin);
-                elide::copy(self.text, start, end, self.size, &mut source);
+                if clause.case {
+                    // What looks like a literal there is a pattern.
+                    elide::plain(self.text, start, end, &mut source);
+                } else {
+                    elide::copy(self.text, start, end, self.size, &mut source);
+                }
                 source.text.push('\n');
             }
             if let Some(body) = clause.body {
@@ -440,6 +445,10 @@ impl<'t> ElementSplitter<'t> {
             }
             filled += size;
             end = stop;
+            if self.scanner.position() > stop && elide::is_blank(&self.text.as_bytes()[from..stop]) {
+                // A comma with nothing before it must reach the parser, which says so.
+                end = self.scanner.position();
+            }
         }
         if end == 0 || self.text[start..end].trim().is_empty() && self.scanner.position() >= self.elements.end
         {

@@ -76,6 +76,15 @@ fn broken_texts_do_not_depend_on_chunks() {
         "class A:\n\tdef f(self):\n\t\ta()\n        b()\n\tdef g(self):\n\t\tself.f()\n",
         "match a:\n    case 1:\n        b()\n    c()\nd()\n",
         "f'{a b}' + g()\nh()\n",
+        "x = [one, two, three, four, , five, six, seven]\ny = [, one, two, three, four, five]\n",
+        "x = {one, two, three, four, five: six, seven}\n",
+        "[one, two, (three, 4), *five, six, seven] = x\n[one, two, (three, four), *five, [six]] = x\n",
+        "for a, [one, two, three, f(four), five, six] in x: b()\n",
+        "del one, [two, three, *four, five, six, seven]\ndel one, [two, three, four, five, six]\n",
+        "[x for y, [one, two, three, 'four', five, six] in z]\n",
+        "x = 'one two three four five six' b'seven'\ny = '\\x4 one two three four five six'\n",
+        "x = b'\u{e9} one two three four five six'\ny = '\\N{NO SUCH NAME} one two three four'\n",
+        "match a:\n    case [one, two, three, four + five, *six, *seven]: b()\n",
     ] {
         assert!(same(text).is_some(), "{text}");
     }
