@@ -1,7 +1,7 @@
 //! Parses every file of a tree as a whole and in chunks, and compares the facts: `chunks PATH [--broken N] [--list]`.
 //!
 //! With `--broken N` each file is also taken N times with one bracket, quote, colon or indentation deleted. Exits with 1
-//! where facts differ.
+//! where facts differ. With `--list` it prints each piece larger than two chunks: where it is and what.
 
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
@@ -122,7 +122,7 @@ fn main() {
                 for (seed, text) in texts {
                     let whole = block(one.parse(&text, stub));
                     for &size in &sizes {
-                        let (outcome, largest) = other.parse_in(&text, stub, size);
+                        let (outcome, _) = other.parse_in(&text, stub, size);
                         compared.fetch_add(1, Ordering::Relaxed);
                         let chunked = block(outcome);
                         if chunked != whole {
@@ -137,11 +137,17 @@ fn main() {
                                 let _ = std::fs::write(Path::new(&folder).join(name), &text);
                             }
                         }
-                        if seed == 0 && size.measure != Measure::Lines && largest > 2 * size.limit {
+                        if chunked.is_some() && !other.large_pieces().is_empty() {
                             large.fetch_add(1, Ordering::Relaxed);
-                            if list {
-                                println!("piece of {largest} bytes: {} {size:?}", path.display());
-                            }
+                        }
+                        for piece in other.large_pieces().iter().filter(|_| list && chunked.is_some()) {
+                            println!(
+                                "large: {} seed {seed} {size:?}: {} bytes at {}, {}",
+                                path.display(),
+                                piece.bytes,
+                                piece.start,
+                                piece.what
+                            );
                         }
                     }
                 }

@@ -712,7 +712,10 @@ impl Pass<'_> {
         self.x.file_flags |= file_flag::HAS_ALL;
         match value {
             Expr::List(_) | Expr::Tuple(_) => self.elements(value, &mut |pass, element| match element {
-                Expr::StringLiteral(text) => pass.export(text.value.to_str()),
+                Expr::StringLiteral(text) => {
+                    let text = pass.text_of(text);
+                    pass.export(&text);
+                }
                 Expr::Starred(starred) => pass.exports(&starred.value),
                 _ => pass.dynamic_all(),
             }),
@@ -755,7 +758,8 @@ impl Pass<'_> {
         }
         let mut slot = |pass: &mut Self, element: &Expr| {
             if let Expr::StringLiteral(text) = element {
-                let name = pass.x.names.add(text.value.to_str());
+                let text = pass.text_of(text);
+                let name = pass.x.names.add(&text);
                 pass.x.out.push(col::SLOT_SYM, pass.x.symbol);
                 pass.x.out.push(col::SLOT_NAME, name);
             }

@@ -5,13 +5,20 @@
 
 use super::builder::{Extractor, Pass, Refused, Span, SyntaxError, TextInfo};
 use super::depth;
-use crate::split::{Body, ChunkSize, ElementSplitter, Elements, Hole, Piece, Segment, Source, Splitter};
+use crate::split::{
+    Body, ChunkSize, ElementSplitter, Elements, Hole, Piece, Segment, Source, Splitter, TextSplitter,
+};
 use ruff_python_ast::token::{Token, TokenKind};
-use ruff_python_ast::{Expr, ModModule, PySourceType, Stmt};
+use ruff_python_ast::{self as ast, Expr, ModModule, PySourceType, Stmt};
+use ruff_python_parser::Parsed;
 use ruff_text_size::{Ranged, TextRange, TextSize};
+use std::borrow::Cow;
 
 /// Blocks within each other above which a file is not visited; CPython takes 99.
 pub const MAX_BLOCKS: u32 = 250;
+
+/// Elements that were left out of elements that were left out, above which no more are.
+const MAX_INNER: u32 = 64;
 
 /// Header under which indented statements are parsed.
 const HEADER: &str = "if 1:\n";
@@ -86,6 +93,26 @@ impl Positions {
 /// Is told again and again how many bytes of a text are behind, and says whether to go on.
 pub type Watch<'a> = &'a dyn Fn(usize) -> bool;
 
+/// A piece larger than two chunks.
+#[derive(Clone, Copy, Debug)]
+pub struct LargePiece {
+    /// Where it begins in the text, bytes.
+    pub start: u32,
+    /// Bytes given to the parser.
+    pub bytes: usize,
+    /// What it is.
+    pub what: &'static str,
+}
+
+/// The pieces that were given to the parser.
+#[derive(Debug, Default)]
+pub struct Pieces {
+    /// Bytes of the largest one.
+    pub largest: usize,
+    /// Those larger than two chunks: statements and headers that nothing can be left out of.
+    pub large: Vec<LargePiece>,
+}
+
 /// A text that comes in pieces.
 pub(super) struct Stream<'a> {
     size: ChunkSize,
@@ -93,12 +120,13 @@ pub(super) struct Stream<'a> {
     kind: PySourceType,
     pub(super) errors: Vec<SyntaxError>,
     refused: Option<Refused>,
-    /// Bytes of the largest source given to the parser.
-    largest: usize,
+    /// Elements and strings that were left out and are being visited, within each other.
+    inner: u32,
+    pieces: Pieces,
 }
 
 impl Extractor {
-    /// Facts of a text that is parsed piece by piece, and the bytes of the largest piece.
+    /// Facts of a text that is parsed piece by piece, and what is to be said of the pieces.
     ///
     /// # Errors
     /// [`Refused::Broken`] where there is a syntax error and `size` is not [`ChunkSize::BROKEN`]; [`Refused::TooDeep`];
@@ -110,14 +138,22 @@ impl Extractor {
         info: TextInfo<'_>,
         size: ChunkSize,
         watch: Watch<'_>,
-    ) -> Result<(Vec<u8>, usize), Refused> {
+    ) -> Result<(Vec<u8>, Pieces), Refused> {
         self.clear(text.len());
         self.lines.index(text);
         self.file_flags = info.flags;
-        let stream = Stream { size, watch, kind, errors: Vec::new(), refused: None, largest: 0 };
+        let stream = Stream {
+            size,
+            watch,
+            kind,
+            errors: Vec::new(),
+            refused: None,
+            inner: 0,
+            pieces: Pieces::default(),
+        };
         let mut pass = Pass { x: self, text, positions: Positions::default(), stream: Some(stream) };
         pass.module(&[]);
-        let Some(Stream { mut errors, refused, largest, .. }) = pass.stream.take() else {
+        let Some(Stream { mut errors, refused, pieces, .. }) = pass.stream.take() else {
             return Err(Refused::Broken);
         };
         if let Some(refused) = refused {
@@ -126,7 +162,7 @@ impl Extractor {
         // Elements of `__all__` are visited twice.
         let mut seen = rustc_hash::FxHashSet::default();
         errors.retain(|error| seen.insert(error.clone()));
-        Ok((self.finish(text, info, &errors), largest))
+        Ok((self.finish(text, info, &errors), pieces))
     }
 
     /// Looks at the tokens of what is about to be visited; true where it must not be.
@@ -150,6 +186,68 @@ impl Extractor {
             }
         }
         deepest > MAX_BLOCKS
+    }
+}
+
+impl Stream<'_> {
+    fn count(&mut self, source: &str, positions: &Positions, parsed: &Parsed<ModModule>) {
+        self.pieces.largest = self.pieces.largest.max(source.len());
+        if source.len() > 2 * self.size.limit && self.size.of(source.as_bytes()) > 2 * self.size.limit {
+            let what = match &parsed.syntax().body[..] {
+                _ if !parsed.errors().is_empty() => "a syntax error",
+                [Stmt::Expr(statement)] if self.inner > 0 => element(&statement.value),
+                body => what(body),
+            };
+            self.pieces.large.push(LargePiece { start: positions.start(0), bytes: source.len(), what });
+        }
+    }
+}
+
+/// What kind of element it is, if it is a single one.
+fn element(around: &Expr) -> &'static str {
+    let elements = match around {
+        Expr::List(list) => &list.elts[..],
+        Expr::Set(set) => &set.elts[..],
+        Expr::Dict(dict) if dict.items.len() == 1 => std::slice::from_ref(&dict.items[0].value),
+        Expr::Call(call) if call.arguments.keywords.is_empty() => &call.arguments.args[..],
+        Expr::Call(call) if call.arguments.len() == 1 => {
+            std::slice::from_ref(&call.arguments.keywords[0].value)
+        }
+        Expr::Subscript(subscript) => std::slice::from_ref(&*subscript.slice),
+        string => std::slice::from_ref(string),
+    };
+    match elements {
+        [Expr::BinOp(_) | Expr::BoolOp(_) | Expr::Compare(_) | Expr::UnaryOp(_)] => "element: operators",
+        [Expr::Lambda(_)] => "element: lambda",
+        [Expr::ListComp(_) | Expr::SetComp(_) | Expr::DictComp(_) | Expr::Generator(_)] => {
+            "element: comprehension"
+        }
+        [Expr::FString(_) | Expr::TString(_)] => "element: field of an f-string",
+        [_] => "element: other",
+        _ => "elements",
+    }
+}
+
+/// What kind of statement it is.
+fn what(body: &[Stmt]) -> &'static str {
+    match body {
+        [Stmt::If(header), ..] if header.range.start() == TextSize::new(0) && header.body.len() > 1 => {
+            "statements"
+        }
+        [_, _, ..] => "statements",
+        [Stmt::FunctionDef(_)] => "header of a function",
+        [Stmt::ClassDef(_)] => "header of a class",
+        [Stmt::If(_)] => "header of `if`",
+        [Stmt::For(_)] => "header of `for`",
+        [Stmt::While(_)] => "header of `while`",
+        [Stmt::With(_)] => "header of `with`",
+        [Stmt::Try(_)] => "headers of `try`",
+        [Stmt::Match(_)] => "headers of `match`",
+        [Stmt::Import(_) | Stmt::ImportFrom(_)] => "import",
+        [Stmt::Assign(_) | Stmt::AugAssign(_) | Stmt::AnnAssign(_)] => "assignment",
+        [Stmt::Expr(_)] => "expression",
+        [_] => "simple statement",
+        [] => "nothing",
     }
 }
 
@@ -246,7 +344,7 @@ impl Pass<'_> {
             let again = splitter.can_enter();
             let (source, positions, indented, misplaced, strings) = match piece {
                 Piece::Group { start, end, indented: false, misplaced } => (
-                    std::borrow::Cow::Borrowed(&text[start..end]),
+                    Cow::Borrowed(&text[start..end]),
                     Positions::shifted(start as u32),
                     false,
                     misplaced,
@@ -303,8 +401,8 @@ impl Pass<'_> {
         visit: impl FnOnce(&mut Self, &ModModule),
     ) -> bool {
         let Some(stream) = &mut self.stream else { return true };
-        stream.largest = stream.largest.max(source.len());
         let parsed = ruff_python_parser::parse_unchecked_source(source, stream.kind);
+        stream.count(source, &positions, &parsed);
         if again && !parsed.errors().is_empty() {
             if depth::may_exceed(source.len(), parsed.tokens(), depth::limit()) {
                 self.refuse(Refused::TooDeep);
@@ -420,14 +518,54 @@ impl Pass<'_> {
         }
     }
 
-    /// The elements that were left out of the literal at `offset`.
-    fn left_out(&self, offset: TextSize) -> Option<Elements> {
+    /// The hole at `offset`.
+    fn hole_at(&self, offset: TextSize) -> Option<Hole> {
         if self.positions.holes.is_empty() {
             return None;
         }
-        match self.positions.holes[self.positions.hole(offset)?] {
-            Hole::Literal { elements, .. } => Some(elements),
-            Hole::Body { .. } => None,
+        Some(self.positions.holes[self.positions.hole(offset)?])
+    }
+
+    /// The elements that were left out of what has its bracket at `offset`.
+    fn left_out(&self, offset: TextSize) -> Option<Elements> {
+        match self.hole_at(offset)? {
+            Hole::Elements { elements, .. } => Some(elements),
+            _ => None,
+        }
+    }
+
+    /// How large pieces of what was left out are. Within too many others they are not cut any more, since each level is
+    /// scanned once more.
+    fn inner_size(&self) -> Option<ChunkSize> {
+        let stream = self.stream.as_ref()?;
+        let limit = if stream.inner > MAX_INNER { usize::MAX } else { stream.size.limit };
+        Some(ChunkSize { limit, ..stream.size })
+    }
+
+    /// Parses a piece of what was left out, and gives `visit` its expression.
+    fn inner(&mut self, source: Source, visit: &mut dyn FnMut(&mut Self, &Expr)) {
+        let Source { text, segments, holes, strings } = source;
+        if let Some(segment) = segments.first() {
+            self.reached(segment.to as usize);
+        }
+        if self.is_refused() {
+            return;
+        }
+        for (start, end) in strings {
+            self.x.lines.mark(start as u32, end as u32);
+        }
+        self.deeper(1);
+        self.unit(&text, Positions::of(segments, holes), 0, false, |pass, module| {
+            if let [Stmt::Expr(statement)] = &module.body[..] {
+                visit(pass, &statement.value);
+            }
+        });
+        self.deeper(-1);
+    }
+
+    fn deeper(&mut self, levels: i32) {
+        if let Some(stream) = &mut self.stream {
+            stream.inner = stream.inner.wrapping_add_signed(levels);
         }
     }
 
@@ -437,27 +575,69 @@ impl Pass<'_> {
             self.each(literal, visit);
             return;
         };
-        let Some(size) = self.stream.as_ref().map(|stream| stream.size) else { return };
+        let Some(size) = self.inner_size() else { return };
         let mut splitter = ElementSplitter::new(self.text, elements, size);
-        while let Some(Source { text, segments, holes, strings }) = splitter.source() {
-            if let Some(segment) = segments.first() {
-                self.reached(segment.to as usize);
-            }
-            if self.is_refused() {
-                return;
-            }
-            for (start, end) in strings {
-                self.x.lines.mark(start as u32, end as u32);
-            }
-            self.unit(&text, Positions::of(segments, holes), 0, false, |pass, module| {
-                if let [Stmt::Expr(statement)] = &module.body[..] {
-                    if literal.is_dict_expr() != statement.value.is_dict_expr() {
-                        let span = pass.span(statement.range);
-                        pass.found_error(span, span, "Elements of a set and of a dictionary in one literal");
-                    }
-                    pass.each(&statement.value, visit);
+        while let Some(source) = splitter.source().filter(|_| !self.is_refused()) {
+            self.inner(source, &mut |pass, part| {
+                if literal.is_dict_expr() != part.is_dict_expr() {
+                    let span = pass.span(part.range());
+                    pass.found_error(span, span, "Elements of a set and of a dictionary in one literal");
+                }
+                match part {
+                    Expr::Subscript(subscript) => pass.each(&subscript.slice, visit),
+                    part => pass.each(part, visit),
                 }
             });
+        }
+    }
+
+    /// Calls `visit` on the arguments of a call: at once, or part by part.
+    pub(super) fn argument_parts(
+        &mut self,
+        arguments: &ast::Arguments,
+        visit: &mut dyn FnMut(&mut Self, &ast::Arguments),
+    ) {
+        let Some(elements) = self.left_out(arguments.start()) else {
+            visit(self, arguments);
+            return;
+        };
+        let Some(size) = self.inner_size() else { return };
+        let mut splitter = ElementSplitter::new(self.text, elements, size);
+        while let Some(source) = splitter.source().filter(|_| !self.is_refused()) {
+            self.inner(source, &mut |pass, part| {
+                if let Expr::Call(call) = part {
+                    visit(pass, &call.arguments);
+                }
+            });
+        }
+    }
+
+    /// A positional argument that comes too late, which no parser saw.
+    pub(super) fn found_late_argument(&mut self, argument: &Expr) {
+        let span = self.span(argument.range());
+        self.found_error(span, span, "Positional argument cannot follow keyword argument");
+    }
+
+    /// Visits the strings that were left out at `expr`; false where none were.
+    pub(super) fn strings(&mut self, expr: &Expr, visit: &mut dyn FnMut(&mut Self, &Expr)) -> bool {
+        let Some(Hole::Text { start, end, .. }) = self.hole_at(expr.start()) else { return false };
+        let Some(size) = self.stream.as_ref().map(|stream| stream.size) else { return false };
+        let mut splitter = TextSplitter::new(self.text, start, end, size);
+        while let Some(source) = splitter.source().filter(|_| !self.is_refused()) {
+            self.inner(source, visit);
+        }
+        true
+    }
+
+    /// What a string says, also where it was left out.
+    pub(super) fn text_of<'e>(&mut self, expr: &'e ast::ExprStringLiteral) -> Cow<'e, str> {
+        let Some(Hole::Text { start, end, .. }) = self.hole_at(expr.start()) else {
+            return Cow::Borrowed(expr.value.to_str());
+        };
+        let source = format!("({}\n)", &self.text[start..end]);
+        match ruff_python_parser::parse_expression(&source).map(|parsed| parsed.into_expr()) {
+            Ok(Expr::StringLiteral(string)) => Cow::Owned(string.value.to_str().to_owned()),
+            _ => Cow::Borrowed(""),
         }
     }
 

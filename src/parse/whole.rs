@@ -1,7 +1,7 @@
 //! A whole file at once.
 
 use super::{decode, nesting};
-use crate::extract::{Extractor, Refused, TextInfo, Watch};
+use crate::extract::{Extractor, LargePiece, Refused, TextInfo, Watch};
 use crate::model::facts::file_flag;
 use crate::split::ChunkSize;
 use ruff_python_ast::PySourceType;
@@ -19,6 +19,7 @@ pub enum Outcome {
 #[derive(Debug, Default)]
 pub struct Scratch {
     extractor: Extractor,
+    large: Vec<LargePiece>,
 }
 
 impl Scratch {
@@ -32,6 +33,11 @@ impl Scratch {
         self.parse_watched(bytes, stub, Some(size), &|_| true).unwrap_or((Outcome::TooDeep, 0))
     }
 
+    /// Pieces of the last text, if it was parsed in chunks, that were larger than two of them.
+    pub fn large_pieces(&self) -> &[LargePiece] {
+        &self.large
+    }
+
     /// The same facts, in chunks of `size` if there is one, and the bytes of the largest piece; `None` where `watch` stopped it. What has a
     /// syntax error is begun again in other pieces, so that what `watch` is told may go down.
     pub fn parse_watched(
@@ -41,6 +47,7 @@ impl Scratch {
         size: Option<ChunkSize>,
         watch: Watch<'_>,
     ) -> Option<(Outcome, usize)> {
+        self.large.clear();
         let decoded = decode::decode(bytes);
         let mut flags = if decoded.bom { file_flag::BOM } else { 0 };
         if decoded.error.is_some() {
@@ -94,7 +101,10 @@ impl Scratch {
         watch: Watch<'_>,
     ) -> Option<(Outcome, usize)> {
         match self.extractor.extract_chunks(text, kind, info, size, watch) {
-            Ok((block, largest)) => Some((Outcome::Facts(block), largest)),
+            Ok((block, pieces)) => {
+                self.large = pieces.large;
+                Some((Outcome::Facts(block), pieces.largest))
+            }
             Err(Refused::Stopped) => None,
             Err(Refused::Broken) if size != ChunkSize::BROKEN => {
                 self.chunks(text, kind, info, ChunkSize::BROKEN, watch)
