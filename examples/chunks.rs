@@ -1,7 +1,8 @@
-//! Parses every file of a tree as a whole and in chunks, and compares the facts: `chunks PATH [--broken N] [--list]`.
+//! Parses every file of a tree as a whole and in chunks, and compares the facts: `chunks PATH [--broken N] [--list] [--small]`.
 //!
 //! With `--broken N` each file is also taken N times with one bracket, quote, colon or indentation deleted. Exits with 1
-//! where facts differ. With `--list` it prints each piece larger than two chunks: where it is and what.
+//! where facts differ. With `--list` it prints each piece larger than two chunks: where it is and what. With `--small`
+//! chunks are so small that everything is cut that can be.
 
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
@@ -84,12 +85,13 @@ fn first_difference(whole: Option<&[u8]>, chunked: Option<&[u8]>) -> String {
 
 fn main() {
     let mut paths = Vec::new();
-    let (mut repeats, mut list) = (0u64, false);
+    let (mut repeats, mut list, mut small) = (0u64, false, false);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--broken" => repeats = arguments.next().and_then(|count| count.parse().ok()).unwrap_or(1),
             "--list" => list = true,
+            "--small" => small = true,
             path => files(Path::new(path), &mut paths),
         }
     }
@@ -97,7 +99,8 @@ fn main() {
     let sizes: Vec<ChunkSize> = [Measure::Ast, Measure::Bytes, Measure::Lines]
         .into_iter()
         .flat_map(|measure| {
-            [1 << 10, 4 << 10, 64 << 10].map(|bytes| {
+            let bytes = if small { [64, 200, 600] } else { [1 << 10, 4 << 10, 64 << 10] };
+            bytes.map(|bytes| {
                 // About as many bytes of lines of ordinary code.
                 let limit = if measure == Measure::Lines { bytes / 32 } else { bytes };
                 ChunkSize { measure, limit }

@@ -3,6 +3,7 @@
 //! A piece is parsed, visited and dropped before the next one is made. Where a statement has holes, its visit comes to
 //! them like to any block or literal and goes on with their pieces, so that both ways give the same facts.
 
+use super::ahead::{AHEAD, Job, Spent, WORTHWHILE, has_helpers};
 use super::builder::{Extractor, Pass, Refused, Span, SyntaxError, TextInfo};
 use super::depth;
 use crate::split::{
@@ -13,6 +14,7 @@ use ruff_python_ast::{self as ast, Expr, ModModule, PySourceType, Stmt};
 use ruff_python_parser::Parsed;
 use ruff_text_size::{Ranged, TextRange, TextSize};
 use std::borrow::Cow;
+use std::collections::VecDeque;
 
 /// Blocks within each other above which a file is not visited; CPython takes 99.
 pub const MAX_BLOCKS: u32 = 250;
@@ -32,6 +34,11 @@ pub(super) struct Positions {
     holes: Vec<Hole>,
     /// Of each hole: it was visited, and where the docstring in it stands.
     visited: Vec<(bool, Option<Span>)>,
+    /// As in [`Source`]; and the blocks around them.
+    more: Vec<Source>,
+    level: u32,
+    /// Where the last of those ends.
+    end: Option<u32>,
 }
 
 impl Positions {
@@ -41,7 +48,7 @@ impl Positions {
 
     fn of(segments: Vec<Segment>, holes: Vec<Hole>) -> Self {
         let visited = vec![(false, None); holes.len()];
-        Self { shift: 0, segments, holes, visited }
+        Self { segments, holes, visited, ..Self::default() }
     }
 
     /// Where a node begins.
@@ -122,7 +129,90 @@ pub(super) struct Stream<'a> {
     refused: Option<Refused>,
     /// Elements and strings that were left out and are being visited, within each other.
     inner: u32,
+    /// Pieces that other threads may have at the moment.
+    ahead: u32,
+    /// There are such threads.
+    helped: bool,
+    spent: Spent,
     pieces: Pieces,
+}
+
+/// What the parser is given.
+#[derive(Debug)]
+enum Given<'t> {
+    Text(Cow<'t, str>),
+    /// Another thread may parse it.
+    Job(Job),
+}
+
+/// A piece on its way through the parser to the visit.
+#[derive(Debug)]
+struct Unit<'t> {
+    source: Given<'t>,
+    bytes: usize,
+    /// Larger than two chunks.
+    large: bool,
+    positions: Positions,
+    /// As in [`Source`].
+    strings: Vec<(usize, usize)>,
+    /// Everything before this offset is done when its turn comes.
+    start: Option<usize>,
+    /// Its statements stand under [`HEADER`].
+    indented: bool,
+    /// As in [`Piece`].
+    misplaced: Option<usize>,
+}
+
+impl<'t> Unit<'t> {
+    fn new(source: Cow<'t, str>, positions: Positions, size: ChunkSize) -> Self {
+        let bytes = source.len();
+        Self {
+            bytes,
+            large: bytes / 2 > size.limit && size.of(source.as_bytes()) / 2 > size.limit,
+            source: Given::Text(source),
+            positions,
+            strings: Vec::new(),
+            start: None,
+            indented: false,
+            misplaced: None,
+        }
+    }
+
+    fn of_piece(text: &'t str, piece: Piece, size: ChunkSize) -> Self {
+        match piece {
+            Piece::Group { start, end, indented: false, misplaced } => {
+                let positions = Positions::shifted(start as u32);
+                let unit = Self::new(Cow::Borrowed(&text[start..end]), positions, size);
+                Self { start: Some(start), misplaced, ..unit }
+            }
+            Piece::Group { start, end, indented: true, misplaced } => {
+                let positions = Positions::shifted((start as u32).wrapping_sub(HEADER.len() as u32));
+                let unit = Self::new([HEADER, &text[start..end]].concat().into(), positions, size);
+                Self { start: Some(start), indented: true, misplaced, ..unit }
+            }
+            Piece::Large { source, misplaced } => {
+                Self { start: None, misplaced, ..Self::of_source(source, size) }
+            }
+        }
+    }
+
+    fn of_source(source: Source, size: ChunkSize) -> Self {
+        let Source { text, segments, holes, strings, more } = source;
+        let start = segments.first().map(|segment| segment.to as usize);
+        let positions = Positions { more, ..Positions::of(segments, holes) };
+        Self { strings, start, ..Self::new(text.into(), positions, size) }
+    }
+
+    /// The same, to be parsed by whichever thread is idle, where that is worth its while.
+    fn given_away(self, kind: PySourceType, spent: &Spent) -> Self {
+        let source = match self.source {
+            Given::Text(text) if self.bytes >= WORTHWHILE => {
+                Given::Job(Job::new(text.into_owned(), kind, spent.clone()))
+            }
+            source => source,
+        };
+        Self { source, ..self }
+    }
 }
 
 impl Extractor {
@@ -142,6 +232,8 @@ impl Extractor {
         self.clear(text.len());
         self.lines.index(text);
         self.file_flags = info.flags;
+        // Pieces of a text with an error may come again in another shape.
+        let helped = size != ChunkSize::BROKEN && has_helpers();
         let stream = Stream {
             size,
             watch,
@@ -149,6 +241,9 @@ impl Extractor {
             errors: Vec::new(),
             refused: None,
             inner: 0,
+            ahead: 0,
+            helped,
+            spent: Spent::default(),
             pieces: Pieces::default(),
         };
         let mut pass = Pass { x: self, text, positions: Positions::default(), stream: Some(stream) };
@@ -190,15 +285,15 @@ impl Extractor {
 }
 
 impl Stream<'_> {
-    fn count(&mut self, source: &str, positions: &Positions, parsed: &Parsed<ModModule>) {
-        self.pieces.largest = self.pieces.largest.max(source.len());
-        if source.len() > 2 * self.size.limit && self.size.of(source.as_bytes()) > 2 * self.size.limit {
+    fn count(&mut self, bytes: usize, large: bool, positions: &Positions, parsed: &Parsed<ModModule>) {
+        self.pieces.largest = self.pieces.largest.max(bytes);
+        if large {
             let what = match &parsed.syntax().body[..] {
                 _ if !parsed.errors().is_empty() => "a syntax error",
                 [Stmt::Expr(statement)] if self.inner > 0 => element(&statement.value),
                 body => what(body),
             };
-            self.pieces.large.push(LargePiece { start: positions.start(0), bytes: source.len(), what });
+            self.pieces.large.push(LargePiece { start: positions.start(0), bytes, what });
         }
     }
 }
@@ -330,41 +425,24 @@ impl Pass<'_> {
         if body.level > MAX_BLOCKS {
             self.refuse(Refused::TooDeep);
         }
-        let text = self.text;
-        let mut splitter = Splitter::new(text, body, size);
+        let mut splitter = Splitter::new(self.text, body, size);
+        let mut queue = VecDeque::new();
         let mut first = true;
-        let mut next = splitter.piece();
-        while let Some(piece) = next.take() {
-            if let Piece::Group { start, .. } = piece {
+        let text = self.text;
+        let mut next = self.upcoming(&mut queue, &mut || Some(Unit::of_piece(text, splitter.piece()?, size)));
+        while let Some(unit) = next.take() {
+            if let Some(start) = unit.start {
                 self.reached(start);
             }
             if self.is_refused() {
                 break;
             }
-            let again = splitter.can_enter();
-            let (source, positions, indented, misplaced, strings) = match piece {
-                Piece::Group { start, end, indented: false, misplaced } => (
-                    Cow::Borrowed(&text[start..end]),
-                    Positions::shifted(start as u32),
-                    false,
-                    misplaced,
-                    Vec::new(),
-                ),
-                Piece::Group { start, end, indented: true, misplaced } => {
-                    let shift = (start as u32).wrapping_sub(HEADER.len() as u32);
-                    let source = [HEADER, &text[start..end]].concat();
-                    (source.into(), Positions::shifted(shift), true, misplaced, Vec::new())
-                }
-                Piece::Large { source: Source { text, segments, holes, strings }, misplaced } => {
-                    (text.into(), Positions::of(segments, holes), false, misplaced, strings)
-                }
-            };
-            for (start, end) in strings {
-                self.x.lines.mark(start as u32, end as u32);
-            }
+            // Where a piece may come again, none is taken before its turn.
+            let again = splitter.can_enter() && queue.is_empty();
+            let (indented, misplaced) = (unit.indented, unit.misplaced);
             // The header counts as a level, which the block around has already.
             let level = body.level - u32::from(indented && body.level > 0);
-            let done = self.unit(&source, positions, level, again, |pass, module| {
+            let done = self.unit(unit, level, again, |pass, module| {
                 let statements = match &module.body[..] {
                     [Stmt::If(header)] if indented => &header.body[..],
                     all => all,
@@ -377,62 +455,123 @@ impl Pass<'_> {
                     pass.statements(rest);
                 }
                 if let Some(last) = module.body.last() {
-                    end = pass.end(last.end());
+                    end = pass.positions.end.unwrap_or_else(|| pass.end(last.end()));
                 }
             });
             if let Some(at) = misplaced.filter(|_| done) {
                 let span = Span { start: at as u32, end: at as u32 };
                 self.found_error(span, span, "Unexpected indentation");
             }
-            next = if done { splitter.piece() } else { splitter.enter() };
+            next = self.upcoming(&mut queue, &mut || {
+                let piece = if done { splitter.piece() } else { splitter.enter() };
+                Some(Unit::of_piece(text, piece?, size))
+            });
             first &= !done;
         }
         (end, doc)
+    }
+
+    /// The next unit: of those in `queue`, which idle threads may have parsed, or from `make`. Fills the queue again.
+    fn upcoming<'t>(
+        &mut self,
+        queue: &mut VecDeque<Unit<'t>>,
+        make: &mut dyn FnMut() -> Option<Unit<'t>>,
+    ) -> Option<Unit<'t>> {
+        let next = queue.pop_front().or_else(&mut *make)?;
+        let Some(stream) = &mut self.stream else { return Some(next) };
+        stream.ahead -= u32::from(matches!(next.source, Given::Job(_)));
+        while stream.helped && stream.ahead < AHEAD && queue.len() < AHEAD as usize {
+            let Some(unit) = make() else { break };
+            let unit = unit.given_away(stream.kind, &stream.spent);
+            stream.ahead += u32::from(matches!(unit.source, Given::Job(_)));
+            queue.push_back(unit);
+        }
+        Some(next)
     }
 
     /// Parses `source` and visits it; false, and nothing visited, where it has an error and is to come `again` in
     /// other pieces.
     fn unit(
         &mut self,
-        source: &str,
-        positions: Positions,
+        unit: Unit<'_>,
         level: u32,
         again: bool,
         visit: impl FnOnce(&mut Self, &ModModule),
     ) -> bool {
+        let Unit { source, bytes, positions, strings, .. } = unit;
+        for (start, end) in strings {
+            self.x.lines.mark(start as u32, end as u32);
+        }
         let Some(stream) = &mut self.stream else { return true };
-        let parsed = ruff_python_parser::parse_unchecked_source(source, stream.kind);
-        stream.count(source, &positions, &parsed);
+        let spent = matches!(source, Given::Job(_)).then(|| stream.spent.clone());
+        let parsed = match source {
+            Given::Text(source) => ruff_python_parser::parse_unchecked_source(&source, stream.kind),
+            Given::Job(job) => job.parsed(),
+        };
+        stream.count(bytes, unit.large, &positions, &parsed);
         if again && !parsed.errors().is_empty() {
-            if depth::may_exceed(source.len(), parsed.tokens(), depth::limit()) {
+            if depth::may_exceed(bytes, parsed.tokens(), depth::limit()) {
                 self.refuse(Refused::TooDeep);
                 std::mem::forget(parsed);
             }
             return false;
         }
+        let positions = Positions { level, ..positions };
         let around = std::mem::replace(&mut self.positions, positions);
         let positions = &self.positions;
         let mut deep = self.x.survey(parsed.tokens(), level, |token| positions.token(token.range()));
-        deep |= depth::may_exceed(source.len(), parsed.tokens(), depth::limit())
+        deep |= depth::may_exceed(bytes, parsed.tokens(), depth::limit())
             && depth::exceeds(parsed.syntax(), depth::limit());
         for error in parsed.errors() {
-            let lost = self.lost(parsed.syntax(), source.len(), error.location.start());
+            let lost = self.lost(parsed.syntax(), bytes, error.location.start());
             self.found_error(self.span(error.location), lost, &error.error.to_string());
         }
         if deep {
             self.refuse(Refused::TooDeep);
             // Dropping it could overflow the stack just as visiting it would.
             std::mem::forget(parsed);
-        } else if !self.is_refused() {
-            visit(self, parsed.syntax());
-            self.rest();
+        } else {
+            if !self.is_refused() {
+                visit(self, parsed.syntax());
+                self.rest();
+            }
+            if let Some(spent) = spent {
+                spent.leave(parsed);
+            }
         }
         self.positions = around;
         true
     }
 
+    /// Further clauses of the statement that is about to be visited.
+    pub(super) fn further(&mut self) -> Vec<Source> {
+        std::mem::take(&mut self.positions.more)
+    }
+
+    /// Calls `visit` on the statements that hold further clauses.
+    pub(super) fn clauses(&mut self, further: Vec<Source>, visit: &mut dyn FnMut(&mut Self, &[Stmt])) {
+        let Some(size) = self.stream.as_ref().map(|stream| stream.size).filter(|_| !further.is_empty())
+        else {
+            return;
+        };
+        let level = self.positions.level;
+        for source in further {
+            if self.is_refused() {
+                return;
+            }
+            let mut end = None;
+            self.unit(Unit::of_source(source, size), level, false, |pass, module| {
+                visit(pass, &module.body);
+                end = module.body.last().map(|last| pass.end(last.end()));
+            });
+            self.positions.end = end;
+        }
+    }
+
     /// Visits bodies that the parser, recovering from an error, made nothing of.
     fn rest(&mut self) {
+        let further = self.further();
+        self.clauses(further, &mut |pass, body| pass.statements(body));
         for hole in 0..self.positions.holes.len() {
             if !self.positions.visited[hole].0 && matches!(self.positions.holes[hole], Hole::Body { .. }) {
                 self.fill(hole);
@@ -543,24 +682,35 @@ impl Pass<'_> {
     }
 
     /// Parses a piece of what was left out, and gives `visit` its expression.
-    fn inner(&mut self, source: Source, visit: &mut dyn FnMut(&mut Self, &Expr)) {
-        let Source { text, segments, holes, strings } = source;
-        if let Some(segment) = segments.first() {
-            self.reached(segment.to as usize);
+    fn inner(&mut self, unit: Unit<'_>, visit: &mut dyn FnMut(&mut Self, &Expr)) {
+        if let Some(start) = unit.start {
+            self.reached(start);
         }
         if self.is_refused() {
             return;
         }
-        for (start, end) in strings {
-            self.x.lines.mark(start as u32, end as u32);
-        }
         self.deeper(1);
-        self.unit(&text, Positions::of(segments, holes), 0, false, |pass, module| {
+        self.unit(unit, 0, false, |pass, module| {
             if let [Stmt::Expr(statement)] = &module.body[..] {
                 visit(pass, &statement.value);
             }
         });
         self.deeper(-1);
+    }
+
+    /// The same for each piece that `make` gives.
+    fn inner_all(
+        &mut self,
+        mut make: impl FnMut() -> Option<Source>,
+        visit: &mut dyn FnMut(&mut Self, &Expr),
+    ) {
+        let Some(size) = self.inner_size() else { return };
+        let mut queue = VecDeque::new();
+        while !self.is_refused()
+            && let Some(unit) = self.upcoming(&mut queue, &mut || Some(Unit::of_source(make()?, size)))
+        {
+            self.inner(unit, visit);
+        }
     }
 
     fn deeper(&mut self, levels: i32) {
@@ -577,18 +727,16 @@ impl Pass<'_> {
         };
         let Some(size) = self.inner_size() else { return };
         let mut splitter = ElementSplitter::new(self.text, elements, size);
-        while let Some(source) = splitter.source().filter(|_| !self.is_refused()) {
-            self.inner(source, &mut |pass, part| {
-                if literal.is_dict_expr() != part.is_dict_expr() {
-                    let span = pass.span(part.range());
-                    pass.found_error(span, span, "Elements of a set and of a dictionary in one literal");
-                }
-                match part {
-                    Expr::Subscript(subscript) => pass.each(&subscript.slice, visit),
-                    part => pass.each(part, visit),
-                }
-            });
-        }
+        self.inner_all(|| splitter.source(), &mut |pass, part| {
+            if literal.is_dict_expr() != part.is_dict_expr() {
+                let span = pass.span(part.range());
+                pass.found_error(span, span, "Elements of a set and of a dictionary in one literal");
+            }
+            match part {
+                Expr::Subscript(subscript) => pass.each(&subscript.slice, visit),
+                part => pass.each(part, visit),
+            }
+        });
     }
 
     /// Calls `visit` on the arguments of a call: at once, or part by part.
@@ -603,13 +751,11 @@ impl Pass<'_> {
         };
         let Some(size) = self.inner_size() else { return };
         let mut splitter = ElementSplitter::new(self.text, elements, size);
-        while let Some(source) = splitter.source().filter(|_| !self.is_refused()) {
-            self.inner(source, &mut |pass, part| {
-                if let Expr::Call(call) = part {
-                    visit(pass, &call.arguments);
-                }
-            });
-        }
+        self.inner_all(|| splitter.source(), &mut |pass, part| {
+            if let Expr::Call(call) = part {
+                visit(pass, &call.arguments);
+            }
+        });
     }
 
     /// A positional argument that comes too late, which no parser saw.
@@ -623,9 +769,7 @@ impl Pass<'_> {
         let Some(Hole::Text { start, end, .. }) = self.hole_at(expr.start()) else { return false };
         let Some(size) = self.stream.as_ref().map(|stream| stream.size) else { return false };
         let mut splitter = TextSplitter::new(self.text, start, end, size);
-        while let Some(source) = splitter.source().filter(|_| !self.is_refused()) {
-            self.inner(source, visit);
-        }
+        self.inner_all(|| splitter.source(), visit);
         true
     }
 

@@ -152,6 +152,9 @@ pub struct Source {
     pub holes: Vec<Hole>,
     /// Byte ranges of strings with line ends in them, those that were left out among them.
     pub strings: Vec<(usize, usize)>,
+    /// Further clauses of an `if` or a `match` whose headers are larger than a chunk together: the same statement without
+    /// those before.
+    pub more: Vec<Self>,
 }
 
 /// One piece of a block.
@@ -490,10 +493,31 @@ impl<'t> Splitter<'t> {
         (body.start < end && self.are_simple(body.start, end)).then_some((colon + 1, body))
     }
 
+    /// What stands before the further clauses of a statement whose clauses can be parsed apart.
+    fn head_of_more(&self, statement: &Statement) -> Option<&'static str> {
+        let [first, rest @ .., last] = &statement.clauses[..] else { return None };
+        let word = |clause: &Clause| self.word(clause.header[0].0);
+        match word(first) {
+            "if" if rest.iter().all(|clause| word(clause) == "elif")
+                && matches!(word(last), "elif" | "else") =>
+            {
+                Some("if 1: pass\n")
+            }
+            "match" if last.case && rest.iter().all(|clause| clause.case) => Some("match 0:\n"),
+            _ => None,
+        }
+    }
+
     /// The source of a statement larger than a chunk.
     fn large(&self, statement: &Statement) -> Source {
+        let head = self.head_of_more(statement);
         let mut source = Source::default();
-        for clause in &statement.clauses {
+        let mut before: Vec<Source> = Vec::new();
+        for (index, clause) in statement.clauses.iter().enumerate() {
+            if let Some(head) = head.filter(|_| index > 1 && self.size.exceeded(source.text.as_bytes())) {
+                before.push(std::mem::take(&mut source));
+                source.text.push_str(head);
+            }
             let margin = if clause.case { " " } else { "" };
             let mut body = clause.body;
             for &(start, mut end) in &clause.header {
@@ -525,7 +549,11 @@ impl<'t> Splitter<'t> {
                 source.holes.push(Hole::Body { at, body });
             }
         }
-        source
+        before.push(source);
+        let mut all = before.into_iter();
+        let mut first = all.next().unwrap_or_default();
+        first.more = all.collect();
+        first
     }
 }
 

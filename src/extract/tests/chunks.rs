@@ -147,6 +147,8 @@ fn pieces_are_no_larger_than_a_chunk() {
         format!("x += {}\n", many("lambda a, b: c, ")),
         format!("x[{}]\n", many("a:b, *c, ")),
         format!("{}\n", many("a = f(1); ")),
+        format!("if a: b\n{}else: c\n", many("elif f(1): b\n")),
+        format!("match a:\n{}", many("  case [1, b] if c: d\n")),
         format!("if a: {}\n", many("a = f(1); ")),
         format!("x = {{'a': lambda a, b: f({})}}\n", many("'text', ")),
         format!("x = f(a,\n{}b)\n", many("# comment\n")),
@@ -154,4 +156,33 @@ fn pieces_are_no_larger_than_a_chunk() {
         let (_, largest) = Scratch::default().parse_in(text.as_bytes(), false, size);
         assert!(largest <= 2 * size.limit, "{largest} bytes: {}", &text[..40]);
     }
+}
+
+#[test]
+fn pieces_that_others_parse_ahead_give_the_same() {
+    let body: String =
+        (0..3000).map(|n| format!("def f{n}(a, b={n}):\n    return g{n}(a, [b, '{n}'])\n\n\n")).collect();
+    let class: String = body.lines().map(|line| format!("    {line}\n")).collect();
+    let deep = format!("x = a{}\n", ".b".repeat(20_000));
+    let texts = [
+        body.clone(),
+        format!("class A:\n{class}\n\n{body}"),
+        format!("x = [{}]\nf({})\n", "f(1), 'two', ".repeat(9_000), "a, [b, 'c'], ".repeat(9_000)),
+        format!("{body}x = (\n"),
+        format!("{body}x = (\n{body}"),
+        format!("{deep}{body}{deep}"),
+    ];
+    let size = ChunkSize { measure: Measure::Ast, limit: 16 << 10 };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).stack_size(STACK).build().expect("threads");
+    pool.install(|| {
+        for text in texts {
+            let whole = Scratch::default().parse(text.as_bytes(), false);
+            let (chunked, _) = Scratch::default().parse_in(text.as_bytes(), false, size);
+            match (whole, chunked) {
+                (Outcome::Facts(one), Outcome::Facts(other)) => assert!(one == other, "{}", &text[..40]),
+                (Outcome::TooDeep, Outcome::TooDeep) => assert!(text.starts_with("x = a.b")),
+                outcomes => panic!("{outcomes:?}"),
+            }
+        }
+    });
 }
