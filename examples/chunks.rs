@@ -1,7 +1,9 @@
-//! Parses every file of a tree as a whole and in chunks, and compares the facts: `chunks PATH [--broken N] [--list]`.
+//! Parses every file of a tree as a whole and in chunks, and compares the facts: `chunks PATH [--broken N] [--list] [--small] [--out-of-core]`.
 //!
 //! With `--broken N` each file is also taken N times with one bracket, quote, colon or indentation deleted. Exits with 1
-//! where facts differ.
+//! where facts differ. With `--out-of-core` each is compared once more as worked on out of core, with epochs so short that all
+//! of that happens. With `--list` it prints each piece larger than two chunks: where it is and what. With `--small`
+//! chunks are so small that everything is cut that can be.
 
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
@@ -84,12 +86,14 @@ fn first_difference(whole: Option<&[u8]>, chunked: Option<&[u8]>) -> String {
 
 fn main() {
     let mut paths = Vec::new();
-    let (mut repeats, mut list) = (0u64, false);
+    let (mut repeats, mut list, mut small, mut out_of_core) = (0u64, false, false, false);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--broken" => repeats = arguments.next().and_then(|count| count.parse().ok()).unwrap_or(1),
             "--list" => list = true,
+            "--small" => small = true,
+            "--out-of-core" => out_of_core = true,
             path => files(Path::new(path), &mut paths),
         }
     }
@@ -97,7 +101,8 @@ fn main() {
     let sizes: Vec<ChunkSize> = [Measure::Ast, Measure::Bytes, Measure::Lines]
         .into_iter()
         .flat_map(|measure| {
-            [1 << 10, 4 << 10, 64 << 10].map(|bytes| {
+            let bytes = if small { [64, 200, 600] } else { [1 << 10, 4 << 10, 64 << 10] };
+            bytes.map(|bytes| {
                 // About as many bytes of lines of ordinary code.
                 let limit = if measure == Measure::Lines { bytes / 32 } else { bytes };
                 ChunkSize { measure, limit }
@@ -105,6 +110,7 @@ fn main() {
         })
         .collect();
     let (compared, differ, large) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+    let scratch = std::env::temp_dir();
     let pool = rayon::ThreadPoolBuilder::new().stack_size(STACK).build().expect("threads");
     pool.install(|| {
         paths.par_iter().for_each_init(
@@ -120,9 +126,21 @@ fn main() {
                     (1..=repeats).filter_map(|seed| Some((seed, broken(&bytes, seed.wrapping_mul(name))?))),
                 );
                 for (seed, text) in texts {
+                    if out_of_core {
+                        let short = |folder| Scratch::with_epoch(300, folder);
+                        let held = block(short(None).parse(&text, stub));
+                        let size = ChunkSize { measure: Measure::Ast, limit: 4 << 10 };
+                        let spilled = block(short(Some(scratch.as_path())).parse_in(&text, stub, size).0);
+                        compared.fetch_add(1, Ordering::Relaxed);
+                        if spilled != held {
+                            differ.fetch_add(1, Ordering::Relaxed);
+                            let place = first_difference(held.as_deref(), spilled.as_deref());
+                            println!("differs out of core: {} seed {seed}: {place}", path.display());
+                        }
+                    }
                     let whole = block(one.parse(&text, stub));
                     for &size in &sizes {
-                        let (outcome, largest) = other.parse_in(&text, stub, size);
+                        let (outcome, _) = other.parse_in(&text, stub, size);
                         compared.fetch_add(1, Ordering::Relaxed);
                         let chunked = block(outcome);
                         if chunked != whole {
@@ -137,11 +155,17 @@ fn main() {
                                 let _ = std::fs::write(Path::new(&folder).join(name), &text);
                             }
                         }
-                        if seed == 0 && size.measure != Measure::Lines && largest > 2 * size.limit {
+                        if chunked.is_some() && !other.large_pieces().is_empty() {
                             large.fetch_add(1, Ordering::Relaxed);
-                            if list {
-                                println!("piece of {largest} bytes: {} {size:?}", path.display());
-                            }
+                        }
+                        for piece in other.large_pieces().iter().filter(|_| list && chunked.is_some()) {
+                            println!(
+                                "large: {} seed {seed} {size:?}: {} bytes at {}, {}",
+                                path.display(),
+                                piece.bytes,
+                                piece.start,
+                                piece.what
+                            );
                         }
                     }
                 }

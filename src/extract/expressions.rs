@@ -44,13 +44,19 @@ impl Pass<'_> {
             Expr::Name(name) => Value::Ref(self.name_ref(&name.id, self.at(name.range.start()))),
             Expr::Attribute(attribute) => self.attribute(attribute),
             Expr::Call(call) => self.call(call),
-            Expr::StringLiteral(_) => Value::Literal("str"),
+            Expr::StringLiteral(_) => {
+                self.strings(expr, &mut |_, _| {});
+                Value::Literal("str")
+            }
             Expr::NumberLiteral(number) => Value::Literal(match number.value {
                 ast::Number::Int(_) => "int",
                 ast::Number::Float(_) => "float",
                 ast::Number::Complex { .. } => "complex",
             }),
-            Expr::BytesLiteral(_) => Value::Literal("bytes"),
+            Expr::BytesLiteral(_) => {
+                self.strings(expr, &mut |_, _| {});
+                Value::Literal("bytes")
+            }
             Expr::BooleanLiteral(_) => Value::Literal("bool"),
             Expr::NoneLiteral(_) => Value::Literal("None"),
             Expr::EllipsisLiteral(_) | Expr::IpyEscapeCommand(_) => Value::None,
@@ -144,18 +150,12 @@ impl Pass<'_> {
                 self.read(&node.value);
                 Value::None
             }
-            Expr::FString(string) => {
-                for part in string.value.iter() {
-                    if let ast::FStringPart::FString(part) = part {
-                        self.interpolated(&part.elements);
-                    }
-                }
+            Expr::FString(_) => {
+                self.interpolations(expr);
                 Value::Literal("str")
             }
-            Expr::TString(string) => {
-                for part in string.value.iter() {
-                    self.interpolated(&part.elements);
-                }
+            Expr::TString(_) => {
+                self.interpolations(expr);
                 Value::None
             }
             Expr::Slice(slice) => {
@@ -174,6 +174,29 @@ impl Pass<'_> {
         let base = self.x.ref_of(base, start);
         let name = self.x.names.add(&attribute.attr.id);
         Value::Ref(self.x.cons(RefKind::Attribute, base, name, start))
+    }
+
+    /// Visits what stands between the braces of f-strings or t-strings.
+    #[inline(never)]
+    fn interpolations(&mut self, expr: &Expr) {
+        if self.strings(expr, &mut |pass, part| pass.interpolations(part)) {
+            return;
+        }
+        match expr {
+            Expr::FString(string) => {
+                for part in string.value.iter() {
+                    if let ast::FStringPart::FString(part) = part {
+                        self.interpolated(&part.elements);
+                    }
+                }
+            }
+            Expr::TString(string) => {
+                for part in string.value.iter() {
+                    self.interpolated(&part.elements);
+                }
+            }
+            _ => {}
+        }
     }
 
     #[inline(never)]
@@ -237,23 +260,15 @@ impl Pass<'_> {
         let row = self.x.ref_of(callee, start);
         self.x.flag(row, ref_flag::CALLED);
         let arguments = &call.arguments;
-        let mut flags = 0;
-        for keyword in &arguments.keywords {
-            let name = keyword.arg.as_ref().map_or(0, |name| self.x.names.add(&name.id));
-            flags |= if name == 0 { call_flag::DOUBLE_STAR } else { 0 };
-            self.x.out.push(col::KW_NAME, name);
-        }
-        if arguments.args.iter().any(Expr::is_starred_expr) {
-            flags |= call_flag::STAR;
-        }
+        let (positional, keywords, flags) = self.shape(arguments);
         let line = self.x.lines.line(start);
         for (column, value) in [
             (col::CALL_SCOPE, self.x.scope),
             (col::CALL_REF, row),
             (col::CALL_START, start),
             (col::CALL_LINE, line),
-            (col::CALL_POSITIONAL, arguments.args.len() as u32),
-            (col::CALL_KEYWORDS, arguments.keywords.len() as u32),
+            (col::CALL_POSITIONAL, positional),
+            (col::CALL_KEYWORDS, keywords),
             (col::CALL_FLAGS, flags),
         ] {
             self.x.out.push(column, value);
@@ -282,44 +297,93 @@ impl Pass<'_> {
             }
             _ => {}
         }
-        self.arguments(arguments);
+        self.argument_parts(arguments, &mut |pass, part| pass.arguments(part));
         result
+    }
+
+    /// Positional arguments, keyword arguments and flags of a call; adds the names of the keywords.
+    fn shape(&mut self, arguments: &ast::Arguments) -> (u32, u32, u32) {
+        let (mut positional, mut keywords, mut flags) = (0, 0, 0);
+        self.argument_parts(arguments, &mut |pass, part| {
+            // The parser saw none of the parts before.
+            let late = |argument: &&Expr| !argument.is_starred_expr() || flags & call_flag::DOUBLE_STAR != 0;
+            if let Some(argument) = part.args.iter().find(late).filter(|_| keywords > 0) {
+                pass.found_late_argument(argument);
+            }
+            for keyword in &part.keywords {
+                let name = keyword.arg.as_ref().map_or(0, |name| pass.x.names.add(&name.id));
+                flags |= if name == 0 { call_flag::DOUBLE_STAR } else { 0 };
+                pass.x.out.push(col::KW_NAME, name);
+            }
+            if part.args.iter().any(Expr::is_starred_expr) {
+                flags |= call_flag::STAR;
+            }
+            positional += part.args.len() as u32;
+            keywords += part.keywords.len() as u32;
+        });
+        (positional, keywords, flags)
+    }
+
+    /// Calls `visit` with the first positional argument, or with none.
+    fn first_argument(
+        &mut self,
+        arguments: &ast::Arguments,
+        visit: &mut dyn FnMut(&mut Self, Option<&Expr>),
+    ) {
+        let mut found = false;
+        self.argument_parts(arguments, &mut |pass, part| {
+            if let Some(first) = part.args.first().filter(|_| !found) {
+                found = true;
+                visit(pass, Some(first));
+            }
+        });
+        if !found {
+            visit(self, None);
+        }
     }
 
     /// Visits arguments in the order of the text.
     pub(super) fn arguments(&mut self, arguments: &ast::Arguments) {
         let mut keywords = arguments.keywords.iter().peekable();
         for argument in &arguments.args {
-            self.pause();
             while let Some(keyword) = keywords.next_if(|keyword| keyword.start() < argument.start()) {
+                self.pause();
                 self.read(&keyword.value);
             }
+            self.pause();
             self.read(argument);
         }
         for keyword in keywords {
+            self.pause();
             self.read(&keyword.value);
         }
     }
 
     fn super_call(&mut self, arguments: &ast::Arguments, start: u32) -> Value {
-        match arguments.args.first() {
-            None => Value::Super(0),
-            // Visited again with the other arguments, so what it calls must not count here.
-            Some(class) if is_path(class) => {
-                let value = self.expr(class);
-                Value::Super(self.x.value_ref(value, start))
+        let mut value = Value::None;
+        self.first_argument(arguments, &mut |pass, class| {
+            value = match class {
+                None => Value::Super(0),
+                // Visited again with the other arguments, so what it calls must not count here.
+                Some(class) if is_path(class) => {
+                    let value = pass.expr(class);
+                    Value::Super(pass.x.value_ref(value, start))
+                }
+                Some(_) => Value::None,
             }
-            Some(_) => Value::None,
-        }
+        });
+        value
     }
 
     /// `import_module("a.b")` is an import row of its own.
     fn literal_import(&mut self, arguments: &ast::Arguments, start: u32) {
-        if let Some(Expr::StringLiteral(module)) = arguments.args.first() {
-            let text = module.value.to_str();
-            let level = text.bytes().take_while(|&byte| byte == b'.').count();
-            self.import_row(ImportKind::Literal, &text[level..], "", 0, level as u32, start, false);
-        }
+        self.first_argument(arguments, &mut |pass, module| {
+            if let Some(Expr::StringLiteral(module)) = module {
+                let text = pass.text_of(module);
+                let level = text.bytes().take_while(|&byte| byte == b'.').count();
+                pass.import_row(ImportKind::Literal, &text[level..], "", 0, level as u32, start, false);
+            }
+        });
     }
 
     /// `__all__.extend([...])`, `__all__.append("x")`.
@@ -328,11 +392,14 @@ impl Pass<'_> {
         if name.id.as_str() != "__all__" || self.x.scope != 0 {
             return;
         }
-        match (attribute.attr.id.as_str(), arguments.args.first()) {
-            ("extend", Some(value)) => self.exports(value),
-            ("append", Some(Expr::StringLiteral(value))) => self.export(value.value.to_str()),
-            _ => self.dynamic_all(),
-        }
+        self.first_argument(arguments, &mut |pass, first| match (attribute.attr.id.as_str(), first) {
+            ("extend", Some(value)) => pass.exports(value),
+            ("append", Some(Expr::StringLiteral(value))) => {
+                let text = pass.text_of(value);
+                pass.export(&text);
+            }
+            _ => pass.dynamic_all(),
+        });
     }
 
     #[inline(never)]
@@ -399,6 +466,11 @@ impl Pass<'_> {
 
     /// Binds what `target` names to the value of ref `value` (+1, 0 unknown).
     pub(super) fn bind_target(&mut self, target: &Expr, value: u32) {
+        self.check_target(target, false);
+        self.bind_checked(target, value);
+    }
+
+    fn bind_checked(&mut self, target: &Expr, value: u32) {
         match target {
             Expr::Name(name) => {
                 let id = self.x.names.add(&name.id);
@@ -416,9 +488,9 @@ impl Pass<'_> {
                 self.expr(target);
             }
             Expr::Tuple(_) | Expr::List(_) => {
-                self.elements(target, &mut |pass, element| pass.bind_target(element, 0));
+                self.elements(target, &mut |pass, element| pass.bind_checked(element, 0));
             }
-            Expr::Starred(starred) => self.bind_target(&starred.value, 0),
+            Expr::Starred(starred) => self.bind_checked(&starred.value, 0),
             _ => {
                 self.read(target);
             }

@@ -55,6 +55,7 @@ impl Pass<'_> {
             Stmt::TypeAlias(node) => self.type_alias(node),
             Stmt::Delete(node) => {
                 for target in &node.targets {
+                    self.check_target(target, true);
                     if let Value::Ref(row) = self.expr(target) {
                         self.x.flag(row, ref_flag::DELETED);
                     }
@@ -490,6 +491,7 @@ impl Pass<'_> {
 
     #[inline(never)]
     fn if_(&mut self, node: &ast::StmtIf) {
+        let further = self.further();
         self.x.decide(1);
         self.x.think(1, true);
         self.read(&node.test);
@@ -498,6 +500,16 @@ impl Pass<'_> {
         self.x.type_checking += u32::from(checking);
         self.branch(&node.body);
         self.x.type_checking -= u32::from(checking);
+        self.if_clauses(node);
+        self.clauses(further, &mut |pass, body| {
+            if let [Stmt::If(node)] = body {
+                pass.if_clauses(node);
+            }
+        });
+        self.x.shallower();
+    }
+
+    fn if_clauses(&mut self, node: &ast::StmtIf) {
         for clause in &node.elif_else_clauses {
             self.x.shallower();
             self.x.think(1, false);
@@ -508,7 +520,6 @@ impl Pass<'_> {
             self.x.deeper();
             self.branch(&clause.body);
         }
-        self.x.shallower();
     }
 
     #[inline(never)]
@@ -571,21 +582,31 @@ impl Pass<'_> {
 
     #[inline(never)]
     fn match_(&mut self, node: &ast::StmtMatch) {
+        let further = self.further();
         self.read(&node.subject);
-        // As radon has it: any case that captures without a pattern counts as the default, once.
-        let default = node
-            .cases
-            .iter()
-            .any(|case| matches!(&case.pattern, Pattern::MatchAs(pattern) if pattern.pattern.is_none()));
-        self.x.decide((node.cases.len() as u32).saturating_sub(u32::from(default)));
         self.x.think(1, true);
         self.x.deeper();
+        let mut default = false;
+        self.cases(node, &mut default);
+        self.clauses(further, &mut |pass, body| {
+            if let [Stmt::Match(node)] = body {
+                pass.cases(node, &mut default);
+            }
+        });
+        self.x.shallower();
+    }
+
+    /// Visits cases. As radon has it, any that captures without a pattern counts as the default, once.
+    fn cases(&mut self, node: &ast::StmtMatch, default: &mut bool) {
+        let captures = |case: &ast::MatchCase| matches!(&case.pattern, Pattern::MatchAs(pattern) if pattern.pattern.is_none());
+        let found = !*default && node.cases.iter().any(captures);
+        *default |= found;
+        self.x.decide((node.cases.len() as u32).saturating_sub(u32::from(found)));
         for case in &node.cases {
             self.pattern(&case.pattern);
             self.read_opt(case.guard.as_deref());
             self.branch(&case.body);
         }
-        self.x.shallower();
     }
 
     fn pattern(&mut self, pattern: &Pattern) {
@@ -714,7 +735,10 @@ impl Pass<'_> {
         self.x.file_flags |= file_flag::HAS_ALL;
         match value {
             Expr::List(_) | Expr::Tuple(_) => self.elements(value, &mut |pass, element| match element {
-                Expr::StringLiteral(text) => pass.export(text.value.to_str()),
+                Expr::StringLiteral(text) => {
+                    let text = pass.text_of(text);
+                    pass.export(&text);
+                }
                 Expr::Starred(starred) => pass.exports(&starred.value),
                 _ => pass.dynamic_all(),
             }),
@@ -757,7 +781,8 @@ impl Pass<'_> {
         }
         let mut slot = |pass: &mut Self, element: &Expr| {
             if let Expr::StringLiteral(text) = element {
-                let name = pass.x.names.add(text.value.to_str());
+                let text = pass.text_of(text);
+                let name = pass.x.names.add(&text);
                 pass.x.out.push(col::SLOT_SYM, pass.x.symbol);
                 pass.x.out.push(col::SLOT_NAME, name);
             }

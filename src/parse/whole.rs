@@ -1,7 +1,7 @@
 //! A whole file at once.
 
 use super::{decode, nesting};
-use crate::extract::{Extracted, Extractor, Refused, TextInfo, Watch};
+use crate::extract::{Extracted, Extractor, LargePiece, Refused, TextInfo, Watch};
 use crate::model::facts::file_flag;
 use crate::split::ChunkSize;
 use ruff_python_ast::PySourceType;
@@ -21,6 +21,7 @@ pub struct Scratch {
     extractor: Extractor,
     /// Where files go of what is worked on out of core.
     folder: Option<std::path::PathBuf>,
+    large: Vec<LargePiece>,
 }
 
 impl Scratch {
@@ -44,6 +45,11 @@ impl Scratch {
         self.parse_watched(bytes, stub, Some(size), &|_| true).unwrap_or((Outcome::TooDeep, 0))
     }
 
+    /// Pieces of the last text, if it was parsed in chunks, that were larger than two of them.
+    pub fn large_pieces(&self) -> &[LargePiece] {
+        &self.large
+    }
+
     /// The same facts, in chunks of `size` if there is one, and the bytes of the largest piece; `None` where `watch` stopped it. What has a
     /// syntax error is begun again in other pieces, so that what `watch` is told may go down.
     pub fn parse_watched(
@@ -53,6 +59,7 @@ impl Scratch {
         size: Option<ChunkSize>,
         watch: Watch<'_>,
     ) -> Option<(Outcome, usize)> {
+        self.large.clear();
         let decoded = decode::decode(bytes);
         let mut flags = if decoded.bom { file_flag::BOM } else { 0 };
         if decoded.error.is_some() {
@@ -107,13 +114,17 @@ impl Scratch {
     ) -> Option<(Outcome, usize)> {
         let scratch = self.folder.clone();
         match self.extractor.extract_chunks(text, kind, info, size, watch, scratch.as_deref()) {
-            Ok((Extracted::Held(block), largest)) => Some((Outcome::Facts(block), largest)),
-            Ok((Extracted::File(mut file), largest)) => {
+            Ok((Extracted::Held(block), pieces)) => {
+                self.large = pieces.large;
+                Some((Outcome::Facts(block), pieces.largest))
+            }
+            Ok((Extracted::File(mut file), pieces)) => {
                 use std::io::{Read as _, Seek as _};
                 let mut block = Vec::new();
                 file.rewind().ok()?;
                 file.read_to_end(&mut block).ok()?;
-                Some((Outcome::Facts(block), largest))
+                self.large = pieces.large;
+                Some((Outcome::Facts(block), pieces.largest))
             }
             Err(Refused::NoRoom) => {
                 self.folder = None;

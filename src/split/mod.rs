@@ -5,8 +5,10 @@
 //! without a literal. Cuts lie between statements, and between the elements of a literal. Knows no AST.
 
 mod elide;
+mod pieces;
 mod scan;
 
+pub use pieces::{ElementSplitter, TextSplitter};
 pub use scan::Indent;
 use scan::{Line, Scanner};
 use smallvec::SmallVec;
@@ -39,12 +41,25 @@ impl ChunkSize {
     /// statement by statement, and compound ones with an error in them by their headers and bodies.
     pub const BROKEN: Self = Self { measure: Measure::Bytes, limit: 1024 };
 
-    fn of(self, text: &[u8]) -> usize {
+    /// How much of it `text` is.
+    pub fn of(self, text: &[u8]) -> usize {
         match self.measure {
             Measure::Ast | Measure::Bytes => text.len(),
             Measure::Lines => {
                 let lines = memchr::memchr_iter(b'\n', text).count();
                 (lines + 1).max(text.len() / LONG_LINE)
+            }
+        }
+    }
+
+    /// Where a chunk that begins at `start` of `text` is full.
+    fn stop(self, text: &[u8], start: usize) -> usize {
+        match self.measure {
+            Measure::Ast | Measure::Bytes => start + self.limit,
+            Measure::Lines => {
+                let most = text.len().min(start + self.limit * LONG_LINE);
+                let end = memchr::memchr_iter(b'\n', &text[start..most]).nth(self.limit.saturating_sub(2));
+                end.map_or(start + self.limit * LONG_LINE, |end| start + end + 1)
             }
         }
     }
@@ -99,12 +114,21 @@ pub enum Hole {
         /// What belongs here.
         body: Body,
     },
-    /// A literal without its elements; the offset is that of its opening bracket.
-    Literal {
+    /// A list, tuple, set, dictionary or argument list without its elements; the offset is that of its opening bracket.
+    Elements {
         /// Offset in the source.
         at: u32,
-        /// Its elements: after the opening bracket, up to the closing one.
+        /// What belongs here.
         elements: Elements,
+    },
+    /// An empty string for strings that stand one after the other; the offset is that of its prefix.
+    Text {
+        /// Offset in the source.
+        at: u32,
+        /// First byte of the first one.
+        start: usize,
+        /// One past the last byte of the last one.
+        end: usize,
     },
 }
 
@@ -112,7 +136,7 @@ impl Hole {
     /// Offset in the source.
     pub fn at(&self) -> u32 {
         match self {
-            Self::Body { at, .. } | Self::Literal { at, .. } => *at,
+            Self::Body { at, .. } | Self::Elements { at, .. } | Self::Text { at, .. } => *at,
         }
     }
 }
@@ -128,6 +152,9 @@ pub struct Source {
     pub holes: Vec<Hole>,
     /// Byte ranges of strings with line ends in them, those that were left out among them.
     pub strings: Vec<(usize, usize)>,
+    /// Further clauses of an `if` or a `match` whose headers are larger than a chunk together: the same statement without
+    /// those before.
+    pub more: Vec<Self>,
 }
 
 /// One piece of a block.
@@ -172,6 +199,17 @@ struct Statement {
     clauses: Vec<Clause>,
     definition: bool,
     misplaced: bool,
+    /// Of one of several simple statements in a line larger than a chunk: the end of the line.
+    line: Option<usize>,
+}
+
+/// Statements that follow each other, up to a chunk.
+#[derive(Clone, Copy, Debug)]
+struct Group {
+    start: usize,
+    end: usize,
+    /// As in [`Statement`].
+    line: Option<usize>,
 }
 
 /// Relation of a line to a block.
@@ -192,6 +230,16 @@ fn place(line: Indent, block: Indent) -> Place {
     }
 }
 
+/// Words that begin compound statements.
+fn is_compound(word: &str) -> bool {
+    matches!(word, "class" | "def" | "if" | "for" | "while" | "with" | "try" | "async" | "match")
+}
+
+/// Words that begin headers whose bodies may stand in the same line.
+fn is_header(word: &str) -> bool {
+    is_compound(word) && word != "match" || matches!(word, "else" | "elif" | "except" | "finally")
+}
+
 /// Splits one block.
 #[derive(Debug)]
 pub struct Splitter<'t> {
@@ -200,6 +248,8 @@ pub struct Splitter<'t> {
     size: ChunkSize,
     scanner: Scanner<'t>,
     line: Option<Line>,
+    /// What is left of a line with several statements: its next byte, its end.
+    rest: Option<(usize, usize)>,
     statement: Option<Statement>,
     /// The compound statement that was the last piece, alone.
     last: Option<Statement>,
@@ -214,6 +264,7 @@ impl<'t> Splitter<'t> {
             size,
             scanner: Scanner::new(text.as_bytes(), body.start),
             line: None,
+            rest: None,
             statement: None,
             last: None,
         }
@@ -222,18 +273,19 @@ impl<'t> Splitter<'t> {
     /// The next piece.
     pub fn piece(&mut self) -> Option<Piece> {
         let bytes = self.text.as_bytes();
-        let mut group: Option<(usize, usize)> = None;
+        let mut group: Option<Group> = None;
         while let Some(statement) = self.statement.take().or_else(|| self.scan()) {
             let range = &bytes[statement.start..statement.end];
             let alone = statement.misplaced || self.size.exceeded(range);
-            if let Some((start, end)) = group {
+            if let Some(group) = group {
+                let Group { start, end, line } = group;
                 let full = self.size.of(&bytes[start..statement.end]) > self.size.limit
                     || statement.definition
                         && self.size.measure == Measure::Ast
                         && (end - start) * 2 > self.size.limit;
-                if alone || full {
+                if alone || full || line != statement.line {
                     self.statement = Some(statement);
-                    return Some(self.group(start, end));
+                    return Some(self.group(group));
                 }
             }
             self.last = None;
@@ -248,16 +300,20 @@ impl<'t> Splitter<'t> {
                 let piece = Piece::Group {
                     start: statement.start,
                     end: statement.end,
-                    indented: if alone { statement.code > statement.start } else { self.is_indented() },
+                    indented: match alone {
+                        true => statement.code > statement.start,
+                        false => self.is_indented() && statement.line.is_none(),
+                    },
                     misplaced: alone.then_some(statement.code),
                 };
                 self.last =
                     Some(statement).filter(|last| last.clauses.iter().any(|clause| clause.body.is_some()));
                 return Some(piece);
             }
-            group = Some((group.map_or(statement.start, |(start, _)| start), statement.end));
+            let start = group.map_or(statement.start, |group| group.start);
+            group = Some(Group { start, end: statement.end, line: statement.line });
         }
-        group.map(|(start, end)| self.group(start, end))
+        group.map(|group| self.group(group))
     }
 
     /// The last piece once more, as a statement with holes: for a compound statement that is not well-formed as a whole.
@@ -276,8 +332,9 @@ impl<'t> Splitter<'t> {
         self.body.indent.characters > 0
     }
 
-    fn group(&self, start: usize, end: usize) -> Piece {
-        Piece::Group { start, end, indented: self.is_indented(), misplaced: None }
+    fn group(&self, group: Group) -> Piece {
+        let Group { start, end, line } = group;
+        Piece::Group { start, end, indented: self.is_indented() && line.is_none(), misplaced: None }
     }
 
     fn next_line(&mut self) -> Option<Line> {
@@ -292,8 +349,52 @@ impl<'t> Splitter<'t> {
         if longer { "" } else { &rest[..end] }
     }
 
+    /// The next statement of a line with several.
+    fn part(&mut self) -> Option<Statement> {
+        let (at, line) = self.rest.take()?;
+        let bytes = &self.text.as_bytes()[..line];
+        let start = line - elide::skip_blank(&bytes[at..]).len();
+        if start == line {
+            return None;
+        }
+        let mut scanner = Scanner::new(bytes, start);
+        scanner.statement();
+        let end = scanner.position();
+        self.rest = Some((end, line));
+        Some(Statement {
+            start,
+            end,
+            code: start,
+            clauses: vec![Clause { header: smallvec::smallvec![(start, end)], case: false, body: None }],
+            definition: false,
+            misplaced: false,
+            line: Some(line),
+        })
+    }
+
+    /// True where the statements of a line, from `start` on, can be parsed one by one: none is a compound one.
+    fn are_simple(&self, start: usize, end: usize) -> bool {
+        let bytes = &self.text.as_bytes()[..end];
+        let mut at = start;
+        loop {
+            let code = end - elide::skip_blank(&bytes[at..]).len();
+            if code == end {
+                return true;
+            }
+            if bytes[code] == b'@' || is_compound(self.word(code)) {
+                return false;
+            }
+            let mut scanner = Scanner::new(bytes, code);
+            scanner.statement();
+            at = scanner.position();
+        }
+    }
+
     /// The next statement, with the clauses of a compound one.
     fn scan(&mut self) -> Option<Statement> {
+        if let Some(statement) = self.part() {
+            return Some(statement);
+        }
         let first = self.next_line()?;
         let block = self.body.indent;
         let misplaced = place(first.indent, block) != Place::Within;
@@ -314,8 +415,15 @@ impl<'t> Splitter<'t> {
             }
         }
         let word = self.word(line.code);
-        let compound =
-            matches!(word, "class" | "def" | "if" | "for" | "while" | "with" | "try" | "async" | "match");
+        let compound = is_compound(word);
+        if first.parts
+            && !misplaced
+            && self.size.exceeded(&self.text.as_bytes()[first.start..first.end])
+            && self.are_simple(first.code, first.end)
+        {
+            self.rest = Some((first.code, first.end));
+            return self.part();
+        }
         let mut statement = Statement {
             start: first.start,
             end: line.end,
@@ -323,6 +431,7 @@ impl<'t> Splitter<'t> {
             clauses: Vec::new(),
             definition: matches!(word, "class" | "def") || word == "async",
             misplaced,
+            line: None,
         };
         statement.clauses.push(Clause { header, case: false, body: None });
         if !compound || self.line.is_some() {
@@ -372,17 +481,61 @@ impl<'t> Splitter<'t> {
         Some(statement)
     }
 
+    /// The header and the body of a clause that stands in one line, if it is larger than a chunk and more than one statement.
+    fn one_line(&self, start: usize, end: usize) -> Option<(usize, Body)> {
+        let bytes = &self.text.as_bytes()[..end];
+        if !self.size.exceeded(&bytes[start..]) || !is_header(self.word(start)) {
+            return None;
+        }
+        let colon = elide::header_colon(bytes, start)?;
+        let body = end - elide::skip_blank(&bytes[colon + 1..]).len();
+        let body = Body { start: body, end, indent: Indent::default(), level: self.body.level + 1 };
+        (body.start < end && self.are_simple(body.start, end)).then_some((colon + 1, body))
+    }
+
+    /// What stands before the further clauses of a statement whose clauses can be parsed apart.
+    fn head_of_more(&self, statement: &Statement) -> Option<&'static str> {
+        let [first, rest @ .., last] = &statement.clauses[..] else { return None };
+        let word = |clause: &Clause| self.word(clause.header[0].0);
+        match word(first) {
+            "if" if rest.iter().all(|clause| word(clause) == "elif")
+                && matches!(word(last), "elif" | "else") =>
+            {
+                Some("if 1: pass\n")
+            }
+            "match" if last.case && rest.iter().all(|clause| clause.case) => Some("match 0:\n"),
+            _ => None,
+        }
+    }
+
     /// The source of a statement larger than a chunk.
     fn large(&self, statement: &Statement) -> Source {
+        let head = self.head_of_more(statement);
         let mut source = Source::default();
-        for clause in &statement.clauses {
+        let mut before: Vec<Source> = Vec::new();
+        for (index, clause) in statement.clauses.iter().enumerate() {
+            if let Some(head) = head.filter(|_| index > 1 && self.size.exceeded(source.text.as_bytes())) {
+                before.push(std::mem::take(&mut source));
+                source.text.push_str(head);
+            }
             let margin = if clause.case { " " } else { "" };
-            for &(start, end) in &clause.header {
+            let mut body = clause.body;
+            for &(start, mut end) in &clause.header {
+                if body.is_none()
+                    && let Some((header, line)) = self.one_line(start, end)
+                {
+                    (end, body) = (header, Some(line));
+                }
                 source.text.push_str(margin);
-                elide::copy(self.text, start, end, self.size, &mut source);
+                if clause.case {
+                    // What looks like a literal there is a pattern.
+                    elide::plain(self.text, start, end, &mut source);
+                } else {
+                    elide::copy(self.text, start, end, self.size, elide::Part::Line, &mut source);
+                }
                 source.text.push('\n');
             }
-            if let Some(body) = clause.body {
+            if let Some(body) = body {
                 source.text.push_str(margin);
                 source.text.push(' ');
                 let at = source.text.len() as u32;
@@ -396,62 +549,34 @@ impl<'t> Splitter<'t> {
                 source.holes.push(Hole::Body { at, body });
             }
         }
-        source
+        before.push(source);
+        let mut all = before.into_iter();
+        let mut first = all.next().unwrap_or_default();
+        first.more = all.collect();
+        first
     }
 }
 
-/// The elements of a literal that is larger than a chunk: byte offsets.
+/// How elements are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// In a list or tuple.
+    List,
+    /// In a set or dictionary.
+    Braces,
+    /// In a call.
+    Arguments,
+    /// In a subscript.
+    Slices,
+}
+
+/// Elements that are larger than a chunk: byte offsets.
 #[derive(Clone, Copy, Debug)]
 pub struct Elements {
-    /// After the opening bracket.
+    /// The first byte after the opening bracket, or of the first element.
     pub start: usize,
-    /// The closing bracket.
+    /// The closing bracket, or one past the last element.
     pub end: usize,
-    /// In braces.
-    pub braces: bool,
-}
-
-/// Splits the elements of a literal.
-#[derive(Debug)]
-pub struct ElementSplitter<'t> {
-    text: &'t str,
-    elements: Elements,
-    size: ChunkSize,
-    scanner: Scanner<'t>,
-}
-
-impl<'t> ElementSplitter<'t> {
-    /// Pieces of `elements`.
-    pub fn new(text: &'t str, elements: Elements, size: ChunkSize) -> Self {
-        let scanner = Scanner::new(text.as_bytes(), elements.start);
-        Self { text, elements, size, scanner }
-    }
-
-    /// The next elements, as a literal of its own.
-    pub fn source(&mut self) -> Option<Source> {
-        let (start, mut end, mut filled) = (self.scanner.position(), 0, 0);
-        while self.scanner.position() < self.elements.end {
-            let from = self.scanner.position();
-            let stop = self.scanner.element();
-            let size = self.size.of(&self.text.as_bytes()[from..stop]);
-            if end > 0 && filled + size > self.size.limit {
-                self.scanner = Scanner::new(self.text.as_bytes(), from);
-                break;
-            }
-            filled += size;
-            end = stop;
-        }
-        if end == 0 || self.text[start..end].trim().is_empty() && self.scanner.position() >= self.elements.end
-        {
-            return None;
-        }
-        let mut source = Source::default();
-        let (open, close) = if self.elements.braces { ('{', '}') } else { ('[', ']') };
-        source.text.push(open);
-        elide::copy(self.text, start, end, self.size, &mut source);
-        // A comment may end what was copied.
-        source.text.push('\n');
-        source.text.push(close);
-        Some(source)
-    }
+    /// How they are written.
+    pub form: Form,
 }

@@ -30,6 +30,23 @@ pub(super) struct Line {
     pub(super) colon: bool,
     /// It cannot end like that: a string or bracket stays open.
     pub(super) broken: bool,
+    /// Has a semicolon outside brackets.
+    pub(super) parts: bool,
+}
+
+/// Where a scan ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Until {
+    /// After a logical line.
+    Line,
+    /// After a simple statement: a semicolon ends it too.
+    Statement,
+    /// Before the closing bracket or after the comma that ends an element.
+    Element,
+    /// At the end of the text, which stands in brackets: line ends mean nothing.
+    End,
+    /// In the text of an f-string, from this byte on, or at its end.
+    Text(usize),
 }
 
 /// An f-string or t-string that is open.
@@ -73,6 +90,7 @@ enum Class {
     Comment,
     Backslash,
     Colon,
+    Sign,
 }
 
 const CLASS: [Class; 256] = {
@@ -93,21 +111,27 @@ const CLASS: [Class; 256] = {
     class[b'#' as usize] = Class::Comment;
     class[b'\\' as usize] = Class::Backslash;
     class[b':' as usize] = Class::Colon;
+    class[b',' as usize] = Class::Sign;
+    class[b';' as usize] = Class::Sign;
+    class[b'=' as usize] = Class::Sign;
     class
 };
 
 /// What the scanner tells of while it walks through a logical line.
 pub(super) trait Visitor {
-    /// A bracket opens; so many are open around it. Braces of f-strings are not told of.
-    fn open(&mut self, _at: usize, _byte: u8, _depth: u32) {}
+    /// A bracket opens; so many are open around it, and there the code before it in its line lies. Braces of f-strings are
+    /// not told of.
+    fn open(&mut self, _at: usize, _byte: u8, _depth: u32, _before: (usize, usize)) {}
     /// The last open bracket closes; so many stay open.
     fn close(&mut self, _at: usize, _depth: u32) {}
-    /// A comma or colon with so many brackets open.
+    /// A comma, colon, semicolon or `=` with so many brackets open.
     fn sign(&mut self, _at: usize, _byte: u8, _depth: u32) {}
     /// The word `for`, `lambda` or `yield`; told where [`Self::WORDS`] is true.
     fn word(&mut self, _word: Word) {}
-    /// A string token that is no f-string: its prefix included.
+    /// A string, prefix and quotes included, that lies in no other one.
     fn string(&mut self, _start: usize, _end: usize) {}
+    /// A comment within a line.
+    fn comment(&mut self, _start: usize, _end: usize) {}
     /// Whether to look for words.
     const WORDS: bool = false;
 }
@@ -127,18 +151,31 @@ pub(super) enum Word {
 pub(super) struct Quiet;
 impl Visitor for Quiet {}
 
+/// What comes after text of an f-string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Middle {
+    /// An ordinary byte.
+    Code,
+    /// What comes after its end.
+    End,
+    /// More text, from where the scan was to stop.
+    Stop,
+}
+
 /// Walks through a text.
 #[derive(Debug)]
 pub(super) struct Scanner<'t> {
     text: &'t [u8],
     at: usize,
     formatted: Vec<Formatted>,
+    /// Where the outermost f-string begins.
+    begun: usize,
 }
 
 impl<'t> Scanner<'t> {
     /// A scanner that begins at `at`: at the start of a line, or between two statements of one.
     pub(super) fn new(text: &'t [u8], at: usize) -> Self {
-        Self { text, at, formatted: Vec::new() }
+        Self { text, at, formatted: Vec::new(), begun: at }
     }
 
     fn peek(&self, ahead: usize) -> u8 {
@@ -163,7 +200,7 @@ impl<'t> Scanner<'t> {
                 b'#' => self.skip_comment(),
                 b'\n' | b'\r' => {}
                 _ => {
-                    let (code, mut line) = (self.at, self.rest(visitor, 0));
+                    let (code, mut line) = (self.at, self.rest(visitor, Until::Line));
                     (line.start, line.code, line.indent) = (start, code, indent);
                     return Some(line);
                 }
@@ -175,8 +212,98 @@ impl<'t> Scanner<'t> {
     /// Passes over one element of a bracketed literal, and over the comma after it: to just before the closing bracket
     /// where there is no comma. Gives the element's end, white space included.
     pub(super) fn element(&mut self) -> usize {
-        self.rest(&mut Quiet, 1);
+        self.rest(&mut Quiet, Until::Element);
         self.at - usize::from(self.at > 0 && self.text[self.at - 1] == b',')
+    }
+
+    /// Passes over a simple statement: past the semicolon or line end after it.
+    pub(super) fn statement(&mut self) {
+        self.rest(&mut Quiet, Until::Statement);
+    }
+
+    /// Passes over everything, which stands in brackets. False where something stays open.
+    pub(super) fn everything(&mut self, visitor: &mut impl Visitor) -> bool {
+        !self.rest(visitor, Until::End).broken
+    }
+
+    /// The string that begins here.
+    pub(super) fn opening(&self) -> Option<Opening> {
+        let prefix = self.text[self.at..].iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+        let raw = self.text[self.at..self.at + prefix].iter().any(|byte| byte | 0x20 == b'r');
+        let kind = kind_of(&self.text[self.at..]);
+        let quote = self.peek(prefix);
+        if prefix > 2 || !matches!(quote, b'"' | b'\'') {
+            return None;
+        }
+        let triple = self.peek(prefix + 1) == quote && self.peek(prefix + 2) == quote;
+        let text = self.at + prefix + if triple { 3 } else { 1 };
+        Some(Opening { start: self.at, text, quote, triple, raw, kind })
+    }
+
+    /// Passes over text of the string that `opening` opened: to where a part of it can end that reaches to `stop` or
+    /// further. True where it came to the end of the string and passed over its quotes.
+    pub(super) fn text(&mut self, opening: &Opening, stop: usize) -> bool {
+        self.at = self.at.max(opening.text);
+        if matches!(opening.kind, StringKind::Formatted | StringKind::Template) {
+            let Opening { quote, triple, raw, .. } = *opening;
+            self.formatted = vec![Formatted { quote, triple, raw, nesting: 0, specs: 0 }];
+            self.rest(&mut Quiet, Until::Text(stop));
+            return self.formatted.is_empty();
+        }
+        while let Some(&byte) = self.text.get(self.at) {
+            if self.at >= stop
+                && self.at > opening.text
+                && self.text[self.at - 1] != opening.quote
+                && is_boundary(byte)
+            {
+                return false;
+            }
+            match byte {
+                b'\\' if opening.raw => self.at = (self.at + 2).min(self.text.len()),
+                b'\\' => self.escape(opening.kind == StringKind::Bytes),
+                _ if byte == opening.quote => {
+                    let ends = !opening.triple || self.peek(1) == byte && self.peek(2) == byte;
+                    self.at += if ends && opening.triple { 3 } else { 1 };
+                    if ends {
+                        return true;
+                    }
+                }
+                _ => {
+                    let rest = &self.text[self.at..];
+                    let next =
+                        memchr2(opening.quote, b'\\', rest).map_or(self.text.len(), |next| self.at + next);
+                    self.at = next.min(stop.max(self.at + 1));
+                }
+            }
+        }
+        true
+    }
+
+    /// Passes over an escape, up to the first byte that may be no more of it.
+    fn escape(&mut self, bytes: bool) {
+        let digits = match self.peek(1) {
+            b'x' => 2,
+            b'u' if !bytes => 4,
+            b'U' if !bytes => 8,
+            b'N' if !bytes => {
+                let rest = &self.text[(self.at + 2).min(self.text.len())..];
+                let name = rest.iter().position(
+                    |byte| !matches!(byte, b'{' | b' ' | b'-' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z'),
+                );
+                self.at += 2 + name.unwrap_or(rest.len());
+                self.at += usize::from(self.peek(0) == b'}');
+                return;
+            }
+            b'\r' => {
+                self.at += 1;
+                self.line_end();
+                return;
+            }
+            _ => 0,
+        };
+        self.at = (self.at + 2).min(self.text.len());
+        let rest = &self.text[self.at..];
+        self.at += rest.iter().take(digits).take_while(|byte| byte.is_ascii_hexdigit()).count();
     }
 
     /// Where the scan stands.
@@ -231,9 +358,17 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// Passes over the rest of a logical line, its line end included; within `around` brackets over an element.
-    fn rest<V: Visitor>(&mut self, visitor: &mut V, around: u32) -> Line {
-        self.formatted.clear();
+    /// Passes over the rest of what ends at `until`: of a logical line, its line end included.
+    fn rest<V: Visitor>(&mut self, visitor: &mut V, until: Until) -> Line {
+        let stop = match until {
+            Until::Text(stop) => Some(stop),
+            _ => {
+                self.formatted.clear();
+                None
+            }
+        };
+        let begun = self.at;
+        let around = u32::from(until == Until::Element);
         let mut nesting = around;
         // Lambdas of the element that have not come to their colon.
         let mut lambdas = 0u32;
@@ -245,13 +380,21 @@ impl<'t> Scanner<'t> {
             end: 0,
             colon: false,
             broken: false,
+            parts: false,
         };
         while self.at < self.text.len() {
             if let Some(open) = self.formatted.last().copied()
                 && !open.in_field(nesting)
-                && !self.middle(open, &mut nesting, &mut line)
             {
-                continue;
+                let middle = self.middle(open, &mut nesting, &mut line, stop);
+                if self.formatted.is_empty() {
+                    visitor.string(self.begun, self.at);
+                }
+                match middle {
+                    Middle::Code => {}
+                    Middle::End if stop.is_none() || !self.formatted.is_empty() => continue,
+                    Middle::End | Middle::Stop => return line,
+                }
             }
             let at = self.at;
             let Some(&byte) = self.text.get(at) else { break };
@@ -262,17 +405,20 @@ impl<'t> Scanner<'t> {
                 }
                 Class::Comment => {
                     self.skip_comment();
+                    if self.formatted.is_empty() {
+                        visitor.comment(at, self.at);
+                    }
                     continue;
                 }
                 Class::LineEnd => {
-                    if nesting == 0 {
+                    if nesting == 0 && until != Until::End {
                         break;
                     }
                     if let Some(open) = self.formatted.last_mut() {
                         open.end_spec(nesting);
                     }
                     self.line_end();
-                    if around == 0 && self.formatted.is_empty() && self.must_begin_a_statement() {
+                    if until == Until::Line && self.formatted.is_empty() && self.must_begin_a_statement() {
                         line.broken = true;
                         line.end = self.at;
                         return line;
@@ -294,7 +440,7 @@ impl<'t> Scanner<'t> {
                 Class::Open => {
                     self.at += 1;
                     if self.formatted.is_empty() {
-                        visitor.open(at, byte, nesting);
+                        visitor.open(at, byte, nesting, (begun, line.code_end));
                     }
                     nesting += 1;
                     line.colon = false;
@@ -329,15 +475,26 @@ impl<'t> Scanner<'t> {
                     }
                     line.colon = nesting == 0;
                 }
+                Class::Sign => {
+                    self.at += 1;
+                    line.colon = false;
+                    if self.formatted.is_empty() {
+                        visitor.sign(at, byte, nesting);
+                        if byte == b',' && around == 1 && nesting == 1 && lambdas == 0 {
+                            return line;
+                        }
+                        if byte == b';' && nesting == 0 {
+                            line.parts = true;
+                            if until == Until::Statement {
+                                return line;
+                            }
+                        }
+                    }
+                }
                 Class::Other => {
                     self.at += 1;
                     line.colon = false;
-                    if byte == b',' && self.formatted.is_empty() {
-                        visitor.sign(at, byte, nesting);
-                        if around == 1 && nesting == 1 && lambdas == 0 {
-                            return line;
-                        }
-                    } else if matches!(byte, b'f' | b'l' | b'y')
+                    if matches!(byte, b'f' | b'l' | b'y')
                         && (V::WORDS || around == 1)
                         && self.formatted.is_empty()
                         && let Some(word) = self.word(at)
@@ -432,11 +589,16 @@ impl<'t> Scanner<'t> {
         let triple = self.peek(1) == quote && self.peek(2) == quote;
         self.at += if triple { 3 } else { 1 };
         if formatted {
+            if self.formatted.is_empty() {
+                self.begun = quoted - prefix.len();
+            }
             self.formatted.push(Formatted { quote, triple, raw, nesting, specs: 0 });
             return;
         }
         line.broken |= !self.plain(quote, triple);
-        visitor.string(quoted - if known { prefix.len() } else { 0 }, self.at);
+        if self.formatted.is_empty() {
+            visitor.string(quoted - if known { prefix.len() } else { 0 }, self.at);
+        }
     }
 
     /// Passes over the rest of a string; false where it does not end.
@@ -476,17 +638,23 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// Passes over text of an f-string up to a brace or its end. True where an ordinary byte comes next.
-    fn middle(&mut self, open: Formatted, nesting: &mut u32, line: &mut Line) -> bool {
+    /// Passes over text of an f-string up to a brace or its end, or from `stop` on to where a part of it can end.
+    fn middle(&mut self, open: Formatted, nesting: &mut u32, line: &mut Line, stop: Option<usize>) -> Middle {
         let in_spec = open.in_spec(*nesting);
+        let stop = stop.filter(|_| self.formatted.len() == 1 && !in_spec).unwrap_or(usize::MAX);
         let mut named = false;
+        // End of an escape: nothing before it can end a part.
+        let mut escaped = 0;
         loop {
             let at = self.at;
+            if at >= stop.max(escaped) && !named && self.may_end(open.quote) {
+                return Middle::Stop;
+            }
             let Some(&byte) = self.text.get(at) else {
                 line.broken = true;
                 *nesting = open.nesting;
                 self.formatted.pop();
-                return false;
+                return Middle::End;
             };
             match byte {
                 b'\n' | b'\r' if !open.triple => {
@@ -494,10 +662,11 @@ impl<'t> Scanner<'t> {
                     *nesting = open.nesting;
                     self.formatted.pop();
                     line.code_end = self.at;
-                    return false;
+                    return Middle::End;
                 }
                 b'\\' => {
                     self.at += 1;
+                    escaped = self.at + 1;
                     match self.peek(0) {
                         b'{' | b'}' => {}
                         b'N' if !open.raw && self.peek(1) == b'{' => {
@@ -505,17 +674,28 @@ impl<'t> Scanner<'t> {
                             self.at += 2;
                         }
                         b'\r' => self.line_end(),
+                        letter @ (b'x' | b'u' | b'U') => {
+                            self.at += 1;
+                            escaped = self.at
+                                + if letter == b'x' {
+                                    2
+                                } else if letter == b'u' {
+                                    4
+                                } else {
+                                    8
+                                };
+                        }
                         _ => self.at = (self.at + 1).min(self.text.len()),
                     }
                 }
                 b'{' if self.peek(1) == b'{' && !in_spec => self.at += 2,
-                b'{' => return true,
+                b'{' => return Middle::Code,
                 b'}' if named => {
                     named = false;
                     self.at += 1;
                 }
                 b'}' if self.peek(1) == b'}' && !in_spec => self.at += 2,
-                b'}' => return true,
+                b'}' => return Middle::Code,
                 _ if byte == open.quote => {
                     let ends = !open.triple || self.peek(1) == byte && self.peek(2) == byte;
                     self.at += if ends && open.triple { 3 } else { 1 };
@@ -523,11 +703,72 @@ impl<'t> Scanner<'t> {
                         self.formatted.pop();
                         line.code_end = self.at;
                         line.colon = false;
-                        return false;
+                        return Middle::End;
                     }
                 }
                 _ => self.at += 1,
             }
+        }
+    }
+}
+
+impl Scanner<'_> {
+    /// True where a part of an f-string can end here: quotes must not become more, and lines that the text begins must be
+    /// seen to lie in it.
+    fn may_end(&self, quote: u8) -> bool {
+        let before = self.at.checked_sub(1).and_then(|at| self.text.get(at));
+        before.is_some_and(|&before| before != quote && !matches!(before, b'\n' | b'\r'))
+            && self.text.get(self.at).is_some_and(|&byte| is_boundary(byte))
+    }
+}
+
+/// True for the first byte of a character.
+fn is_boundary(byte: u8) -> bool {
+    byte & 0xc0 != 0x80
+}
+
+/// What a string is by its prefix.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum StringKind {
+    #[default]
+    Text,
+    Bytes,
+    Formatted,
+    Template,
+}
+
+/// What a string is that begins like this.
+pub(super) fn kind_of(token: &[u8]) -> StringKind {
+    let prefix = token.iter().take_while(|byte| byte.is_ascii_alphabetic());
+    prefix.fold(StringKind::Text, |kind, letter| match letter | 0x20 {
+        b'b' => StringKind::Bytes,
+        b'f' => StringKind::Formatted,
+        b't' => StringKind::Template,
+        _ => kind,
+    })
+}
+
+/// How a string begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Opening {
+    /// First byte of its prefix.
+    pub(super) start: usize,
+    /// First byte after its quotes.
+    pub(super) text: usize,
+    quote: u8,
+    triple: bool,
+    raw: bool,
+    pub(super) kind: StringKind,
+}
+
+impl Opening {
+    /// The quotes.
+    pub(super) fn quotes(&self) -> &'static str {
+        match (self.quote, self.triple) {
+            (b'"', false) => "\"",
+            (b'"', true) => "\"\"\"",
+            (_, false) => "'",
+            (_, true) => "'''",
         }
     }
 }
