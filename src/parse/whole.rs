@@ -4,15 +4,19 @@ use super::{decode, nesting};
 use crate::extract::{Extractor, Refused, TextInfo, Watch};
 use crate::model::facts::file_flag;
 use crate::split::ChunkSize;
+use crate::sys::Bytes;
 use ruff_python_ast::PySourceType;
+use std::path::Path;
 
 /// What became of a file.
 #[derive(Debug)]
 pub enum Outcome {
     /// Its facts, as a block.
-    Facts(Vec<u8>),
+    Facts(Bytes),
     /// Nested too deep to be visited on a worker's stack.
     TooDeep,
+    /// It can't be parsed, for this reason: it is too large for what facts can hold, or a scratch file failed.
+    Unfit(String),
 }
 
 /// Everything a worker reuses from file to file.
@@ -24,29 +28,42 @@ pub struct Scratch {
 impl Scratch {
     /// Facts of the file with these bytes, parsed as a whole.
     pub fn parse(&mut self, bytes: &[u8], stub: bool) -> Outcome {
-        self.parse_watched(bytes, stub, None, &|_| true).map_or(Outcome::TooDeep, |(outcome, _)| outcome)
+        self.parse_watched(bytes, stub, None, None, &|_| true)
+            .map_or(Outcome::TooDeep, |(outcome, _)| outcome)
     }
 
     /// The same facts, parsed in chunks; and the bytes of the largest piece that was given to the parser.
     pub fn parse_in(&mut self, bytes: &[u8], stub: bool, size: ChunkSize) -> (Outcome, usize) {
-        self.parse_watched(bytes, stub, Some(size), &|_| true).unwrap_or((Outcome::TooDeep, 0))
+        self.parse_watched(bytes, stub, Some(size), None, &|_| true).unwrap_or((Outcome::TooDeep, 0))
     }
 
     /// The same facts, in chunks of `size` if there is one, and the bytes of the largest piece; `None` where `watch` stopped it. What has a
-    /// syntax error is begun again in other pieces, so that what `watch` is told may go down.
+    /// syntax error is begun again in other pieces, so that what `watch` is told may go down. `spill`: where there is one, what is kept
+    /// from chunk to chunk is too much for memory, and goes to scratch files in this folder.
     pub fn parse_watched(
         &mut self,
         bytes: &[u8],
         stub: bool,
         size: Option<ChunkSize>,
+        spill: Option<&Path>,
         watch: Watch<'_>,
     ) -> Option<(Outcome, usize)> {
-        let decoded = decode::decode(bytes);
+        let mut place = Bytes::default();
+        let decoded = match spill.map(|folder| decode::decode_large(bytes, folder, &mut place)) {
+            None => decode::decode(bytes),
+            Some(Ok(decoded)) => decoded,
+            Some(Err(error)) => return Some((Outcome::Unfit(format!("cannot be decoded: {error}")), 0)),
+        };
+        self.extractor.spill = spill.map(Path::to_owned);
         let mut flags = if decoded.bom { file_flag::BOM } else { 0 };
         if decoded.error.is_some() {
             flags |= file_flag::LOSSY;
         }
         let text = &*decoded.text;
+        if text.len() >= u32::MAX as usize {
+            let why = "too large: it has 4 GiB or more as UTF-8";
+            return Some((Outcome::Unfit(why.to_owned()), 0));
+        }
         if nesting::is_hopeless(text.as_bytes()) {
             return Some((Outcome::TooDeep, 0));
         }
@@ -71,7 +88,7 @@ impl Scratch {
     ) -> Option<(Outcome, usize)> {
         let parsed = ruff_python_parser::parse_unchecked_source(text, kind);
         match self.extractor.extract(text, &parsed, info) {
-            Ok(block) => Some((Outcome::Facts(block), text.len())),
+            Ok(block) => Some((Outcome::Facts(block.into()), text.len())),
             Err(Refused::TooDeep | Refused::Stopped) => {
                 // Dropping this AST would overflow the stack just as visiting it would.
                 std::mem::forget(parsed);
@@ -94,7 +111,7 @@ impl Scratch {
         watch: Watch<'_>,
     ) -> Option<(Outcome, usize)> {
         match self.extractor.extract_chunks(text, kind, info, size, watch) {
-            Ok((block, largest)) => Some((Outcome::Facts(block), largest)),
+            Ok((block, largest)) => Some((Outcome::Facts(block.into()), largest)),
             Err(Refused::Stopped) => None,
             Err(Refused::Broken) if size != ChunkSize::BROKEN => {
                 self.chunks(text, kind, info, ChunkSize::BROKEN, watch)
