@@ -43,8 +43,8 @@ fn facts(sources: &[String]) -> Vec<Vec<u8>> {
     sources
         .iter()
         .map(|source| match scratch.parse(source.as_bytes(), false) {
-            Outcome::Facts(block) => block,
-            Outcome::TooDeep => Vec::new(),
+            Outcome::Facts(block) => block.into_vec(),
+            Outcome::TooDeep | Outcome::Unfit(_) => Vec::new(),
         })
         .collect()
 }

@@ -46,8 +46,8 @@ fn broken(bytes: &[u8], seed: u64) -> Option<Vec<u8>> {
 
 fn block(outcome: Outcome) -> Option<Vec<u8>> {
     match outcome {
-        Outcome::Facts(block) => Some(block),
-        Outcome::TooDeep => None,
+        Outcome::Facts(block) => Some(block.into_vec()),
+        Outcome::TooDeep | Outcome::Unfit(_) => None,
     }
 }
 

@@ -9,8 +9,8 @@ use pydebug_fuzz::python;
 
 fn block(outcome: Outcome) -> Option<Vec<u8>> {
     match outcome {
-        Outcome::Facts(block) => Some(block),
-        Outcome::TooDeep => None,
+        Outcome::Facts(block) => Some(block.into_vec()),
+        Outcome::TooDeep | Outcome::Unfit(_) => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Compression of one record. Knows nothing of where records are kept.
 
 use std::cell::RefCell;
-use std::io;
+use std::io::{self, Read, Write};
 
 use zstd::bulk;
 
@@ -75,6 +75,27 @@ thread_local! {
     static DECOMPRESSOR: RefCell<Option<bulk::Decompressor<'static>>> = const { RefCell::new(None) };
 }
 
+/// Writes the raw bytes of a stored record to `out` as they come; nothing of them is right before the checksum of what was read is.
+/// `max`: bytes, against a forged length.
+pub(crate) fn decompress_into(
+    stored: &mut dyn Read,
+    raw_len: u64,
+    flags: u32,
+    max: u64,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    if raw_len > max {
+        return Err(io::Error::other(format!("claims {raw_len} bytes, more than the limit of {max}")));
+    }
+    // One more than there should be shows that there are more.
+    let copied = if flags & FLAG_PLAIN != 0 {
+        io::copy(&mut stored.take(raw_len + 1), out)?
+    } else {
+        io::copy(&mut zstd::stream::read::Decoder::new(stored)?.take(raw_len + 1), out)?
+    };
+    if copied == raw_len { Ok(()) } else { Err(io::Error::other("has another length than recorded")) }
+}
+
 /// The raw bytes of a stored record whose checksum was right. `max`: bytes, against a forged length.
 pub(crate) fn decompress(stored: Vec<u8>, raw_len: u64, flags: u32, max: u64) -> Result<Vec<u8>, String> {
     if raw_len > max {
@@ -110,7 +131,15 @@ mod tests {
             let (flags, bytes) = (stored.flags, stored.bytes.to_vec());
             assert_eq!(decompress(bytes.clone(), raw.len() as u64, flags, 1 << 20).unwrap(), raw);
             assert!(decompress(bytes.clone(), raw.len() as u64 + 1, flags, 1 << 20).is_err());
-            assert!(raw.is_empty() || decompress(bytes, raw.len() as u64, flags, 0).is_err());
+            assert!(raw.is_empty() || decompress(bytes.clone(), raw.len() as u64, flags, 0).is_err());
+            let stream = |len: usize, max: u64| {
+                let mut out = Vec::new();
+                decompress_into(&mut &bytes[..], len as u64, flags, max, &mut out).map(|()| out)
+            };
+            assert_eq!(stream(raw.len(), 1 << 20).unwrap(), raw);
+            assert!(stream(raw.len() + 1, 1 << 20).is_err());
+            assert!(raw.is_empty() || stream(raw.len() - 1, 1 << 20).is_err());
+            assert!(raw.is_empty() || stream(raw.len(), 0).is_err());
         }
     }
 }

@@ -9,11 +9,10 @@ use std::fs::{self, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use super::codec::Compressed;
 use super::file::TEMP_PREFIX;
 use super::hash::FactKey;
 use super::manifest::Manifest;
-use super::pack::{Pack, PackFile};
+use super::pack::{Pack, PackError, PackFile};
 use super::{Cache, CacheWarning, locked, now_seconds};
 use crate::sys::open_regular_with;
 
@@ -274,12 +273,10 @@ impl Cache {
             let mut file = PackFile::create(&dir)?;
             for pack in packs {
                 for entry in pack.entries.iter().filter(|entry| wanted(&entry.key)) {
-                    match pack.stored(entry) {
-                        Ok(bytes) => {
-                            let record =
-                                Compressed { raw_len: entry.raw_len, flags: entry.flags, bytes: &bytes };
-                            file.append(&entry.key, record, entry.meta, entry.checksum)?;
-                        }
+                    match file.append_from(pack, entry) {
+                        Ok(_) => {}
+                        // Where it was half written, what follows would stand elsewhere than is noted.
+                        Err(PackError::Io(error)) => return Err(error),
                         Err(error) => self.warn_pack(&pack.path, &error),
                     }
                 }

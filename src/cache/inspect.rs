@@ -137,9 +137,9 @@ impl Cache {
             };
             for entry in &pack.entries {
                 report.records += 1;
-                match pack.raw(entry, self.options.max_record_bytes) {
+                match pack.verify(entry, self.options.max_record_bytes) {
                     Ok(raw) => {
-                        report.raw_bytes += raw.len() as u64;
+                        report.raw_bytes += raw;
                         keys.insert(entry.key);
                     }
                     Err(error) => {

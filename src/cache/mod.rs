@@ -44,6 +44,7 @@ pub use self::portable::{FactsCodec, PortableError, PortableLimits, PortableRepo
 #[cfg(feature = "fuzzing")]
 pub(crate) use self::{manifest::fuzzing as manifest_fuzzing, pack::fuzzing as pack_fuzzing};
 use crate::sync::{add, locked};
+use crate::sys::Bytes;
 use crate::walk::Listings;
 
 const FORMAT_DIR: &str = "v1";
@@ -64,7 +65,7 @@ pub struct CacheOptions {
 
 impl Default for CacheOptions {
     fn default() -> Self {
-        Self { max_size_mb: 1024, max_record_bytes: 2 << 30 }
+        Self { max_size_mb: 1024, max_record_bytes: u32::MAX.into() }
     }
 }
 
@@ -144,7 +145,7 @@ struct Counters {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// The facts, decompressed and verified.
-    pub raw: Vec<u8>,
+    pub raw: Bytes,
     /// What was recorded beside them.
     pub meta: RecordMeta,
 }
@@ -379,7 +380,10 @@ impl Cache {
         let index = self.index();
         let place = *index.places.get(key)?;
         let (pack, entry) = index.entry(place);
-        match pack.raw(entry, self.options.max_record_bytes) {
+        let raw = |pack: &Pack, entry: &Entry| {
+            pack.raw(entry, self.options.max_record_bytes, self.snapshot_dir().as_deref())
+        };
+        match raw(pack, entry) {
             Ok(raw) => {
                 add(&self.counters.read_bytes, entry.stored_len);
                 Some(Record { raw, meta: entry.meta })
@@ -392,9 +396,7 @@ impl Cache {
                     .iter()
                     .flat_map(|pack| pack.entries.iter().map(move |entry| (pack, entry)))
                     .find_map(|(pack, entry)| {
-                        let raw = (entry.key == *key)
-                            .then(|| pack.raw(entry, self.options.max_record_bytes))?
-                            .ok()?;
+                        let raw = (entry.key == *key).then(|| raw(pack, entry))?.ok()?;
                         Some(Record { raw, meta: entry.meta })
                     })
             }

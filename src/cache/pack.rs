@@ -18,7 +18,7 @@ use tempfile::NamedTempFile;
 use super::codec::{self, Compressed};
 use super::file::temp_in;
 use super::hash::{Checksum, FactKey, hex16, wide_checksum};
-use crate::sys::open_regular;
+use crate::sys::{Bytes, BytesWriter, open_regular};
 
 const MAGIC: &[u8; 8] = b"PYDBPACK";
 const END: &[u8; 8] = b"PYDBPEND";
@@ -27,6 +27,8 @@ const HEADER: u64 = 16;
 const FOOTER: u64 = 8 + 8 + 16 + 8;
 const ENTRY: usize = 32 + 4 * 8 + 4 + 4 + 16;
 const BUFFER: usize = 1 << 18;
+/// Bytes above which a record is not held on the heap.
+pub(crate) const LARGE: u64 = 8 << 20;
 
 /// What is recorded beside the facts, outside of anything hashed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -142,6 +144,26 @@ impl PackFile {
         let checksum = seal(&mut checksum, raw_len, 0);
         self.note(Entry { key: *key, offset: self.at, stored_len, raw_len, meta, flags: 0, checksum });
         Ok(Some((raw_len, stored_len)))
+    }
+
+    /// Copies a record of another pack, whatever its size. False if the key is there already.
+    pub(crate) fn append_from(&mut self, pack: &Pack, entry: &Entry) -> Result<bool, PackError> {
+        if entry.stored_len <= LARGE {
+            let bytes = pack.stored(entry)?;
+            let record = Compressed { raw_len: entry.raw_len, flags: entry.flags, bytes: &bytes };
+            return Ok(self.append(&entry.key, record, entry.meta, entry.checksum)?);
+        }
+        if self.keys.contains(&entry.key) {
+            return Ok(false);
+        }
+        pack.section(entry).check()?;
+        // What can't be written is this pack's trouble, and no damage of the other.
+        let copied = io::copy(&mut pack.section(entry), &mut self.out)?;
+        if copied != entry.stored_len {
+            return Err(PackError::Io(io::ErrorKind::UnexpectedEof.into()));
+        }
+        self.note(Entry { offset: self.at, ..*entry });
+        Ok(true)
     }
 
     fn note(&mut self, entry: Entry) {
@@ -292,10 +314,81 @@ impl Pack {
         }
     }
 
-    /// The facts of a record. `max`: bytes.
-    pub(crate) fn raw(&self, entry: &Entry, max: u64) -> Result<Vec<u8>, PackError> {
+    /// The facts of a record; large ones in a scratch file in `folder`. `max`: bytes.
+    pub(crate) fn raw(&self, entry: &Entry, max: u64, folder: Option<&Path>) -> Result<Bytes, PackError> {
+        if entry.raw_len > LARGE || entry.stored_len > LARGE {
+            let mut out = BytesWriter::new(folder, LARGE as usize);
+            self.stream(entry, max, &mut out)?;
+            return Ok(out.finish()?);
+        }
         codec::decompress(self.stored(entry)?, entry.raw_len, entry.flags, max)
-            .map_err(|error| PackError::Record(format!("`{}` {error}", entry.key)))
+            .map(Bytes::from)
+            .map_err(|error| record_error(entry, &error))
+    }
+
+    /// Looks whether a record is right. Bytes before compression.
+    pub(crate) fn verify(&self, entry: &Entry, max: u64) -> Result<u64, PackError> {
+        if entry.raw_len > LARGE || entry.stored_len > LARGE {
+            self.stream(entry, max, &mut io::sink())?;
+            return Ok(entry.raw_len);
+        }
+        self.raw(entry, max, None).map(|raw| raw.len() as u64)
+    }
+
+    /// Writes the facts of a record to `out`. They are right where this is no error.
+    fn stream(&self, entry: &Entry, max: u64, out: &mut dyn Write) -> Result<(), PackError> {
+        let mut section = self.section(entry);
+        let written = codec::decompress_into(&mut section, entry.raw_len, entry.flags, max, out);
+        // A damaged record may well not decompress; that it is damaged says more.
+        section.check()?;
+        written.map_err(|error| match error.kind() {
+            io::ErrorKind::Other | io::ErrorKind::UnexpectedEof => record_error(entry, &error),
+            _ => error.into(),
+        })
+    }
+
+    fn section<'a>(&'a self, entry: &'a Entry) -> Section<'a> {
+        let mut checksum = Checksum::new();
+        checksum.update(&entry.key.0);
+        Section { file: &self.file, entry, at: 0, checksum }
+    }
+}
+
+fn record_error(entry: &Entry, error: &dyn std::fmt::Display) -> PackError {
+    PackError::Record(format!("`{}` {error}", entry.key))
+}
+
+/// The stored bytes of a record, one after the other.
+struct Section<'a> {
+    file: &'a File,
+    entry: &'a Entry,
+    at: u64,
+    checksum: Checksum,
+}
+
+impl Section<'_> {
+    /// Reads what was not read, and looks whether the checksum of all is right.
+    fn check(mut self) -> Result<(), PackError> {
+        io::copy(&mut self, &mut io::sink())?;
+        if seal(&mut self.checksum, self.entry.raw_len, self.entry.flags) == self.entry.checksum {
+            Ok(())
+        } else {
+            Err(PackError::Record(format!("the checksum of `{}` is wrong", self.entry.key)))
+        }
+    }
+}
+
+impl Read for Section<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let left = self.entry.stored_len - self.at;
+        let most = into.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let count = self.file.read_at(&mut into[..most], self.entry.offset + self.at)?;
+        if count == 0 && most > 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.checksum.update(&into[..count]);
+        self.at += count as u64;
+        Ok(count)
     }
 }
 

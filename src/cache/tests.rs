@@ -34,7 +34,7 @@ fn put(cache: &Cache, texts: &[&str]) -> u64 {
 fn has(cache: &Cache, text: &str) -> bool {
     match cache.get(&key(text)) {
         Some(record) => {
-            assert_eq!(record.raw, facts(text));
+            assert_eq!(*record.raw, facts(text)[..]);
             true
         }
         None => false,

@@ -72,8 +72,8 @@ pub fn main() -> ExitCode {
 
 /// What a child process runs. Its standard error goes nowhere; that it failed is in the exit code.
 fn worker(args: &WorkerArgs) -> ExitCode {
-    let WorkerArgs { parent, memory, gc_threshold, deep } = *args;
-    let served = engine::serve(WorkerOptions { parent, memory, gc_threshold, deep });
+    let WorkerArgs { parent, memory, gc_threshold, scratch, deep } = args.clone();
+    let served = engine::serve(WorkerOptions { parent, memory, gc_threshold, scratch, deep });
     if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(Outcome::Failed as u8) }
 }
 

@@ -1,7 +1,7 @@
 //! `pydebug worker`, which runs start for themselves.
 
 /// Arguments of the hidden command that a child process runs.
-#[derive(Debug, Clone, Copy, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct WorkerArgs {
     /// The process that starts it
     #[arg(long, value_name = "ID")]
@@ -12,6 +12,9 @@ pub struct WorkerArgs {
     /// Files after which it drops scratch memory
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub gc_threshold: u64,
+    /// Folder for its scratch files, which have no names
+    #[arg(long, value_name = "FOLDER")]
+    pub scratch: Option<std::path::PathBuf>,
     /// Take what is nested deeper than an ordinary stack holds
     #[arg(long)]
     pub deep: bool,

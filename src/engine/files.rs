@@ -1,22 +1,21 @@
 //! Facts of one file: from the last snapshot, from the cache, or made anew.
 
 use super::batch::SMALL;
-use super::children::{Fleet, Made, STEP, Task, internal, words};
-use super::memory::{Memory, Pace};
+use super::children::{Fleet, Made, STEP, Task, internal, unfit, words};
+use super::memory::{Memory, Pace, Plan};
 use super::progress::{Interrupt, ProgressTracker};
 use super::recovery::{Decision, Recovery, Trouble, is_transient};
 use crate::cache::{Cache, Compressor, ContentHash, DEFAULT_LEVEL, FactKey, PackWriter, RecordMeta};
 use crate::model::facts::{self, EXTRACTOR_VERSION, col, file_flag};
 use crate::model::source::FileKind;
 use crate::parse::{Outcome, Scratch};
-use crate::split::ChunkSize;
 use crate::store::CodeGraph;
-use crate::sys::Block;
+use crate::sys::{Block, Bytes, BytesWriter, Mapped};
 use crate::walk::{Stat, WalkedFile};
 use blake2b_simd::many::MAX_DEGREE;
 use smallvec::SmallVec;
 use std::cell::{Cell, RefCell};
-use std::io::Read as _;
+use std::io::{self, Read, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -101,7 +100,7 @@ struct Worker {
     scratch: Scratch,
     compressor: Option<Compressor>,
     /// One for each file of a batch; large files are alone in theirs, so only the first grows.
-    buffers: Vec<Vec<u8>>,
+    buffers: Vec<Bytes>,
     files: u64,
     pace: Pace,
 }
@@ -122,6 +121,10 @@ pub(super) fn drop_scratch(memory: &Memory) {
 
 /// Bytes above which a file is not read: offsets are 32 bits wide.
 const MAX_BYTES: u64 = u32::MAX as u64 - 1;
+/// Bytes of facts that are compressed in one piece, with room for the result.
+const STREAMED: usize = 4 << 20;
+/// Bytes of a file that are copied at a time.
+const COPIED: usize = 1 << 20;
 
 impl Shared<'_> {
     /// Facts under `key`, if the last snapshot or a pack has them.
@@ -142,35 +145,39 @@ impl Shared<'_> {
     }
 
     /// Reads the files of `batch` into buffers, one each, and hashes them together; `None` where the run was interrupted.
-    pub(super) fn load(&self, batch: &[Slot], buffers: &mut [Vec<u8>]) -> Option<Batch> {
-        let mut stats: SmallVec<[Result<Stat, Unread>; MAX_DEGREE]> = SmallVec::new();
+    pub(super) fn load(&self, batch: &[Slot], buffers: &mut [Bytes]) -> Option<Batch> {
+        let mut read: SmallVec<[Result<Taken, Unread>; MAX_DEGREE]> = SmallVec::new();
         for ((number, _), buffer) in batch.iter().zip(buffers.iter_mut()) {
             if self.interrupt.is_requested() {
                 return None;
             }
-            let stat = self.read_stable(&self.files[*number as usize], buffer);
-            if stat.is_err() {
+            let done = self.read_stable(&self.files[*number as usize], buffer);
+            if done.is_err() {
                 // Nobody asks for the hash of what was left in it.
-                buffer.clear();
+                buffer.heap_mut().clear();
             }
-            stats.push(stat);
+            read.push(done);
         }
-        let contents = ContentHash::of_many(buffers[..batch.len()].iter().map(Vec::as_slice));
-        let loaded = |((stat, content), (number, _)): ((Result<Stat, Unread>, ContentHash), &Slot)| {
+        // What is mapped was hashed as it was copied.
+        let unhashed = |buffer: &'_ Bytes| if buffer.mapped().is_some() { 0 } else { buffer.len() };
+        let contents =
+            ContentHash::of_many(buffers[..batch.len()].iter().map(|buffer| &buffer[..unhashed(buffer)]));
+        let loaded = |((read, content), (number, _)): ((Result<Taken, Unread>, ContentHash), &Slot)| {
             let kind = self.files[*number as usize].kind;
-            stat.map(|stat| {
+            read.map(|Taken { stat, hashed }| {
+                let content = hashed.unwrap_or(content);
                 let key = FactKey::new(&content, kind, EXTRACTOR_VERSION, &[], &[]);
                 Loaded { stat, content, key }
             })
         };
-        Some(stats.into_iter().zip(contents).zip(batch).map(loaded).collect())
+        Some(read.into_iter().zip(contents).zip(batch).map(loaded).collect())
     }
 
     /// Reads the files of `batch`, hashes them together, and finds or makes the facts of each.
     pub(super) fn read(&self, batch: &mut [Slot]) {
         let mut buffers = WORKER.with_borrow_mut(|worker| std::mem::take(&mut worker.buffers));
         if buffers.len() < batch.len() {
-            buffers.resize_with(batch.len(), Vec::new);
+            buffers.resize_with(batch.len(), Bytes::default);
         }
         let Some(loaded) = self.load(batch, &mut buffers) else { return };
         let mut spent = false;
@@ -203,8 +210,10 @@ impl Shared<'_> {
             return;
         }
         // A file may have grown since the walk; what one buffer may keep is not for each to keep.
-        for buffer in buffers.iter_mut().skip(1).filter(|buffer| buffer.capacity() as u64 > SMALL) {
-            *buffer = Vec::new();
+        for (at, buffer) in buffers.iter_mut().enumerate() {
+            if at > 0 && buffer.capacity() as u64 > SMALL || buffer.mapped().is_some() {
+                *buffer = Bytes::default();
+            }
         }
         WORKER.with_borrow_mut(|worker| worker.buffers = buffers);
     }
@@ -228,9 +237,10 @@ impl Shared<'_> {
     }
 
     /// What is to be done with a file.
-    pub(super) fn task<'t>(&self, number: u32, bytes: &'t [u8], chunk: Option<ChunkSize>) -> Task<'t> {
+    pub(super) fn task<'t>(&self, number: u32, bytes: &'t Bytes, plan: Plan) -> Task<'t> {
         let stub = self.files[number as usize].kind == FileKind::Pyi;
-        Task { bytes, stub, chunk }
+        let Plan { chunk, spill, .. } = plan;
+        Task { bytes, file: bytes.mapped().map(Mapped::file), stub, chunk, spill }
     }
 
     /// Tells that a file is done, of which so much was told before.
@@ -253,7 +263,7 @@ impl Shared<'_> {
         &self,
         number: u32,
         loaded: Loaded,
-        bytes: &[u8],
+        bytes: &Bytes,
         told: &Told,
         worker: &mut Worker,
     ) -> Option<Known> {
@@ -262,13 +272,15 @@ impl Shared<'_> {
         let _permit = self.memory.enter(plan.cost);
         // Time spent waiting for room is none of the file's.
         let started = Instant::now();
-        let task = self.task(number, bytes, plan.chunk);
+        let task = self.task(number, bytes, plan);
+        let spill = self.memory.scratch().filter(|_| plan.spill);
         let watch = |done: usize| {
             self.tell_part(number, told, done as u64);
             !self.interrupt.is_requested()
         };
-        let outcome =
-            catch_unwind(AssertUnwindSafe(|| scratch.parse_watched(bytes, task.stub, plan.chunk, &watch)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            scratch.parse_watched(bytes, task.stub, plan.chunk, spill, &watch)
+        }));
         let made = match outcome {
             Ok(None) => return None,
             Ok(Some((Outcome::Facts(block), largest))) => {
@@ -276,6 +288,7 @@ impl Shared<'_> {
                 let parse_us = u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX);
                 Made::Facts { block, parse_us, largest, chunked: plan.chunk.is_some() }
             }
+            Ok(Some((Outcome::Unfit(why), _))) => unfit(why),
             Ok(Some((Outcome::TooDeep, _))) => self.fleet.nested(&self.files[number as usize].path, task),
             Err(panic) => {
                 *scratch = Scratch::default();
@@ -286,7 +299,13 @@ impl Shared<'_> {
     }
 
     /// Parses on this thread.
-    pub(super) fn parse_here(&self, number: u32, loaded: Loaded, bytes: &[u8], told: &Told) -> Option<Known> {
+    pub(super) fn parse_here(
+        &self,
+        number: u32,
+        loaded: Loaded,
+        bytes: &Bytes,
+        told: &Told,
+    ) -> Option<Known> {
         WORKER.with_borrow_mut(|worker| self.parse(number, loaded, bytes, told, worker))
     }
 
@@ -316,6 +335,12 @@ impl Shared<'_> {
             }
             Made::Interrupted => return None,
         };
+        if u32::try_from(block.len()).is_err() {
+            let reason =
+                format!("too large: its facts take {} bytes, 4 GiB and more are not kept", block.len());
+            self.recovery.record(Trouble::Io, Decision::Skip, path, &reason);
+            return Some(Known { content, key, ..skipped(stat, reason) });
+        }
         let flags = facts::Facts::open(&block).map_or(0, |facts| facts.get(col::FILE_FLAGS, 0));
         if flags & file_flag::LOSSY != 0 {
             let detail = "bytes that its encoding does not know are read as U+FFFD";
@@ -323,29 +348,36 @@ impl Shared<'_> {
         }
         let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
         if self.cache.is_enabled() {
-            if compressor.is_none() {
-                *compressor = Compressor::new(DEFAULT_LEVEL).ok();
-            }
-            if let Some(compressor) = compressor {
-                let record = compressor.compress(&block);
-                self.packs.append(&key, &record, RecordMeta { parse_duration_us: parse_us, created });
-            }
+            self.store(&key, &block, RecordMeta { parse_duration_us: parse_us, created }, compressor);
         }
         let facts_hash = hash_facts(&block);
         let facts = Facts::Owned(self.memory.facts().keep(block));
         Some(Known { facts, facts_hash, key, content, stat, parse_us, created, cached: false })
     }
 
-    /// Reads a file into `buffer`; again where it changed meanwhile or a read failed that may succeed later. Gives its stat from
-    /// before the read.
-    fn read_stable(&self, file: &WalkedFile, buffer: &mut Vec<u8>) -> Result<Stat, Unread> {
+    /// Appends facts to the pack of this run.
+    fn store(&self, key: &FactKey, block: &[u8], meta: RecordMeta, compressor: &mut Option<Compressor>) {
+        if block.len() > STREAMED {
+            self.packs.append_reader(key, &mut &*block, DEFAULT_LEVEL, meta);
+            return;
+        }
+        if compressor.is_none() {
+            *compressor = Compressor::new(DEFAULT_LEVEL).ok();
+        }
+        if let Some(compressor) = compressor {
+            self.packs.append(key, &compressor.compress(block), meta);
+        }
+    }
+
+    /// Reads a file into `buffer`; again where it changed meanwhile or a read failed that may succeed later.
+    fn read_stable(&self, file: &WalkedFile, buffer: &mut Bytes) -> Result<Taken, Unread> {
         let path = file.os_path(self.root);
         self.recovery.persist(
             Trouble::Io,
             &file.path,
             |unread: &Unread| unread.transient,
             std::thread::sleep,
-            || read_once(&path, buffer),
+            || read_once(&path, buffer, self.memory),
         )
     }
 
@@ -378,24 +410,68 @@ fn hash_facts(bytes: &[u8]) -> [u8; 32] {
     hash
 }
 
-fn read_once(path: &Path, buffer: &mut Vec<u8>) -> Result<Stat, Unread> {
-    let (mut open, before) = open_regular(path)?;
+/// A file that was read.
+struct Taken {
+    /// From before the read.
+    stat: Stat,
+    /// Its hash, where that was made while it was copied.
+    hashed: Option<ContentHash>,
+}
+
+fn read_once(path: &Path, buffer: &mut Bytes, memory: &Memory) -> Result<Taken, Unread> {
+    let (open, before) = open_regular(path)?;
     if before.size > MAX_BYTES {
         let reason = format!("too large: {} bytes, files of 4 GiB and more are not read", before.size);
         return Err(Unread { kind: Trouble::Io, reason, transient: false });
     }
-    buffer.clear();
-    // One byte more, so that the end is seen without growing the buffer.
-    buffer.reserve_exact(before.size as usize + 1);
-    // Bounded, which also spares the system calls that would ask for the size once more.
-    open.by_ref().take(before.size + 1).read_to_end(buffer).map_err(|error| explain(&error))?;
+    // One byte more, so that the end is seen without growing the buffer. Bounded, which also spares the system calls that
+    // would ask for the size once more.
+    let bounded = (&open).take(before.size + 1);
+    let hashed = if before.size > memory.map_above() {
+        let (bytes, hash) = copy(bounded, memory).map_err(|error| explain(&error))?;
+        *buffer = bytes;
+        hash
+    } else {
+        read_whole(bounded, buffer.heap_mut()).map_err(|error| explain(&error))?;
+        None
+    };
     let after = Stat::of(&open.metadata().map_err(|error| explain(&error))?);
     if before == after && buffer.len() as u64 == before.size {
-        return Ok(before);
+        return Ok(Taken { stat: before, hashed });
     }
     let reason =
         "it changed during each of four attempts to read it; run again when it is at rest".to_owned();
     Err(Unread { kind: Trouble::Io, reason, transient: true })
+}
+
+fn read_whole(mut from: io::Take<&std::fs::File>, buffer: &mut Vec<u8>) -> io::Result<()> {
+    buffer.clear();
+    buffer.reserve_exact(from.limit() as usize);
+    from.read_to_end(buffer).map(|_| ())
+}
+
+/// Copies a file to a scratch file, which can be mapped without a fear that somebody cuts it off; with the hash of what was
+/// mapped. Where there can be no scratch file it is read into memory.
+fn copy(mut from: impl Read, memory: &Memory) -> io::Result<(Bytes, Option<ContentHash>)> {
+    let mut out = BytesWriter::new(memory.scratch(), 0);
+    let (mut state, mut block) = (ContentHash::state(), vec![0; COPIED]);
+    loop {
+        match from.read(&mut block) {
+            Ok(0) => break,
+            Ok(count) => {
+                state.update(&block[..count]);
+                out.write_all(&block[..count])?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if let Some(error) = out.take_trouble() {
+        memory.note(error);
+    }
+    let bytes = out.finish()?;
+    let hash = ContentHash::of_state(&state).filter(|_| bytes.mapped().is_some());
+    Ok((bytes, hash))
 }
 
 /// Opens a regular file and stats it; never waits for the other end of a pipe.
@@ -462,7 +538,7 @@ mod tests {
             let cache = Cache::disabled();
             let recovery = Recovery::default();
             let limits = (0, std::time::Duration::from_secs(60));
-            let fleet = Fleet::new(None, limits, self.gc_threshold, &recovery, &self.interrupt);
+            let fleet = Fleet::new(None, None, limits, self.gc_threshold, &recovery, &self.interrupt);
             let shared = Shared {
                 root: self.root,
                 files: self.files,
@@ -527,6 +603,7 @@ mod tests {
             assert_eq!(together, alone, "{at_once} at once, scratch dropped each {gc_threshold}");
             let kept = WORKER.take();
             assert!(kept.buffers.iter().skip(1).all(|buffer| buffer.capacity() as u64 <= SMALL));
+            assert!(kept.buffers.iter().all(|buffer| buffer.mapped().is_none()));
             assert_eq!(kept.files, files.len() as u64);
         }
     }

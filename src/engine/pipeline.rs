@@ -442,7 +442,8 @@ impl Session<'_> {
         let worker_memory = self.config.worker_memory_bytes().unwrap_or(memory.budget());
         let limits = (worker_memory, self.config.file_timeout());
         let gc_threshold = self.config.gc_threshold();
-        let fleet = Fleet::new(self.program, limits, gc_threshold, self.recovery, self.interrupt);
+        let fleet =
+            Fleet::new(self.program, memory.scratch(), limits, gc_threshold, self.recovery, self.interrupt);
         let shared = Shared {
             root: &walked.root,
             files: &walked.files,

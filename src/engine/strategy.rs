@@ -3,11 +3,11 @@
 use super::batch::{SMALL, batches};
 use super::children::{Child, End, Made, Task};
 use super::files::{Loaded, Shared, Slot, Told};
-use super::memory::Permit;
+use super::memory::{Permit, Plan};
 use super::recovery::Decision;
 use crate::config::Strategy;
-use crate::split::ChunkSize;
 use crate::sync::locked;
+use crate::sys::Bytes;
 use crate::walk::WalkedFile;
 use rayon::prelude::*;
 use std::collections::VecDeque;
@@ -72,8 +72,8 @@ struct Job {
     /// Its place in the batch.
     slot: usize,
     loaded: Loaded,
-    bytes: Vec<u8>,
-    chunk: Option<ChunkSize>,
+    bytes: Bytes,
+    plan: Plan,
     told: Told,
 }
 
@@ -92,7 +92,7 @@ struct Driver<'s, 'b> {
     child: Option<Child<'s>>,
     waiting: VecDeque<Request<'s, 'b>>,
     /// Buffers to read into.
-    spare: Vec<Vec<u8>>,
+    spare: Vec<Bytes>,
 }
 
 impl<'b> Driver<'_, 'b> {
@@ -108,7 +108,7 @@ impl<'b> Driver<'_, 'b> {
             self.drain(0);
             return shared.read(batch);
         }
-        let mut buffers: Vec<Vec<u8>> =
+        let mut buffers: Vec<Bytes> =
             (0..batch.len()).map(|_| self.spare.pop().unwrap_or_default()).collect();
         let Some(loaded) = shared.load(batch, &mut buffers) else { return };
         let mut jobs = VecDeque::new();
@@ -123,9 +123,9 @@ impl<'b> Driver<'_, 'b> {
                 }
                 Err(loaded) => {
                     let plan = shared.memory.plan(&bytes);
-                    // The text is there twice.
-                    cost += plan.cost + if plan.cost > 0 { bytes.len() as u64 } else { 0 };
-                    jobs.push_back(Job { slot, loaded, bytes, chunk: plan.chunk, told: Told::default() });
+                    // The text is there twice, unless both map the same file.
+                    cost += plan.cost + if plan.cost > 0 { bytes.heap_bytes() } else { 0 };
+                    jobs.push_back(Job { slot, loaded, bytes, plan, told: Told::default() });
                 }
             }
         }
@@ -157,7 +157,7 @@ impl<'b> Driver<'_, 'b> {
         let tasks: Vec<Task<'_>> = request
             .jobs
             .iter()
-            .map(|job| shared.task(request.batch[job.slot].0, &job.bytes, job.chunk))
+            .map(|job| shared.task(request.batch[job.slot].0, &job.bytes, job.plan))
             .collect();
         let idle = self.waiting.iter().take(at).all(|before| before.jobs.is_empty());
         let largest = tasks.iter().map(|task| task.bytes.len()).max().unwrap_or(0);
@@ -186,7 +186,7 @@ impl<'b> Driver<'_, 'b> {
         let (shared, fleet) = (self.shared, self.shared.fleet);
         let Some(child) = &mut self.child else { return };
         let number = self.waiting[0].batch[job.slot].0;
-        let task = shared.task(number, &job.bytes, job.chunk);
+        let task = shared.task(number, &job.bytes, job.plan);
         let path = &shared.files[number as usize].path;
         let end = match child
             .receive(fleet.allowance(job.bytes.len()), |done| shared.tell_part(number, &job.told, done))
@@ -226,8 +226,8 @@ impl<'b> Driver<'_, 'b> {
         self.reuse(job.bytes);
     }
 
-    fn reuse(&mut self, buffer: Vec<u8>) {
-        if buffer.capacity() as u64 <= SMALL {
+    fn reuse(&mut self, buffer: Bytes) {
+        if buffer.mapped().is_none() && buffer.capacity() as u64 <= SMALL {
             self.spare.push(buffer);
         }
     }

@@ -161,6 +161,8 @@ pub(super) enum Value {
 /// Turns parsed files into facts. One a worker, its memory reused from file to file.
 #[derive(Debug, Default)]
 pub struct Extractor {
+    /// Where scratch files go, for a text that keeps more from chunk to chunk than memory holds.
+    pub spill: Option<std::path::PathBuf>,
     pub(super) out: FactsBuilder,
     pub(super) names: Names,
     pub(super) lines: Lines,

@@ -16,7 +16,7 @@ pub use builder::{Extractor, MAX_DEPTH, Refused, STACK, TextInfo};
 pub(crate) use depth::limit as depth_limit;
 pub use depth::{DEEP_DEPTH, DEEP_STACK, allow_deep};
 pub use lines::Lines;
-pub use stream::{Extracted, LargePiece, MAX_BLOCKS, Pieces, Watch};
+pub use stream::{LargePiece, MAX_BLOCKS, Pieces, Watch};
 
 #[cfg(test)]
 mod tests;

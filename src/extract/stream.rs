@@ -10,13 +10,13 @@ use super::large::Large;
 use crate::split::{
     Body, ChunkSize, ElementSplitter, Elements, Hole, Piece, Segment, Source, Splitter, TextSplitter,
 };
+use crate::sys::Bytes;
 use ruff_python_ast::token::{Token, TokenKind};
 use ruff_python_ast::{self as ast, Expr, ModModule, PySourceType, Stmt};
 use ruff_python_parser::Parsed;
 use ruff_text_size::{Ranged, TextRange, TextSize};
 use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::path::Path;
 
 /// Blocks within each other above which a file is not visited; CPython takes 99.
 pub const MAX_BLOCKS: u32 = 250;
@@ -223,22 +223,13 @@ impl<'t> Unit<'t> {
     }
 }
 
-/// Facts, as a block.
-#[derive(Debug)]
-pub enum Extracted {
-    /// In memory.
-    Held(Vec<u8>),
-    /// In a file without a name.
-    File(std::fs::File),
-}
-
 impl Extractor {
-    /// Facts of a text that is parsed piece by piece, and what is to be said of the pieces. With `scratch`, a folder for files
-    /// without a name, what is worked on is not all held in memory.
+    /// Facts of a text that is parsed piece by piece, and what is to be said of the pieces. With a folder in
+    /// [`Extractor::spill`], what is worked on is not all held in memory.
     ///
     /// # Errors
     /// [`Refused::Broken`] where there is a syntax error and `size` is not [`ChunkSize::BROKEN`]; [`Refused::TooDeep`];
-    /// [`Refused::Stopped`] by `watch`; [`Refused::NoRoom`] where `scratch` can't be written to.
+    /// [`Refused::Stopped`] by `watch`; [`Refused::NoRoom`] where that folder can't be written to.
     pub fn extract_chunks(
         &mut self,
         text: &str,
@@ -246,13 +237,12 @@ impl Extractor {
         info: TextInfo<'_>,
         size: ChunkSize,
         watch: Watch<'_>,
-        scratch: Option<&Path>,
-    ) -> Result<(Extracted, Pieces), Refused> {
+    ) -> Result<(Bytes, Pieces), Refused> {
         self.clear(text.len());
-        match scratch {
+        match self.spill.clone() {
             Some(folder) => {
-                self.lines.index_large(text, folder).map_err(|_| Refused::NoRoom)?;
-                self.large = Some(Large::new(folder));
+                self.lines.index_large(text, &folder).map_err(|_| Refused::NoRoom)?;
+                self.large = Some(Large::new(&folder));
             }
             None => self.lines.index(text),
         }
@@ -284,12 +274,13 @@ impl Extractor {
         errors.retain(|error| seen.insert(error.clone()));
         let facts = match self.large.take() {
             Some(large) => {
-                self.finish_large(large, text, info, &errors).map(Extracted::File).map_err(|error| {
+                let file = self.finish_large(large, text, info, &errors).and_then(Bytes::of_file);
+                file.map_err(|error| {
                     tracing::warn!("cannot work out of core: {error}");
                     Refused::NoRoom
                 })?
             }
-            None => Extracted::Held(self.finish(text, info, &errors)),
+            None => self.finish(text, info, &errors).into(),
         };
         Ok((facts, pieces))
     }

@@ -18,8 +18,8 @@ use crate::parse::{Outcome, Scratch};
 /// The block of `source`.
 fn block(source: &str) -> Vec<u8> {
     match Scratch::default().parse(source.as_bytes(), false) {
-        Outcome::Facts(block) => block,
-        Outcome::TooDeep => panic!("too deep"),
+        Outcome::Facts(block) => block.into_vec(),
+        other => panic!("{other:?}"),
     }
 }
 

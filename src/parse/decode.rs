@@ -1,6 +1,13 @@
 //! Bytes to text, as Python reads a source file: BOM, PEP 263 declaration, UTF-8 otherwise.
 
+use crate::sys::{Bytes, BytesWriter};
+use encoding_rs::{CoderResult, Encoding};
 use std::borrow::Cow;
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Bytes that are decoded at a time.
+const BLOCK: usize = 1 << 20;
 
 /// A decoded source.
 #[derive(Debug)]
@@ -15,70 +22,171 @@ pub struct Decoded<'a> {
     pub error: Option<(u32, String)>,
 }
 
-/// Decodes `bytes`. Bytes that the encoding does not know become U+FFFD, with an error that says where.
-pub fn decode(bytes: &[u8]) -> Decoded<'_> {
-    let (bytes, bom) = match bytes.strip_prefix(b"\xef\xbb\xbf") {
-        Some(rest) => (rest, true),
-        None => (bytes, false),
-    };
-    let utf8 = |error| match std::str::from_utf8(bytes) {
-        Ok(text) => Decoded { text: Cow::Borrowed(text), encoding: "utf-8", bom, error },
-        Err(bad) => {
-            let at = bad.valid_up_to();
-            let error = error.or_else(|| {
-                Some((
-                    at as u32,
-                    format!("byte 0x{:02x} is not UTF-8 and no encoding is declared", bytes[at]),
-                ))
-            });
-            Decoded { text: String::from_utf8_lossy(bytes), encoding: "utf-8", bom, error }
+/// How the bytes of a file are to be read.
+#[derive(Clone, Copy, Debug)]
+enum Codec {
+    Utf8,
+    Ascii,
+    Latin1,
+    Other(&'static Encoding),
+}
+
+impl Codec {
+    /// That which the first lines of `bytes` ask for, and what is wrong with what they say.
+    fn of(bytes: &[u8]) -> (Self, Option<(u32, String)>) {
+        let Some(label) = declared(bytes) else { return (Self::Utf8, None) };
+        let name = label.to_ascii_lowercase().replace('_', "-");
+        let is = |names: &[&str]| names.contains(&name.as_str());
+        if is(&["utf-8", "utf8", "u8", "utf", "utf8-sig", "utf-8-sig", "cp65001"])
+            || name.starts_with("utf-8-")
+        {
+            return (Self::Utf8, None);
         }
-    };
-    match declared(bytes) {
-        None => utf8(None),
-        Some(label) => {
-            let name = label.to_ascii_lowercase().replace('_', "-");
-            if matches!(name.as_str(), "utf-8" | "utf8" | "u8" | "utf" | "utf8-sig" | "utf-8-sig" | "cp65001")
-                || name.starts_with("utf-8-")
-            {
-                return utf8(None);
-            }
-            if matches!(
-                name.as_str(),
-                "latin-1" | "latin1" | "iso-8859-1" | "iso8859-1" | "l1" | "8859" | "cp819"
-            ) || name.starts_with("latin-1-")
-            {
-                return Decoded {
-                    text: encoding_rs::mem::decode_latin1(bytes),
-                    encoding: "iso-8859-1",
-                    bom,
-                    error: None,
-                };
-            }
-            if matches!(name.as_str(), "ascii" | "us-ascii" | "646") {
-                let mut decoded = utf8(None);
-                decoded.encoding = "ascii";
-                if let Some(at) = bytes.iter().position(|byte| !byte.is_ascii()) {
-                    decoded.error.get_or_insert((
-                        at as u32,
-                        format!("byte 0x{:02x} is not ASCII, the declared encoding", bytes[at]),
-                    ));
-                }
-                return decoded;
-            }
-            match encoding_rs::Encoding::for_label(alias(&name).as_bytes()) {
-                None => utf8(Some((0, format!("the declared encoding {label:?} is unknown, read as UTF-8")))),
-                Some(encoding) => {
-                    let (text, lossy) = encoding.decode_without_bom_handling(bytes);
-                    let error = lossy.then(|| {
-                        let at = text.find('\u{fffd}').unwrap_or(0) as u32;
-                        (at, format!("bytes here are not {}, the declared encoding", encoding.name()))
-                    });
-                    Decoded { text, encoding: encoding.name(), bom, error }
-                }
+        if is(&["latin-1", "latin1", "iso-8859-1", "iso8859-1", "l1", "8859", "cp819"])
+            || name.starts_with("latin-1-")
+        {
+            return (Self::Latin1, None);
+        }
+        if is(&["ascii", "us-ascii", "646"]) {
+            return (Self::Ascii, None);
+        }
+        match Encoding::for_label(alias(&name).as_bytes()) {
+            Some(encoding) => (Self::Other(encoding), None),
+            None => {
+                let error = format!("the declared encoding {label:?} is unknown, read as UTF-8");
+                (Self::Utf8, Some((0, error)))
             }
         }
     }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Utf8 => "utf-8",
+            Self::Ascii => "ascii",
+            Self::Latin1 => "iso-8859-1",
+            Self::Other(encoding) => encoding.name(),
+        }
+    }
+
+    /// The first trouble with bytes of which a text was made.
+    fn trouble(self, bytes: &[u8], text: &str, lossy: bool) -> Option<(u32, String)> {
+        match self {
+            Self::Latin1 => None,
+            Self::Utf8 | Self::Ascii => {
+                let (at, wanted) = match std::str::from_utf8(bytes) {
+                    Err(bad) => (Some(bad.valid_up_to()), "UTF-8 and no encoding is declared"),
+                    Ok(_) if matches!(self, Self::Utf8) => return None,
+                    Ok(_) => (bytes.iter().position(|byte| !byte.is_ascii()), "ASCII, the declared encoding"),
+                };
+                at.map(|at| (at as u32, format!("byte 0x{:02x} is not {wanted}", bytes[at])))
+            }
+            Self::Other(encoding) => lossy.then(|| {
+                let at = text.find('\u{fffd}').unwrap_or(0) as u32;
+                (at, format!("bytes here are not {}, the declared encoding", encoding.name()))
+            }),
+        }
+    }
+
+    /// The text, and whether U+FFFD stands in it for bytes that are none.
+    fn text(self, bytes: &[u8]) -> (Cow<'_, str>, bool) {
+        match self {
+            Self::Utf8 | Self::Ascii => (String::from_utf8_lossy(bytes), false),
+            Self::Latin1 => (encoding_rs::mem::decode_latin1(bytes), false),
+            Self::Other(encoding) => encoding.decode_without_bom_handling(bytes),
+        }
+    }
+
+    /// Whether the bytes are the text as they stand.
+    fn keeps(self, bytes: &[u8]) -> bool {
+        match self {
+            Self::Utf8 | Self::Ascii => std::str::from_utf8(bytes).is_ok(),
+            Self::Latin1 => bytes.is_ascii(),
+            Self::Other(_) => false,
+        }
+    }
+
+    /// As [`Codec::text`], block by block.
+    fn write(self, bytes: &[u8], out: &mut impl Write) -> io::Result<bool> {
+        match self {
+            Self::Utf8 | Self::Ascii => {
+                for chunk in bytes.utf8_chunks() {
+                    out.write_all(chunk.valid().as_bytes())?;
+                    if !chunk.invalid().is_empty() {
+                        out.write_all("\u{fffd}".as_bytes())?;
+                    }
+                }
+                Ok(false)
+            }
+            Self::Latin1 => {
+                for block in bytes.chunks(BLOCK) {
+                    out.write_all(encoding_rs::mem::decode_latin1(block).as_bytes())?;
+                }
+                Ok(false)
+            }
+            Self::Other(encoding) => recode(encoding, bytes, out),
+        }
+    }
+}
+
+fn recode(encoding: &'static Encoding, mut bytes: &[u8], out: &mut impl Write) -> io::Result<bool> {
+    let (mut decoder, mut block, mut lossy) =
+        (encoding.new_decoder_without_bom_handling(), vec![0; BLOCK], false);
+    loop {
+        let (result, read, written, replaced) = decoder.decode_to_utf8(bytes, &mut block, true);
+        bytes = &bytes[read..];
+        lossy |= replaced;
+        out.write_all(&block[..written])?;
+        if result == CoderResult::InputEmpty {
+            return Ok(lossy);
+        }
+    }
+}
+
+fn without_bom(bytes: &[u8]) -> (&[u8], bool) {
+    match bytes.strip_prefix(b"\xef\xbb\xbf") {
+        Some(rest) => (rest, true),
+        None => (bytes, false),
+    }
+}
+
+/// Decodes `bytes`. Bytes that the encoding does not know become U+FFFD, with an error that says where.
+pub fn decode(bytes: &[u8]) -> Decoded<'_> {
+    let (bytes, bom) = without_bom(bytes);
+    let (codec, error) = Codec::of(bytes);
+    let (text, lossy) = codec.text(bytes);
+    // What is borrowed was found to be UTF-8: most files, and no second look at them.
+    let sound = matches!((codec, &text), (Codec::Utf8, Cow::Borrowed(_)));
+    let error = error.or_else(|| if sound { None } else { codec.trouble(bytes, &text, lossy) });
+    Decoded { text, encoding: codec.name(), bom, error }
+}
+
+/// The same for a file of which no copy fits in memory: a text that is not the bytes as they stand goes to a scratch file in `folder`,
+/// which `place` then holds.
+///
+/// # Errors
+/// Where there is room neither in the file nor in memory.
+pub(super) fn decode_large<'a>(
+    bytes: &'a [u8],
+    folder: &Path,
+    place: &'a mut Bytes,
+) -> io::Result<Decoded<'a>> {
+    let (bytes, bom) = without_bom(bytes);
+    let (codec, error) = Codec::of(bytes);
+    let mut lossy = false;
+    let kept: &[u8] = if codec.keeps(bytes) {
+        bytes
+    } else {
+        let mut out = BytesWriter::new(Some(folder), 0);
+        lossy = codec.write(bytes, &mut out)?;
+        if let Some(error) = out.take_trouble() {
+            tracing::warn!("a scratch file for a decoded text: {error}; it stays in memory");
+        }
+        *place = out.finish()?;
+        place
+    };
+    let text = std::str::from_utf8(kept).map_err(io::Error::other)?;
+    let error = error.or_else(|| codec.trouble(bytes, text, lossy));
+    Ok(Decoded { text: Cow::Borrowed(text), encoding: codec.name(), bom, error })
 }
 
 /// Python's names of codecs that the web's list of labels has under another name.
@@ -166,6 +274,34 @@ mod tests {
             (b"# coding: utf-8\n\xe9", 16),
         ] {
             assert_eq!(decode(bytes).error.map(|error| error.0), Some(at), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn block_by_block_is_as_a_whole() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let long = |line: &[u8]| line.repeat(3 * BLOCK / line.len() / 2 + 7);
+        for (head, line) in [
+            (&b""[..], &b"x = 'abc'\n"[..]),
+            (b"\xef\xbb\xbf", b"x = '\xc3\xa9'\n"),
+            (b"", b"x = '\xff\xc3'\n"),
+            (b"# coding: nonsense\n", b"x = '\xc3\xa9'\n"),
+            (b"# coding: ascii\n", b"x = '\xc3\xa9'\n"),
+            (b"# coding: ascii\n", b"x = '\xe9'\n"),
+            (b"# coding: latin-1\n", b"x = '\xe9\xff'\n"),
+            (b"# coding: latin-1\n", b"x = 'abc'\n"),
+            (b"# coding: cp1251\n", b"x = '\xe9'\n"),
+            (b"# coding: shift_jis\n", b"x = '\x83\x65\x83\x58'\n"),
+            (b"# coding: gbk\n", b"x = '\xff\x81'\n"),
+            (b"# coding: cp1252\n", b"x = 'abc'\n"),
+        ] {
+            let bytes = [head, &long(line)].concat();
+            let whole = decode(&bytes);
+            let mut place = Bytes::default();
+            let large = decode_large(&bytes, folder.path(), &mut place).expect("room");
+            assert!(large.text == whole.text, "{head:?} {line:?}");
+            assert_eq!((large.encoding, large.bom), (whole.encoding, whole.bom));
+            assert_eq!(large.error, whole.error);
         }
     }
 }

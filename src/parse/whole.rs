@@ -1,18 +1,22 @@
 //! A whole file at once.
 
 use super::{decode, nesting};
-use crate::extract::{Extracted, Extractor, LargePiece, Refused, TextInfo, Watch};
+use crate::extract::{Extractor, LargePiece, Refused, TextInfo, Watch};
 use crate::model::facts::file_flag;
 use crate::split::ChunkSize;
+use crate::sys::Bytes;
 use ruff_python_ast::PySourceType;
+use std::path::Path;
 
 /// What became of a file.
 #[derive(Debug)]
 pub enum Outcome {
     /// Its facts, as a block.
-    Facts(Vec<u8>),
+    Facts(Bytes),
     /// Nested too deep to be visited on a worker's stack.
     TooDeep,
+    /// It can't be parsed, for this reason: it is too large for what facts can hold, or a scratch file failed.
+    Unfit(String),
 }
 
 /// Everything a worker reuses from file to file.
@@ -37,12 +41,13 @@ impl Scratch {
 
     /// Facts of the file with these bytes, parsed as a whole.
     pub fn parse(&mut self, bytes: &[u8], stub: bool) -> Outcome {
-        self.parse_watched(bytes, stub, None, &|_| true).map_or(Outcome::TooDeep, |(outcome, _)| outcome)
+        self.parse_watched(bytes, stub, None, None, &|_| true)
+            .map_or(Outcome::TooDeep, |(outcome, _)| outcome)
     }
 
     /// The same facts, parsed in chunks; and the bytes of the largest piece that was given to the parser.
     pub fn parse_in(&mut self, bytes: &[u8], stub: bool, size: ChunkSize) -> (Outcome, usize) {
-        self.parse_watched(bytes, stub, Some(size), &|_| true).unwrap_or((Outcome::TooDeep, 0))
+        self.parse_watched(bytes, stub, Some(size), None, &|_| true).unwrap_or((Outcome::TooDeep, 0))
     }
 
     /// Pieces of the last text, if it was parsed in chunks, that were larger than two of them.
@@ -51,21 +56,35 @@ impl Scratch {
     }
 
     /// The same facts, in chunks of `size` if there is one, and the bytes of the largest piece; `None` where `watch` stopped it. What has a
-    /// syntax error is begun again in other pieces, so that what `watch` is told may go down.
+    /// syntax error is begun again in other pieces, so that what `watch` is told may go down. `spill`: where there is one, what is kept
+    /// from chunk to chunk is too much for memory, and goes to scratch files in this folder.
     pub fn parse_watched(
         &mut self,
         bytes: &[u8],
         stub: bool,
         size: Option<ChunkSize>,
+        spill: Option<&Path>,
         watch: Watch<'_>,
     ) -> Option<(Outcome, usize)> {
         self.large.clear();
-        let decoded = decode::decode(bytes);
+        // The folder of a comparison is as good.
+        let spill = spill.map(Path::to_owned).or_else(|| self.folder.clone());
+        let mut place = Bytes::default();
+        let decoded = match spill.as_deref().map(|folder| decode::decode_large(bytes, folder, &mut place)) {
+            None => decode::decode(bytes),
+            Some(Ok(decoded)) => decoded,
+            Some(Err(error)) => return Some((Outcome::Unfit(format!("cannot be decoded: {error}")), 0)),
+        };
+        self.extractor.spill = spill;
         let mut flags = if decoded.bom { file_flag::BOM } else { 0 };
         if decoded.error.is_some() {
             flags |= file_flag::LOSSY;
         }
         let text = &*decoded.text;
+        if text.len() >= u32::MAX as usize {
+            let why = "too large: it has 4 GiB or more as UTF-8";
+            return Some((Outcome::Unfit(why.to_owned()), 0));
+        }
         if nesting::is_hopeless(text.as_bytes()) {
             return Some((Outcome::TooDeep, 0));
         }
@@ -90,7 +109,7 @@ impl Scratch {
     ) -> Option<(Outcome, usize)> {
         let parsed = ruff_python_parser::parse_unchecked_source(text, kind);
         match self.extractor.extract(text, &parsed, info) {
-            Ok(block) => Some((Outcome::Facts(block), text.len())),
+            Ok(block) => Some((Outcome::Facts(block.into()), text.len())),
             Err(Refused::TooDeep | Refused::Stopped | Refused::NoRoom) => {
                 // Dropping this AST would overflow the stack just as visiting it would.
                 std::mem::forget(parsed);
@@ -112,22 +131,14 @@ impl Scratch {
         size: ChunkSize,
         watch: Watch<'_>,
     ) -> Option<(Outcome, usize)> {
-        let scratch = self.folder.clone();
-        match self.extractor.extract_chunks(text, kind, info, size, watch, scratch.as_deref()) {
-            Ok((Extracted::Held(block), pieces)) => {
-                self.large = pieces.large;
-                Some((Outcome::Facts(block), pieces.largest))
-            }
-            Ok((Extracted::File(mut file), pieces)) => {
-                use std::io::{Read as _, Seek as _};
-                let mut block = Vec::new();
-                file.rewind().ok()?;
-                file.read_to_end(&mut block).ok()?;
+        match self.extractor.extract_chunks(text, kind, info, size, watch) {
+            Ok((block, pieces)) => {
                 self.large = pieces.large;
                 Some((Outcome::Facts(block), pieces.largest))
             }
             Err(Refused::NoRoom) => {
-                self.folder = None;
+                // In memory, then.
+                self.extractor.spill = None;
                 self.chunks(text, kind, info, size, watch)
             }
             Err(Refused::Stopped) => None,

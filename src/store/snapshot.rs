@@ -21,7 +21,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, Ordering};
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 const MAGIC: &[u8; 8] = b"PYDBSNAP";
 const VERSION: u32 = 1;
@@ -133,16 +133,13 @@ pub fn write(
     let sums: Vec<(u64, u64)> = runs
         .par_iter()
         .map(|run| {
-            let mut bytes = Vec::with_capacity(WRITE + WRITE / 4);
+            let mut bytes = Gathered { out, at: places[run.start], held: Vec::new(), touched };
             let mut sums = Vec::with_capacity(run.len());
             for index in run.clone() {
-                let (file, links) = (&files[index], linked.links.get(index));
-                sums.push((xxh3_64(file.facts), xxh3_64(links)));
-                bytes.extend_from_slice(file.facts);
-                bytes.extend_from_slice(links);
+                let (facts, links) = (files[index].facts, linked.links.get(index));
+                sums.push((bytes.put(facts)?, bytes.put(links)?));
             }
-            out.write_at(&bytes, places[run.start])?;
-            touched(bytes.len());
+            bytes.write()?;
             Ok(sums)
         })
         .collect::<io::Result<Vec<_>>>()?
@@ -189,6 +186,48 @@ pub fn write(
     let sum = xxh3_64(&header);
     put(&mut header, &sum.to_le_bytes());
     out.write_at(&header, 0)
+}
+
+/// Blocks that stand one after the other: small ones are written together, large ones part by part from where they are.
+struct Gathered<'a> {
+    out: &'a dyn Sink,
+    /// Where what is held goes.
+    at: u64,
+    held: Vec<u8>,
+    touched: Touched<'a>,
+}
+
+impl Gathered<'_> {
+    /// Takes a block. Its checksum.
+    fn put(&mut self, block: &[u8]) -> io::Result<u64> {
+        if block.len() < WRITE {
+            if self.held.capacity() == 0 {
+                self.held.reserve(WRITE + WRITE / 4);
+            }
+            self.held.extend_from_slice(block);
+            return Ok(xxh3_64(block));
+        }
+        self.write()?;
+        let mut sum = Xxh3::new();
+        for part in block.chunks(WRITE) {
+            sum.update(part);
+            self.out.write_at(part, self.at)?;
+            self.at += part.len() as u64;
+            (self.touched)(part.len());
+        }
+        Ok(sum.digest())
+    }
+
+    /// Writes what is held.
+    fn write(&mut self) -> io::Result<()> {
+        if !self.held.is_empty() {
+            self.out.write_at(&self.held, self.at)?;
+            self.at += self.held.len() as u64;
+            (self.touched)(self.held.len());
+            self.held.clear();
+        }
+        Ok(())
+    }
 }
 
 fn has_errors(facts: &[u8]) -> bool {

@@ -70,18 +70,18 @@ fn default_action(signals: &[i32]) {
     }
 }
 
-/// Makes reads and writes return at once, and gives a pipe the room for a whole request where the system has it.
+/// Makes reads and writes of one end of a socket return at once.
 ///
 /// # Errors
 /// What the operating system says.
-pub fn prepare_pipe(pipe: &impl AsFd) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    {
-        // The most that anybody may ask for unless the system was told otherwise.
-        let _ = rustix::pipe::fcntl_setpipe_size(pipe, 1 << 20);
-    }
-    let flags = fcntl_getfl(pipe)?;
-    Ok(fcntl_setfl(pipe, flags | OFlags::NONBLOCK)?)
+pub fn without_waiting(socket: &impl AsFd) -> io::Result<()> {
+    let flags = fcntl_getfl(socket)?;
+    Ok(fcntl_setfl(socket, flags | OFlags::NONBLOCK)?)
+}
+
+/// Gives what is sent from here the room for a whole request, as far as the system has it.
+pub fn widen(socket: &impl AsFd) {
+    let _ = rustix::net::sockopt::set_socket_send_buffer_size(socket, 1 << 20);
 }
 
 /// Waits until `output` can be read or, where there is one, `input` can be written; at most for `time`. Says which.

@@ -2,20 +2,24 @@
 //! Must not know what the bytes mean.
 
 mod alloc;
+mod bytes;
 mod child;
 #[cfg(test)]
 mod counting;
 mod memory;
+mod socket;
 mod spill;
 
 pub use alloc::{Allocator, OUT_OF_MEMORY, exit_without_memory};
+pub use bytes::{Bytes, BytesWriter, Mapped};
 pub use child::{
-    die_by_own_signals, die_of_interrupts, end_with_parent, limit_memory, parent_id, prepare_pipe,
-    refuse_core_files, signal_name, wait,
+    die_by_own_signals, die_of_interrupts, end_with_parent, limit_memory, parent_id, refuse_core_files,
+    signal_name, wait, widen, without_waiting,
 };
 #[cfg(test)]
 pub(crate) use counting::peak_of;
 pub use memory::{Meter, available_bytes, group_limit, return_pages};
+pub use socket::{FILES, is_no_socket, receive_files, send_files};
 pub use spill::{Block, Spill};
 
 use std::fs::{File, OpenOptions};
@@ -34,7 +38,8 @@ use std::path::Path;
 pub fn map(file: &File) -> io::Result<memmap2::Mmap> {
     // SAFETY: the files mapped (snapshots) are written under a temporary name, renamed once and never
     // changed afterwards; whoever truncates one by hand gets a SIGBUS, not silent corruption, and every
-    // section is checksummed before use. Spilled blocks are mapped once all are written, and their file has no name.
+    // section is checksummed before use. Spilled blocks are mapped once all are written, and their file has no name; so are
+    // large texts and facts, of a child process too, which is of this program and is done with the file when it tells of it.
     unsafe { memmap2::Mmap::map(file) }
 }
 

@@ -6,15 +6,18 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
+use super::Bytes;
 use crate::sync::locked;
 
 /// A block that a [`Spill`] keeps.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Block {
     /// On the heap.
     Heap(Vec<u8>),
+    /// In a file of its own, where it was made.
+    Mapped(Arc<memmap2::Mmap>),
     /// In the file.
     File {
         /// First byte.
@@ -47,7 +50,11 @@ pub struct Spill {
     file: OnceLock<Option<File>>,
     end: AtomicU64,
     blocks: AtomicU64,
+    /// Bytes of blocks with files of their own.
+    apart: AtomicU64,
     read: OnceLock<Read>,
+    /// Blocks with files of their own.
+    maps: Mutex<Vec<Arc<memmap2::Mmap>>>,
     trouble: Mutex<Option<io::Error>>,
 }
 
@@ -64,7 +71,9 @@ impl Spill {
             file: OnceLock::new(),
             end: AtomicU64::new(0),
             blocks: AtomicU64::new(0),
+            apart: AtomicU64::new(0),
             read: OnceLock::new(),
+            maps: Mutex::default(),
             trouble: Mutex::new(None),
         }
     }
@@ -83,8 +92,24 @@ impl Spill {
         spill
     }
 
-    /// Keeps a block. What can't be written to the file stays on the heap; [`Spill::trouble`] then says why.
-    pub fn keep(&self, bytes: Vec<u8>) -> Block {
+    /// Keeps a block; one that is not on the heap as it is. What can't be written to the file stays on the heap;
+    /// [`Spill::trouble`] then says why.
+    pub fn keep(&self, bytes: impl Into<Bytes>) -> Block {
+        match bytes.into() {
+            Bytes::Heap(bytes) => self.keep_heap(bytes),
+            Bytes::Mapped(mapped) => self.keep_map(mapped.into_map()),
+        }
+    }
+
+    fn keep_map(&self, map: Arc<memmap2::Mmap>) -> Block {
+        self.blocks.fetch_add(1, Ordering::Relaxed);
+        self.apart.fetch_add(map.len() as u64, Ordering::Relaxed);
+        super::release(&map);
+        locked(&self.maps).push(Arc::clone(&map));
+        Block::Mapped(map)
+    }
+
+    fn keep_heap(&self, bytes: Vec<u8>) -> Block {
         let len = bytes.len() as u64;
         let held = self.held.fetch_add(len, Ordering::Relaxed) + len;
         let fits = held <= self.limit && !self.full.load(Ordering::Relaxed);
@@ -108,6 +133,11 @@ impl Spill {
 
     fn fail(&self, error: io::Error) {
         self.closed.store(true, Ordering::Relaxed);
+        self.note(error);
+    }
+
+    /// Notes that something else which should have gone to a file in the same folder did not.
+    pub fn note(&self, error: io::Error) {
         locked(&self.trouble).get_or_insert(error);
     }
 
@@ -121,6 +151,7 @@ impl Spill {
     pub fn get<'a>(&'a self, block: &'a Block) -> &'a [u8] {
         match block {
             Block::Heap(bytes) => bytes,
+            Block::Mapped(map) => map,
             Block::File { at, len } => {
                 let all: &[u8] = match self.read.get_or_init(|| self.open()) {
                     Read::Mapped(map) => map,
@@ -147,8 +178,9 @@ impl Spill {
         }
     }
 
-    /// Takes pages of the file that were read out of this process.
+    /// Takes pages of files that were read out of this process.
     pub fn release(&self) {
+        locked(&self.maps).iter().for_each(|map| super::release(map));
         if let Some(Read::Mapped(map)) = self.read.get() {
             super::release(map);
         }
@@ -160,10 +192,11 @@ impl Spill {
         self.held.load(Ordering::Relaxed)
     }
 
-    /// Blocks and bytes in the file.
+    /// Blocks and bytes in files.
     #[must_use]
     pub fn spilled(&self) -> (u64, u64) {
-        (self.blocks.load(Ordering::Relaxed), self.end.load(Ordering::Relaxed))
+        let bytes = [&self.end, &self.apart].map(|bytes| bytes.load(Ordering::Relaxed));
+        (self.blocks.load(Ordering::Relaxed), bytes[0] + bytes[1])
     }
 
     /// Why blocks stayed on the heap that should not have, and where the file was or should have been.
@@ -222,10 +255,18 @@ mod tests {
         let first = spill.keep(vec![1; 10]);
         spill.set_full(true);
         let second = spill.keep(vec![2; 10]);
-        assert_eq!((&first, &second), (&Block::Heap(vec![1; 10]), &Block::File { at: 0, len: 10 }));
+        assert!(matches!(first, Block::Heap(_)));
+        assert!(matches!(second, Block::File { at: 0, len: 10 }));
         assert_eq!(spill.get(&second), [2; 10]);
         // What comes after the first read would lie beyond the map.
-        assert_eq!(spill.keep(vec![3; 10]), Block::Heap(vec![3; 10]));
+        assert!(matches!(spill.keep(vec![3; 10]), Block::Heap(_)));
+        // It has a map of its own.
+        let mut third = super::super::BytesWriter::new(Some(folder.path()), 0);
+        io::Write::write_all(&mut third, &[4; 10]).expect("room");
+        let third = spill.keep(third.finish().expect("bytes"));
+        assert!(matches!(third, Block::Mapped(_)));
+        spill.release();
+        assert_eq!((spill.get(&third), spill.spilled()), (&[4; 10][..], (2, 20)));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::engine::progress::Interrupt;
 use crate::engine::recovery::{CircuitBreaker, Decision, Recovery, SystemClock, Trouble};
 use crate::extract::{DEEP_DEPTH, MAX_DEPTH};
 use crate::split::{ChunkSize, Measure};
+use crate::sys::Bytes;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -22,7 +23,7 @@ const SMALL_CHUNK: ChunkSize = ChunkSize { measure: Measure::Ast, limit: 64 << 1
 #[derive(Debug)]
 pub(in crate::engine) enum Made {
     Facts {
-        block: Vec<u8>,
+        block: Bytes,
         parse_us: u32,
         largest: u64,
         chunked: bool,
@@ -37,6 +38,8 @@ pub(in crate::engine) enum Made {
 pub(in crate::engine) struct Fleet<'a> {
     /// The program whose `worker` command children run; without one there are none.
     pub(in crate::engine) program: Option<&'a Path>,
+    /// Where children make scratch files.
+    pub(in crate::engine) scratch: Option<&'a Path>,
     /// Bytes that a child may allocate; 0 for no limit.
     pub(in crate::engine) memory: u64,
     /// The time that a file may take, without its share for its size.
@@ -51,6 +54,7 @@ pub(in crate::engine) struct Fleet<'a> {
 impl<'a> Fleet<'a> {
     pub(in crate::engine) fn new(
         program: Option<&'a Path>,
+        scratch: Option<&'a Path>,
         (memory, time): (u64, Duration),
         gc_threshold: u64,
         recovery: &'a Recovery,
@@ -58,13 +62,14 @@ impl<'a> Fleet<'a> {
     ) -> Self {
         let breaker = CircuitBreaker::new(SystemClock::default(), 1, REST);
         let degraded = AtomicBool::new(false);
-        Self { program, memory, time, gc_threshold, recovery, interrupt, breaker, degraded }
+        Self { program, scratch, memory, time, gc_threshold, recovery, interrupt, breaker, degraded }
     }
 
     /// A new child.
     pub(in crate::engine) fn start(&self, deep: bool) -> Result<Child<'a>, String> {
         let Some(program) = self.program else { return Err("no program is set to run them".to_owned()) };
-        let start = Start { program, memory: self.memory, deep, gc_threshold: self.gc_threshold };
+        let Self { scratch, memory, gc_threshold, .. } = *self;
+        let start = Start { program, scratch, memory, deep, gc_threshold };
         let attempt = || {
             self.recovery.persist(
                 Trouble::WorkerStart,
@@ -114,6 +119,7 @@ impl<'a> Fleet<'a> {
                 Made::Facts { block, parse_us, largest, chunked: task.chunk.is_some() }
             }
             Answer::TooDeep => self.nested(subject, task),
+            Answer::Unfit(why) => unfit(why),
             Answer::Panic(words) => internal(&words),
         }
     }
@@ -127,6 +133,7 @@ impl<'a> Fleet<'a> {
             // The facts are the same, the syntax tree is never there as a whole.
             let asked = task.chunk.unwrap_or(SMALL_CHUNK);
             task.chunk = Some(ChunkSize { limit: asked.limit.min(SMALL_CHUNK.limit), ..asked });
+            task.spill = self.scratch.is_some() && task.bytes.len() as u64 > MB;
             how = "once more alone, in small chunks";
         }
         self.recovery.record(kind, Decision::Isolate, subject, &format!("{words}; {how}"));
@@ -160,6 +167,7 @@ impl<'a> Fleet<'a> {
                 let reason = format!("{deep} {DEEP_DEPTH} levels deep, or blocks more than {blocks}");
                 Made::Skipped(Trouble::Nesting, reason)
             }
+            Ok(Ok(Reply { answer: Answer::Unfit(why), .. })) => unfit(why),
             Ok(Ok(Reply { answer: Answer::Panic(words), .. })) => internal(&words),
             Ok(Err(End::Interrupted)) => Made::Interrupted,
             Ok(Err(end)) => {
@@ -185,6 +193,11 @@ impl<'a> Fleet<'a> {
             _ => child.receive(time, |_| ()),
         })
     }
+}
+
+/// A file that can't be parsed.
+pub(in crate::engine) fn unfit(why: String) -> Made {
+    Made::Skipped(Trouble::Io, why)
 }
 
 /// A fault of this program.

@@ -3,9 +3,14 @@
 use super::wire::{self, HEAD, LENGTH, Reply, Task};
 use crate::engine::progress::Interrupt;
 use crate::sys;
-use std::io::{self, IoSlice, Read as _, Write as _};
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::process::{ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// How often a wait looks whether the run was interrupted.
@@ -35,7 +40,9 @@ pub(in crate::engine) enum End {
 /// How to start a child.
 #[derive(Debug)]
 pub(in crate::engine) struct Start<'a> {
-    pub(in crate::engine) program: &'a std::path::Path,
+    pub(in crate::engine) program: &'a Path,
+    /// Where it makes scratch files.
+    pub(in crate::engine) scratch: Option<&'a Path>,
     /// Bytes that it may allocate; 0 for no limit.
     pub(in crate::engine) memory: u64,
     pub(in crate::engine) deep: bool,
@@ -46,8 +53,10 @@ pub(in crate::engine) struct Start<'a> {
 #[derive(Debug)]
 pub(in crate::engine) struct Child<'a> {
     process: std::process::Child,
-    input: ChildStdin,
-    output: ChildStdout,
+    input: UnixStream,
+    output: UnixStream,
+    /// Files that came and belong to frames which were not looked at.
+    files: VecDeque<File>,
     /// What has come of the next frames is in `read..filled`.
     inbox: Vec<u8>,
     read: usize,
@@ -68,25 +77,39 @@ impl<'a> Child<'a> {
             .args(["--parent", &std::process::id().to_string()])
             .args(["--memory", &start.memory.to_string()])
             .args(["--gc-threshold", &start.gc_threshold.to_string()]);
+        if let Some(scratch) = start.scratch {
+            command.arg("--scratch").arg(scratch);
+        }
         if start.deep {
             command.arg("--deep");
         }
         // Memory that is only reserved would count where the limit is on writable pages.
         command.env("MIMALLOC_ARENA_EAGER_COMMIT", "0");
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let (input, child_input) = socket()?;
+        let (output, child_output) = socket()?;
+        command.stdin(child_input).stdout(child_output).stderr(Stdio::null());
         // A Ctrl-C of the terminal is for the parent, which then ends its children.
         command.process_group(0);
-        let mut process = command.spawn().map_err(|error| error.to_string())?;
-        let pipes = process.stdin.take().zip(process.stdout.take());
-        let Some((input, output)) = pipes else { return Err("it has no pipes".to_owned()) };
-        let (inbox, since) = (Vec::new(), Instant::now());
-        let mut child =
-            Self { process, input, output, inbox, read: 0, filled: 0, since, killed: None, interrupt };
-        for prepared in [sys::prepare_pipe(&child.input), sys::prepare_pipe(&child.output)] {
+        let process = command.spawn().map_err(|error| error.to_string())?;
+        // With it go this process' own descriptors of the child's ends, so that the child's are the last.
+        drop(command);
+        let mut child = Self {
+            process,
+            input,
+            output,
+            files: VecDeque::new(),
+            inbox: Vec::new(),
+            read: 0,
+            filled: 0,
+            since: Instant::now(),
+            killed: None,
+            interrupt,
+        };
+        for prepared in [sys::without_waiting(&child.input), sys::without_waiting(&child.output)] {
             prepared.map_err(|error| error.to_string())?;
         }
         match child.frame(HELLO_TIME) {
-            Ok(frame) if wire::is_hello(frame) => Ok(child),
+            Ok(frame) if wire::is_hello(&child.inbox[frame.clone()]) => Ok(child),
             Ok(_) => Err("it is of another build".to_owned()),
             Err(End::Died(why)) => Err(why),
             Err(End::Memory) => Err("it has too little memory to start".to_owned()),
@@ -103,7 +126,7 @@ impl<'a> Child<'a> {
         idle: bool,
         time: Duration,
     ) -> Result<(), End> {
-        let (heads, bodies) = wire::request(tasks);
+        let (heads, bodies, mut files) = wire::request(tasks);
         let length = bodies.iter().map(|body| (body.len() + HEAD) as u64).sum::<u64>().to_le_bytes();
         let mut parts = vec![IoSlice::new(&length)];
         for (head, body) in heads.iter().zip(bodies) {
@@ -115,8 +138,9 @@ impl<'a> Child<'a> {
         while !rest.is_empty() {
             // The system takes no more parts at once than this.
             let most = rest.len().min(512);
-            match self.input.write_vectored(&rest[..most]) {
+            match sys::send_files(&self.input, &rest[..most], &files) {
                 Ok(count) => {
+                    files.clear();
                     IoSlice::advance_slices(&mut rest, count);
                     progress = Instant::now();
                 }
@@ -154,16 +178,18 @@ impl<'a> Child<'a> {
     ) -> Result<Reply, End> {
         let reply = loop {
             let frame = self.frame(time)?;
+            let frame = &self.inbox[frame];
             match wire::part(frame) {
                 Some(done) => part(done),
-                None => break wire::reply(frame),
+                None => break wire::reply(frame, &mut self.files),
             }
         };
         self.since = Instant::now();
         reply.ok_or_else(|| End::Died("gave an answer that is none".to_owned()))
     }
 
-    fn frame(&mut self, time: Duration) -> Result<&[u8], End> {
+    /// Place of the next frame in the inbox.
+    fn frame(&mut self, time: Duration) -> Result<std::ops::Range<usize>, End> {
         loop {
             let mut wanted = BLOCK;
             if let Some(length) = self.inbox[self.read..self.filled].first_chunk::<LENGTH>() {
@@ -171,7 +197,7 @@ impl<'a> Child<'a> {
                 let start = self.read + LENGTH;
                 if self.filled - start >= length {
                     self.read = start + length;
-                    return Ok(&self.inbox[start..start + length]);
+                    return Ok(start..start + length);
                 }
                 wanted = wanted.max(length + LENGTH);
             }
@@ -180,7 +206,7 @@ impl<'a> Child<'a> {
                 return Err(End::Interrupted);
             }
             let left = time.saturating_sub(self.since.elapsed());
-            let (readable, _) = sys::wait(&self.output, None::<&ChildStdin>, left.min(TICK)).map_err(died)?;
+            let (readable, _) = sys::wait(&self.output, None::<&UnixStream>, left.min(TICK)).map_err(died)?;
             if readable {
                 self.fill()?;
             } else if left.is_zero() {
@@ -207,7 +233,7 @@ impl<'a> Child<'a> {
         if self.filled == self.inbox.len() {
             self.make_room(self.filled - self.read + BLOCK);
         }
-        match self.output.read(&mut self.inbox[self.filled..]) {
+        match sys::receive_files(&self.output, &mut self.inbox[self.filled..], &mut self.files) {
             Ok(0) => Err(self.end()),
             Ok(count) => {
                 self.filled += count;
@@ -242,6 +268,14 @@ impl Drop for Child<'_> {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Our end and the child's. A socket and no pipe, for open files go over it.
+fn socket() -> Result<(UnixStream, OwnedFd), String> {
+    let (ours, theirs) = UnixStream::pair().map_err(|error| error.to_string())?;
+    sys::widen(&ours);
+    sys::widen(&theirs);
+    Ok((ours, theirs.into()))
 }
 
 fn died(error: io::Error) -> End {
@@ -290,7 +324,8 @@ mod tests {
     #[test]
     fn what_is_no_child_is_told() {
         let start = |program: &str| {
-            let start = Start { program: program.as_ref(), memory: 0, deep: false, gc_threshold: 1 };
+            let start =
+                Start { program: program.as_ref(), scratch: None, memory: 0, deep: false, gc_threshold: 1 };
             Child::start(&start, &Interrupt::default()).map(drop).expect_err("no child")
         };
         assert!(start("/nowhere/at/all").contains("No such file"), "{}", start("/nowhere/at/all"));

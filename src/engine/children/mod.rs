@@ -10,7 +10,7 @@ mod handle;
 mod serve;
 mod wire;
 
-pub(super) use fleet::{Fleet, Made, internal};
+pub(super) use fleet::{Fleet, Made, internal, unfit};
 pub(super) use handle::{Child, End};
 pub(super) use serve::words;
 pub use serve::{WorkerOptions, serve};

@@ -13,6 +13,11 @@ pub(super) const WORST: u64 = 200;
 /// Bytes that it takes for a byte of an ordinary source.
 pub(super) const TYPICAL: u64 = 17;
 
+/// Bytes that are kept until the end for a byte of a source that is parsed in chunks: names, tables, facts.
+pub(super) const KEPT: u64 = 8;
+/// Bytes that extraction has on the heap where it keeps that in scratch files: buffers, what is sorted at a time.
+const BUFFERS: u64 = 24 << 20;
+
 /// What one look at the bytes of a file counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counts {
@@ -94,6 +99,13 @@ pub(super) fn whole(text: &[u8]) -> u64 {
 pub(super) fn chunked(whole: u64, bytes: u64, chunk: u64) -> u64 {
     let parts = (bytes / chunk.max(1)).max(1);
     (whole / parts).saturating_mul(1 + u64::from(AHEAD)).clamp(whole / 2, whole)
+}
+
+/// The same where all that is kept until the end goes to scratch files.
+pub(super) fn spilled(whole: u64, bytes: u64, chunk: u64) -> u64 {
+    let parts = (bytes / chunk.max(1)).max(1);
+    // One chunk may well be twice as dense as all are on average.
+    (whole / parts * 2).saturating_add(BUFFERS).min(whole)
 }
 
 impl Counts {

@@ -13,9 +13,10 @@ use crate::model::metrics::{MemoryDecisions, MemoryMetrics, MemoryPressure, mega
 use crate::split::{ChunkSize, Measure};
 use crate::store::CodeGraph;
 use crate::sync::{add, locked};
-use crate::sys::{self, Meter, Spill};
+use crate::sys::{self, Bytes, Meter, Spill};
 pub use budget::Budget;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
@@ -25,6 +26,8 @@ const LOOK: u64 = 1 << 20;
 const PAGES: u64 = 8 << 20;
 /// Bytes that are mapped around one that is read.
 const FAULT: u64 = 64 << 10;
+/// Bytes of a text that nobody wants in a vector, however much memory there is.
+const HUGE: u64 = 16 << 20;
 /// Bytes of a line, on average.
 const LINE: u64 = 40;
 
@@ -103,6 +106,10 @@ pub(super) struct Memory {
     workers: u64,
     chunk_above: u64,
     chunk: ChunkSize,
+    /// Files above this many bytes are copied to a scratch file and mapped.
+    map_above: u64,
+    /// Where scratch files are made.
+    folder: Option<PathBuf>,
     level: AtomicU8,
     /// Raised where workers should drop their scratch.
     drops: AtomicU32,
@@ -141,6 +148,8 @@ pub(super) struct Plan {
     pub(super) chunk: Option<ChunkSize>,
     /// Bytes that it needs room for; 0 where it need not ask.
     pub(super) cost: u64,
+    /// What is kept from chunk to chunk goes to scratch files.
+    pub(super) spill: bool,
 }
 
 /// The right to parse what was asked for. Dropped, it lets others begin.
@@ -180,7 +189,8 @@ impl Memory {
         let heap = heap.unwrap_or(budget.bytes / 8);
         Self {
             facts: Spill::new(Some(folder.clone()), heap),
-            links: Arc::new(Spill::new(Some(folder), heap)),
+            links: Arc::new(Spill::new(Some(folder.clone()), heap)),
+            folder: Some(folder),
             heap,
             ..Self::within(budget, config, workers, meter, taken)
         }
@@ -204,6 +214,8 @@ impl Memory {
             workers,
             chunk_above,
             chunk: config.chunk_size(),
+            map_above: (room / 16 / workers).clamp(1 << 20, HUGE),
+            folder: None,
             level: AtomicU8::new(0),
             drops: AtomicU32::new(0),
             gate: Mutex::default(),
@@ -228,6 +240,21 @@ impl Memory {
         self.chunk_above
     }
 
+    /// Bytes above which a file is not read into memory.
+    pub(super) fn map_above(&self) -> u64 {
+        self.map_above
+    }
+
+    /// Where scratch files are made.
+    pub(super) fn scratch(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
+    /// Notes that a scratch file could not be made or written.
+    pub(super) fn note(&self, error: io::Error) {
+        self.facts.note(error);
+    }
+
     /// Facts until they are linked.
     pub(super) fn facts(&self) -> &Spill {
         &self.facts
@@ -247,27 +274,35 @@ impl Memory {
         Pressure::of(self.level.load(Ordering::Relaxed))
     }
 
-    /// How to parse a file.
-    pub(super) fn plan(&self, text: &[u8]) -> Plan {
+    /// How to parse a file. A text that is mapped takes no room.
+    pub(super) fn plan(&self, text: &Bytes) -> Plan {
         let size = text.len() as u64;
         let level = self.level();
         let mut chunk = self.chunk_now(size).then(|| self.chunk_at(level));
         if size <= self.asks_above && level < Pressure::High {
-            return Plan { chunk, cost: 0 };
+            return Plan { chunk, cost: 0, spill: false };
         }
         let whole = estimate::whole(text);
         if chunk.is_none() && whole > self.room && size > SMALL {
             add(&self.tallies.chunked_early, 1);
             chunk = Some(self.chunk_at(Pressure::Critical));
         }
-        let parsing = chunk.map_or(whole, |chunk| estimate::chunked(whole, size, bytes_of(chunk)));
-        let cost = size + parsing;
+        let spill = chunk.is_some() && self.folder.is_some() && size * estimate::KEPT > self.room / 4;
+        if spill {
+            chunk = chunk.map(|chunk| self.fitting(chunk, whole / size));
+        }
+        let parsing = match chunk {
+            None => whole,
+            Some(chunk) if spill => estimate::spilled(whole, size, bytes_of(chunk)),
+            Some(chunk) => estimate::chunked(whole, size, bytes_of(chunk)),
+        };
+        let cost = text.heap_bytes() + parsing;
         let tallies = &self.tallies;
         add(&tallies.counted, 1);
         add(&tallies.counted_bytes, size);
         add(&tallies.counted_sum, cost);
         tallies.largest.fetch_max(cost, Ordering::Relaxed);
-        Plan { chunk, cost }
+        Plan { chunk, cost, spill }
     }
 
     /// Waits until `cost` fits beside what is being parsed; one may always run. Whoever asks must not hold a permit with room.
@@ -315,6 +350,14 @@ impl Memory {
             add(&self.tallies.chunked_early, 1);
         }
         early
+    }
+
+    /// Chunks of which one takes an eighth of the room at most, for a text that takes so many bytes for each of its own.
+    fn fitting(&self, mut chunk: ChunkSize, times: u64) -> ChunkSize {
+        while bytes_of(chunk) > SMALL && bytes_of(chunk) * times > self.room / 8 {
+            chunk.limit /= 2;
+        }
+        chunk
     }
 
     fn chunk_at(&self, level: Pressure) -> ChunkSize {

@@ -14,6 +14,10 @@ fn memory(megabytes: u64) -> Memory {
     Memory::within(Budget::of(&config), &config, 2, Meter::default(), 0)
 }
 
+fn source(text: &str) -> Bytes {
+    text.as_bytes().to_vec().into()
+}
+
 fn press(memory: &Memory, resident: u64) -> Pressure {
     memory.take(&mut locked(&memory.watch), resident, || true);
     memory.level()
@@ -116,11 +120,11 @@ fn pressure_chunks_earlier_and_lets_fewer_run() {
     press(&memory, 200 * MB);
     assert_eq!(of(&memory), [true, true, true, false, false]);
     // Small files ask too, and of two workers one waits.
-    let plan = memory.plan(b"x = 1\n");
+    let plan = memory.plan(&source("x = 1\n"));
     assert!(plan.cost > 0 && plan.chunk.is_none());
     let permit = memory.enter(plan.cost);
     std::thread::scope(|scope| {
-        scope.spawn(|| drop(memory.enter(memory.plan(b"y = 1\n").cost)));
+        scope.spawn(|| drop(memory.enter(memory.plan(&source("y = 1\n")).cost)));
         while get(&memory.tallies.held_back) == 0 {
             std::thread::yield_now();
         }
@@ -135,10 +139,10 @@ fn pressure_chunks_earlier_and_lets_fewer_run() {
 fn what_no_chunk_holds_is_chunked_for_its_cost() {
     let memory = memory(64);
     let text = "a\n".repeat(240 << 10);
-    let plan = memory.plan(text.as_bytes());
+    let plan = memory.plan(&source(&text));
     assert!(plan.chunk.is_some(), "{} {}", memory.room, estimate::whole(text.as_bytes()));
     let prose = format!("'''{}'''", "word ".repeat(80 << 10));
-    assert!(memory.plan(prose.as_bytes()).chunk.is_none());
+    assert!(memory.plan(&source(&prose)).chunk.is_none());
 }
 
 #[test]
@@ -146,7 +150,7 @@ fn a_large_budget_asks_for_large_files_alone() {
     let memory = memory(2048);
     assert_eq!(memory.asks_above, 512 << 10);
     let text = "a\n".repeat(200 << 10);
-    let plan = memory.plan(text.as_bytes());
+    let plan = memory.plan(&source(&text));
     assert!(plan.cost == 0 && plan.chunk.is_none());
     assert_eq!(get(&memory.tallies.counted), 0);
 }

@@ -15,8 +15,8 @@ fn sizes() -> impl Iterator<Item = ChunkSize> {
 #[track_caller]
 pub(super) fn same(text: &str) -> Option<Vec<u8>> {
     let facts = |outcome| match outcome {
-        Outcome::Facts(block) => Some(block),
-        Outcome::TooDeep => None,
+        Outcome::Facts(block) => Some(block.into_vec()),
+        Outcome::TooDeep | Outcome::Unfit(_) => None,
     };
     let whole = facts(Scratch::default().parse(text.as_bytes(), false));
     let mut scratch = Scratch::default();
