@@ -11,42 +11,41 @@ use crate::model::facts::{
     symbol_flag, table,
 };
 use crate::model::name::PairMap;
-use rayon::prelude::*;
+use crate::sys::{Column, Table};
 use smallvec::SmallVec;
+use std::cell::RefCell;
+
+/// Methods of a file that importers see: hash of the name and number of the symbol in the project.
+pub(crate) fn method_rows(project: &Project<'_>, file: u32) -> Vec<u64> {
+    let Some(facts) = project.facts(file) else { return Vec::new() };
+    let method = SymbolKind::Method as u32;
+    (0..facts.rows(table::Symbols))
+        .filter(|&symbol| {
+            facts.get(col::SYM_KIND, symbol) == method && facts.get(col::SYM_ORDINAL, symbol) == 0
+        })
+        .map(|symbol| {
+            let hash = facts.get(col::STR_HASH, facts.get(col::SYM_NAME, symbol));
+            u64::from(hash) << 32 | u64::from(project.symbol(file, symbol))
+        })
+        .collect()
+}
 
 /// Methods of the project by name.
 #[derive(Debug, Default)]
 pub(crate) struct MethodIndex {
-    /// Hash of the name, file, symbol; sorted.
-    rows: Vec<(u32, u32, u32)>,
+    /// Hash of the name, number of the symbol; sorted.
+    rows: Table<u64>,
     /// First row whose hash has these upper 16 bits, and one more at the end.
     starts: Vec<u32>,
 }
 
 impl MethodIndex {
-    pub(crate) fn new(project: &Project<'_>) -> Self {
-        let mut rows: Vec<(u32, u32, u32)> = (0..project.files.len() as u32)
-            .into_par_iter()
-            .with_min_len(16)
-            .flat_map_iter(|file| {
-                project.touched(file);
-                let facts = project.facts(file);
-                let count = facts.map_or(0, |facts| facts.rows(table::Symbols));
-                (0..count).filter_map(move |symbol| {
-                    let facts = facts?;
-                    if facts.get(col::SYM_KIND, symbol) != SymbolKind::Method as u32
-                        || facts.get(col::SYM_ORDINAL, symbol) != 0
-                    {
-                        return None;
-                    }
-                    Some((facts.get(col::STR_HASH, facts.get(col::SYM_NAME, symbol)), file, symbol))
-                })
-            })
-            .collect();
-        rows.par_sort_unstable();
+    /// `rows`: those of all files.
+    pub(crate) fn new(rows: Column<u64>) -> Self {
+        let rows = rows.sorted();
         let mut starts = vec![0; (1 << 16) + 1];
-        for row in &rows {
-            starts[(row.0 >> 16) as usize + 1] += 1;
+        for row in rows.iter() {
+            starts[(row >> 48) as usize + 1] += 1;
         }
         for at in 1..starts.len() {
             starts[at] += starts[at - 1];
@@ -60,25 +59,24 @@ impl MethodIndex {
         project: &'p Project<'_>,
         key: Key<'p>,
     ) -> impl Iterator<Item = (u32, u32)> + 'p {
-        self.with_hash(key.hash)
-            .iter()
-            .filter(move |row| {
-                project.touched(row.1);
+        self.with_hash(key.hash).iter().map(|&row| project.locate(row as u32)).filter(
+            move |&(file, symbol)| {
+                project.touched(file);
                 project
-                    .facts(row.1)
-                    .is_some_and(|facts| facts.bytes_of(facts.get(col::SYM_NAME, row.2)) == key.bytes)
-            })
-            .map(|row| (row.1, row.2))
+                    .facts(file)
+                    .is_some_and(|facts| facts.bytes_of(facts.get(col::SYM_NAME, symbol)) == key.bytes)
+            },
+        )
     }
 
-    fn with_hash(&self, hash: u32) -> &[(u32, u32, u32)] {
+    fn with_hash(&self, hash: u32) -> &[u64] {
         let upper = (hash >> 16) as usize;
         let rows = match self.starts.get(upper..upper + 2) {
             Some(ends) => &self.rows[ends[0] as usize..ends[1] as usize],
             None => &[],
         };
-        let start = rows.partition_point(|row| row.0 < hash);
-        let count = rows[start..].partition_point(|row| row.0 == hash);
+        let start = rows.partition_point(|row| row >> 32 < u64::from(hash));
+        let count = rows[start..].partition_point(|row| row >> 32 == u64::from(hash));
         &rows[start..start + count]
     }
 }
@@ -116,6 +114,19 @@ pub(crate) struct Linker {
     /// For each string of the file: whether a method of the project has this name.
     candidates: Vec<u8>,
     list: Vec<(u32, Evidence)>,
+}
+
+thread_local! {
+    static LINKER: RefCell<Linker> = RefCell::default();
+}
+
+/// Calls `work` with this thread's linker.
+pub(crate) fn with_linker<T>(work: impl FnOnce(&mut Linker) -> T) -> T {
+    // One that finds itself called while it works, by a pool that takes up another file meanwhile, gets a new one.
+    LINKER.with(|linker| match linker.try_borrow_mut() {
+        Ok(mut linker) => work(&mut linker),
+        Err(_) => work(&mut Linker::default()),
+    })
 }
 
 impl Linker {
@@ -254,10 +265,10 @@ impl Linker {
         self.cx.refuel();
         match value {
             Value::Symbol(file, symbol) | Value::Variable(file, symbol) => {
-                Some(self.target(TargetKind::Symbol, project.base[file as usize] + symbol))
+                Some(self.target(TargetKind::Symbol, project.symbol(file, symbol)))
             }
             Value::ClassReceiver(file, class) => {
-                Some(self.target(TargetKind::Symbol, project.base[file as usize] + class))
+                Some(self.target(TargetKind::Symbol, project.symbol(file, class)))
             }
             Value::Namespace(namespace) => {
                 Some(self.string_target(TargetKind::Namespace, &project.table.namespaces[namespace as usize]))
@@ -295,8 +306,8 @@ impl Linker {
     }
 
     fn imports(&mut self, project: &Project<'_>, file: u32, facts: &Facts<'_>) {
-        for (row, target) in project.imports[file as usize].iter().enumerate() {
-            let row = row as u32;
+        for row in 0..facts.rows(table::Imports) {
+            let target = project.imports.get(file, row);
             let kind = ImportKind::from_u32(facts.get(col::IMP_KIND, row));
             let (mut status, mut symbol) = (ImportStatus::Resolved, 0);
             let module;
@@ -391,7 +402,7 @@ impl Linker {
                     SymbolKind::Module => reason = Reason::NotCallable,
                     SymbolKind::TypeAlias => reason = Reason::NotCallable,
                     _ => {
-                        let target = self.target(TargetKind::Symbol, project.base[owner as usize] + symbol);
+                        let target = self.target(TargetKind::Symbol, project.symbol(owner, symbol));
                         list.push((target, Evidence::Direct));
                     }
                 },
@@ -402,7 +413,7 @@ impl Linker {
                     match project.method((owner, class), Key::new("__call__")) {
                         Some(method) => {
                             let target =
-                                self.target(TargetKind::Symbol, project.base[method.0 as usize] + method.1);
+                                self.target(TargetKind::Symbol, project.symbol(method.0, method.1));
                             list.push((target, Evidence::Direct));
                         }
                         None => reason = Reason::NotCallable,
@@ -476,12 +487,12 @@ impl Linker {
         receiver: bool,
         list: &mut Vec<(u32, Evidence)>,
     ) {
-        let target = self.target(TargetKind::Symbol, project.base[class.0 as usize] + class.1);
+        let target = self.target(TargetKind::Symbol, project.symbol(class.0, class.1));
         list.push((target, Evidence::Instantiates));
         for name in ["__init__", "__new__"] {
             let key = Key::new(name);
             if let Some(method) = project.method(class, key) {
-                let target = self.target(TargetKind::Symbol, project.base[method.0 as usize] + method.1);
+                let target = self.target(TargetKind::Symbol, project.symbol(method.0, method.1));
                 list.push((target, Evidence::Direct));
             }
             if receiver {
@@ -527,7 +538,7 @@ impl Linker {
                 .facts(file)
                 .is_some_and(|facts| facts.get(col::SYM_FLAGS, symbol) & symbol_flag::PROPERTY == 0)
             {
-                let target = linker.target(TargetKind::Symbol, project.base[file as usize] + symbol);
+                let target = linker.target(TargetKind::Symbol, project.symbol(file, symbol));
                 list.push((target, Evidence::Dispatch));
             }
         };
@@ -536,7 +547,7 @@ impl Linker {
             Some(mut below) => {
                 below.sort_unstable();
                 for number in below {
-                    let (file, class) = project.classes.all[number as usize];
+                    let [file, class] = project.classes.all[number as usize];
                     if let Some(method) = project.own_method(file, class, key) {
                         add(self, (file, method));
                     }
@@ -547,7 +558,7 @@ impl Linker {
                     let owner = project.facts(file).and_then(|facts| facts.opt(col::SYM_PARENT, symbol));
                     if let Some(owner) = owner
                         && (file, owner) != class
-                        && project.classes.is_subclass((file, owner), class)
+                        && project.classes.is_subclass([file, owner], [class.0, class.1])
                         && project.own_method(file, owner, key) == Some(symbol)
                     {
                         add(self, (file, symbol));
@@ -624,11 +635,11 @@ impl Linker {
                 continue;
             }
             let key = Key::of(facts, facts.get(col::SYM_NAME, symbol));
-            let found = mro[1..].iter().find_map(|&(owner, base)| {
+            let found = mro[1..].iter().find_map(|&[owner, base]| {
                 project.own_method(owner, base, key).map(|method| (owner, method))
             });
             if let Some((owner, method)) = found {
-                let target = self.target(TargetKind::Symbol, project.base[owner as usize] + method);
+                let target = self.target(TargetKind::Symbol, project.symbol(owner, method));
                 self.out.push(lcol::OVR_SYM, symbol);
                 self.out.push(lcol::OVR_TARGET, target);
             }
@@ -642,7 +653,7 @@ impl Project<'_> {
         self.classes
             .mro(class.0, class.1)
             .iter()
-            .find_map(|&(file, class)| self.own_method(file, class, key).map(|method| (file, method)))
+            .find_map(|&[file, class]| self.own_method(file, class, key).map(|method| (file, method)))
     }
 
     /// Writes the dotted name of a value outside the project; false where it has none.
@@ -705,7 +716,7 @@ impl Project<'_> {
             | Value::Receiver(owner, class)
             | Value::ClassReceiver(owner, class)
             | Value::Super(owner, class) => {
-                for &(owner, class) in self.classes.mro(owner, class) {
+                for &[owner, class] in self.classes.mro(owner, class) {
                     if let Some(base) = self.external_base(owner, class, cx)
                         && self.dotted(base, cx, out)
                     {

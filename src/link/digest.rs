@@ -36,16 +36,16 @@ impl Sum {
 /// Digest of one file's rows.
 pub(crate) fn file(project: &Project<'_>, file: u32, block: &[u8], name: &str) -> [u8; 32] {
     let mut state = blake2b_simd::Params::new().hash_length(32).to_state();
-    let input = &project.files[file as usize];
+    let files = project.files;
     for text in [
         name,
         &project.table.root_names[usize::from(project.table.roots[file as usize])],
-        &project.table.names[file as usize],
-        input.path,
+        project.table.name(file),
+        files.path(file),
     ] {
         state.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
     }
-    state.update(&[u8::from(input.facts.is_some())]).update(&input.facts_hash);
+    state.update(&[u8::from(project.facts(file).is_some())]).update(&files.facts_hash(file));
     let Some(links) = View::<{ lcol::COUNT }, { ltable::COUNT }>::new(
         block,
         <LinkSchema as crate::model::block::Schema>::TABLE_OF,
@@ -58,10 +58,10 @@ pub(crate) fn file(project: &Project<'_>, file: u32, block: &[u8], name: &str) -
         let (kind, id) = (links.get(lcol::TGT_KIND, row), links.get(lcol::TGT_ID, row));
         targets.push(kind as u8);
         if kind == TargetKind::Symbol as u32 {
-            let owner = project.base.partition_point(|&base| base <= id) - 1;
-            targets.extend_from_slice(project.table.names[owner].as_bytes());
+            let (owner, row) = project.locate(id);
+            targets.extend_from_slice(project.table.name(owner).as_bytes());
             targets.push(0);
-            targets.extend_from_slice(&(id - project.base[owner]).to_le_bytes());
+            targets.extend_from_slice(&row.to_le_bytes());
         } else {
             targets.extend_from_slice(&id.to_le_bytes());
         }

@@ -421,7 +421,7 @@ impl Project<'_> {
 
     /// What import row `row` of `file` binds.
     fn import(&self, file: u32, facts: &Facts<'_>, row: u32, cx: &mut Context, out: &mut Values) {
-        let target = &self.imports[file as usize][row as usize];
+        let target = self.imports.get(file, row);
         match ImportKind::from_u32(facts.get(col::IMP_KIND, row)) {
             ImportKind::Module if facts.get(col::IMP_AS, row) == 0 => match target.other {
                 Some(found) => add(out, module(found)),
@@ -509,11 +509,8 @@ impl Project<'_> {
 
     /// Looks `key` up through the star imports of `file`.
     fn star(&self, file: u32, key: Key<'_>, cx: &mut Context, out: &mut Values) -> bool {
-        let Some(rows) = self.stars[file as usize].as_ref().and_then(|index| index.get(&key.hash)) else {
-            return false;
-        };
-        for &import in rows.iter().rev() {
-            if let Some(Found::File(from)) = self.imports[file as usize][import as usize].module
+        for import in self.stars.get(file, key.hash) {
+            if let Some(Found::File(from)) = self.imports.get(file, import).module
                 && self.exported_by_star(from, key)
                 && self.export(from, key, true, cx, out)
             {
@@ -603,7 +600,7 @@ impl Project<'_> {
     ) {
         self.classes.with_mro(self, owner, class, cx, |mro, external, unknown, cx| {
             let before = out.len();
-            for &(owner, class) in mro {
+            for &[owner, class] in mro {
                 self.own_member(owner, class, key, instance, cx, out);
                 if out.len() > before {
                     return;
@@ -613,7 +610,7 @@ impl Project<'_> {
                 add(out, Value::ExternalRef(file, row));
             } else if unknown {
                 add(out, Value::Unknown(Reason::UnknownBase));
-            } else if mro.iter().any(|&(owner, class)| self.defines(owner, class, Key::new("__getattr__"))) {
+            } else if mro.iter().any(|&[owner, class]| self.defines(owner, class, Key::new("__getattr__"))) {
                 add(out, Value::Unknown(Reason::Dynamic));
             } else if is_object_attribute(key.text()) {
                 add(out, Value::BuiltinRef(file, row));
@@ -636,7 +633,7 @@ impl Project<'_> {
     ) {
         self.classes.with_mro(self, owner, class, cx, |mro, external, unknown, cx| {
             let before = out.len();
-            for &(owner, class) in mro.iter().skip(1) {
+            for &[owner, class] in mro.iter().skip(1) {
                 self.own_member(owner, class, key, true, cx, out);
                 if out.len() > before {
                     return;

@@ -3,6 +3,7 @@
 
 mod alloc;
 mod child;
+mod column;
 #[cfg(test)]
 mod counting;
 mod memory;
@@ -13,6 +14,7 @@ pub use child::{
     die_by_own_signals, die_of_interrupts, end_with_parent, limit_memory, parent_id, prepare_pipe,
     refuse_core_files, signal_name, wait,
 };
+pub use column::{Column, Plain, Scratch, Table, TextColumn, Texts};
 #[cfg(test)]
 pub(crate) use counting::peak_of;
 pub use memory::{Meter, available_bytes, group_limit, return_pages};
