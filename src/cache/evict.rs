@@ -273,8 +273,8 @@ impl Cache {
         let write = || -> std::io::Result<Option<PathBuf>> {
             let mut file = PackFile::create(&dir)?;
             for pack in packs {
-                for entry in pack.entries.iter().filter(|entry| wanted(&entry.key)) {
-                    match pack.stored(entry) {
+                for entry in pack.entries().filter(|entry| wanted(&entry.key)) {
+                    match pack.stored(&entry) {
                         Ok(bytes) => {
                             let record =
                                 Compressed { raw_len: entry.raw_len, flags: entry.flags, bytes: &bytes };
@@ -316,7 +316,7 @@ impl Cache {
 
 fn survey(pack: Pack, named: &HashMap<FactKey, u64>) -> Candidate {
     let (mut live, mut dead, mut used_day) = (0, 0, pack.modified / DAY);
-    for entry in &pack.entries {
+    for entry in pack.entries() {
         match named.get(&entry.key) {
             Some(&day) => {
                 live += entry.stored_len;
@@ -326,6 +326,6 @@ fn survey(pack: Pack, named: &HashMap<FactKey, u64>) -> Candidate {
         }
     }
     // An empty record is live as well.
-    live = live.max(u64::from(pack.entries.iter().any(|entry| named.contains_key(&entry.key))));
+    live = live.max(u64::from(pack.entries().any(|entry| named.contains_key(&entry.key))));
     Candidate { pack, live, dead, used_day }
 }

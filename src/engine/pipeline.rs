@@ -501,7 +501,7 @@ impl Session<'_> {
         }
         let files = Gathered { walked, settled: &settled, memory: &memory, previous: previous.as_ref() };
         let graph = self.link(&files, pool)?;
-        self.timed(Phase::Store, |session| session.remember(walked, &settled, manifest, partition));
+        self.timed(Phase::Store, |session| session.remember(&files, manifest, partition));
         let cached = (0..graph.len()).map(|file| settled.row(file).cached).collect();
         // Freeing the facts file by file takes longer than the rest of the run.
         drop(settled);
@@ -572,12 +572,13 @@ impl Session<'_> {
     }
 
     /// Writes the manifest.
-    fn remember(&self, walked: &Walked, settled: &Settled, manifest: &Manifest, partition: &Partition) {
+    fn remember(&self, files: &Gathered<'_>, manifest: &Manifest, partition: &Partition) {
+        let Gathered { walked, settled, memory, .. } = *files;
         if !self.cache.is_enabled() {
             return;
         }
         let today = cache::today();
-        let mut builder = ManifestBuilder::new(self.id, self.config.root());
+        let mut builder = ManifestBuilder::within(self.id, self.config.root(), memory.tables());
         for (file, number) in walked.files.iter().zip(0..) {
             if matches!(settled.facts(number), Facts::Skipped(_)) {
                 continue;
