@@ -1,5 +1,6 @@
 //! A run from walk to snapshot.
 
+use super::batch::SMALL;
 use super::children::Fleet;
 use super::files::{Facts, Keys, Recalled, Shared, drop_scratch};
 use super::ledger::{Ledger, Settled};
@@ -342,11 +343,12 @@ impl Session<'_> {
     fn walk(&mut self) -> anyhow::Result<(Walked, Manifest)> {
         let manifest = self.cache.load_manifest(&self.id);
         let known = self.cache.is_enabled().then(|| self.cache.load_listings(&self.id));
-        let walked =
+        let mut walked =
             walk::walk_known(self.config.root(), &self.paths, &walk_options(self.config), known.as_ref())?;
-        if let Some(listings) = &walked.listings {
-            self.cache.store_listings(&self.id, listings);
+        if let Some(listings) = walked.listings.take() {
+            self.cache.store_listings(&self.id, &listings);
         }
+        walked.files.shrink_to_fit();
         Ok((walked, manifest))
     }
 
@@ -474,8 +476,7 @@ impl Session<'_> {
         });
         open.extend(lost);
         self.phases.add(Phase::Cache, started.elapsed().as_secs_f64());
-        // The largest first, so that no worker is left alone with one at the end; paths break ties.
-        open.sort_unstable_by_key(|&file| (std::cmp::Reverse(walked.files[file as usize].stat.size), file));
+        put_in_order(&mut open, walked, memory.heap_share());
         let started = Instant::now();
         let bytes = open.iter().map(|&file| walked.files[file as usize].stat.size).sum();
         self.tracker.start(Phase::Parse, open.len() as u64, bytes);
@@ -669,6 +670,15 @@ impl Session<'_> {
             root: walked.root.clone(),
         }
     }
+}
+
+/// The order in which files are read: the largest first, so that no worker is left alone with one at the end; paths break ties.
+/// Where facts are to leave the heap, small files go by their paths: what is written by neighbours is read by neighbours.
+fn put_in_order(files: &mut [u32], walked: &Walked, heap: u64) {
+    let size = |file: u32| walked.files[file as usize].stat.size;
+    let all: u64 = files.iter().map(|&file| size(file)).sum();
+    let least = if all / 2 > heap { SMALL } else { 0 };
+    files.sort_unstable_by_key(|&file| (std::cmp::Reverse(Some(size(file)).filter(|&size| size >= least)), file));
 }
 
 /// All files with their facts, as linker and snapshot ask for them.

@@ -2,8 +2,9 @@
 
 use super::Project;
 use super::links::{
-    CallStatus, Evidence, ImportStatus, LinkBuilder, MEGAMORPHIC, Reason, TargetKind, col as lcol,
+    CallStatus, Evidence, ImportStatus, LinkWriter, MEGAMORPHIC, Reason, TargetKind, col as lcol,
 };
+use super::memo::{MOST, Memo};
 use super::modules::Found;
 use super::value::{Context, Key, Value, Values};
 use crate::model::facts::{
@@ -11,23 +12,26 @@ use crate::model::facts::{
     symbol_flag, table,
 };
 use crate::model::name::PairMap;
-use crate::sys::{Column, Table};
+use crate::sys::{Column, Scratch, Table};
 use smallvec::SmallVec;
 use std::cell::RefCell;
+use std::sync::Arc;
+
+/// Refs after which it is told that facts were read.
+const PAGE: u32 = 1 << 16;
 
 /// Methods of a file that importers see: hash of the name and number of the symbol in the project.
-pub(crate) fn method_rows(project: &Project<'_>, file: u32) -> Vec<u64> {
-    let Some(facts) = project.facts(file) else { return Vec::new() };
+pub(crate) fn method_rows(project: &Project<'_>, file: u32) -> Column<u64> {
+    let mut rows = Column::new(&project.scratch);
+    let Some(facts) = project.facts(file) else { return rows };
     let method = SymbolKind::Method as u32;
-    (0..facts.rows(table::Symbols))
-        .filter(|&symbol| {
-            facts.get(col::SYM_KIND, symbol) == method && facts.get(col::SYM_ORDINAL, symbol) == 0
-        })
-        .map(|symbol| {
+    for symbol in 0..facts.rows(table::Symbols) {
+        if facts.get(col::SYM_KIND, symbol) == method && facts.get(col::SYM_ORDINAL, symbol) == 0 {
             let hash = facts.get(col::STR_HASH, facts.get(col::SYM_NAME, symbol));
-            u64::from(hash) << 32 | u64::from(project.symbol(file, symbol))
-        })
-        .collect()
+            rows.push(u64::from(hash) << 32 | u64::from(project.symbol(file, symbol)));
+        }
+    }
+    rows
 }
 
 /// Methods of the project by name.
@@ -91,47 +95,98 @@ struct Verdict {
 }
 
 /// Links files one after another; its memory is reused.
-#[derive(Debug, Default)]
-pub(crate) struct Linker {
-    out: LinkBuilder,
+struct Linker {
+    scratch: Arc<Scratch>,
+    out: LinkWriter,
     cx: Context,
     file: u32,
     /// For each string: the first ref +1 of a name that no scope of the file binds.
-    unbound: Vec<u32>,
+    unbound: Memo<u32>,
     /// For each row in Bindings: the first ref +1 that it is the base of, seen from its own scope and from others.
-    bound: Vec<[u32; 2]>,
+    bound: Memo<[u32; 2]>,
     /// First ref of a kind with these values as base and this name.
-    paths: PairMap,
+    paths: Pairs,
     /// For each ref the first one +1 that has the same meaning; 0 for itself.
-    same: Vec<u32>,
-    targets: PairMap,
+    same: Column<u32>,
+    targets: Pairs,
     strings: std::collections::HashMap<String, u32, rustc_hash::FxBuildHasher>,
     text: String,
-    verdicts: Vec<Option<Verdict>>,
+    verdicts: Memo<Option<Verdict>>,
     /// For each number of values: 0 where it was not looked at or stands for several targets, 1 for none, else the
     /// target +2.
-    single: Vec<u32>,
+    single: Memo<u32>,
     /// For each string of the file: whether a method of the project has this name.
-    candidates: Vec<u8>,
+    candidates: Memo<u8>,
     list: Vec<(u32, Evidence)>,
 }
 
-thread_local! {
-    static LINKER: RefCell<Linker> = RefCell::default();
+/// A map that is emptied where it has too many entries.
+#[derive(Debug, Default)]
+struct Pairs {
+    map: PairMap,
+    len: usize,
 }
 
-/// Calls `work` with this thread's linker.
-pub(crate) fn with_linker<T>(work: impl FnOnce(&mut Linker) -> T) -> T {
-    // One that finds itself called while it works, by a pool that takes up another file meanwhile, gets a new one.
-    LINKER.with(|linker| match linker.try_borrow_mut() {
-        Ok(mut linker) => work(&mut linker),
-        Err(_) => work(&mut Linker::default()),
-    })
+impl Pairs {
+    fn clear(&mut self, expected: usize) {
+        self.map.clear(expected);
+        self.len = 0;
+    }
+
+    #[inline]
+    fn insert(&mut self, key: u64, new: u32) -> (u32, bool) {
+        if self.len >= MOST {
+            self.clear(0);
+        }
+        let found = self.map.insert(key, new);
+        self.len += usize::from(found.1);
+        found
+    }
+}
+
+thread_local! {
+    static LINKER: RefCell<Option<Linker>> = const { RefCell::new(None) };
+}
+
+/// The links of `file`, as a block, made by this thread's linker.
+pub(crate) fn links_of(project: &Project<'_>, file: u32) -> Table<u8> {
+    // One that finds itself called while it works, by a pool that takes up another file meanwhile, is not there.
+    let mut linker = LINKER.take().unwrap_or_else(|| Linker::new(&project.scratch));
+    if !Arc::ptr_eq(&linker.scratch, &project.scratch) {
+        linker = Linker::new(&project.scratch);
+    }
+    let block = linker.file(project, file);
+    LINKER.set(Some(linker));
+    block
+}
+
+/// Frees what this thread's linker keeps from file to file.
+pub(crate) fn drop_linker() {
+    LINKER.take();
 }
 
 impl Linker {
-    /// The links of `file`, as a block.
-    pub(crate) fn file(&mut self, project: &Project<'_>, file: u32) -> Vec<u8> {
+    fn new(scratch: &Arc<Scratch>) -> Self {
+        Self {
+            scratch: Arc::clone(scratch),
+            out: LinkWriter::new(scratch),
+            cx: Context::default(),
+            file: 0,
+            unbound: Memo::default(),
+            bound: Memo::default(),
+            paths: Pairs::default(),
+            same: Column::new(scratch),
+            targets: Pairs::default(),
+            strings: std::collections::HashMap::default(),
+            text: String::new(),
+            verdicts: Memo::default(),
+            single: Memo::default(),
+            candidates: Memo::default(),
+            list: Vec::new(),
+        }
+    }
+
+    fn file(&mut self, project: &Project<'_>, file: u32) -> Table<u8> {
         self.out.clear();
         self.targets.clear(64);
         self.strings.clear();
@@ -159,85 +214,106 @@ impl Linker {
     fn evaluate(&mut self, project: &Project<'_>, file: u32, facts: &Facts<'_>) {
         let refs = facts.rows(table::Refs);
         self.file = file;
-        self.cx.start(file, refs);
-        self.unbound.clear();
-        self.unbound.resize(facts.rows(table::Strings) as usize, 0);
-        self.bound.clear();
-        self.bound.resize(facts.rows(table::Bindings) as usize, [0; 2]);
+        self.cx.start(file, refs, &self.scratch);
+        self.unbound.start(facts.rows(table::Strings));
+        self.bound.start(facts.rows(table::Bindings));
         self.paths.clear(refs as usize / 2);
         self.same.clear();
-        self.same.resize(refs as usize, 0);
         let mut out = Values::new();
         for row in 0..refs {
-            let kind = RefKind::from_u32(facts.get(col::REF_KIND, row));
-            let base = facts.get(col::REF_BASE, row);
-            // Where the number of the first ref of the same meaning is kept.
-            let first = match kind {
-                RefKind::Name if base == 0 => Some(&mut self.unbound[facts.get(col::REF_NAME, row) as usize]),
-                RefKind::Name => {
-                    let inside = facts.bindings_of(facts.get(col::REF_SCOPE, row)).contains(&(base - 1));
-                    Some(&mut self.bound[base as usize - 1][usize::from(inside)])
-                }
-                RefKind::Attribute | RefKind::Call | RefKind::Subscript | RefKind::Await => {
-                    let number = self.cx.number(base);
-                    let reason = Context::reason(number);
-                    let known = match kind {
-                        RefKind::Await => Some(Reason::Await),
-                        RefKind::Subscript => reason.and(Some(Reason::Subscript)),
-                        // Whatever is read from an unknown value is unknown for the same reason.
-                        _ => reason,
-                    };
-                    if let Some(reason) = known {
-                        self.cx.set_number(row, Context::unknown(reason));
-                        continue;
-                    }
-                    let key = (kind as u64) << 60
-                        | u64::from(number) << 32
-                        | u64::from(facts.get(col::REF_NAME, row));
-                    let (known, new) = self.paths.insert(key, row);
-                    if !new && number != 0 && self.cx.number(known) != 0 {
-                        self.cx.set_number(row, self.cx.number(known));
-                        self.same[row as usize] = known + 1;
-                        continue;
-                    }
-                    None
-                }
-                RefKind::Other => {
-                    self.cx.set_number(row, Context::unknown(Reason::Expression));
-                    continue;
-                }
-                RefKind::Super | RefKind::Literal => None,
-            };
-            if let Some(first) = first {
-                match first.checked_sub(1) {
-                    Some(known) if self.cx.number(known) != 0 => {
-                        self.cx.set_number(row, self.cx.number(known));
-                        self.same[row as usize] = known + 1;
-                        continue;
-                    }
-                    _ => *first = row + 1,
-                }
-                if base != 0 && is_unknown_value(facts, base - 1) {
-                    self.cx.set_number(row, Context::unknown(Reason::Value));
-                    continue;
-                }
+            let same = self.evaluate_row(project, facts, row, &mut out);
+            self.same.push(same);
+            self.cx.close(row);
+            if row % PAGE == PAGE - 1 {
+                project.touched(file);
             }
-            self.cx.refuel();
-            out.clear();
-            project.eval(file, row, &mut self.cx, &mut out);
         }
         self.cx.refuel();
     }
 
-    fn values_of(&self, row: u32) -> &[Value] {
+    /// Values of one ref. Gives an earlier one +1 that has the same meaning, or 0.
+    #[inline]
+    fn evaluate_row(
+        &mut self,
+        project: &Project<'_>,
+        facts: &Facts<'_>,
+        row: u32,
+        out: &mut Values,
+    ) -> u32 {
+        let kind = RefKind::from_u32(facts.get(col::REF_KIND, row));
+        let base = facts.get(col::REF_BASE, row);
+        match kind {
+            RefKind::Name => {
+                // Where the number of the first ref of the same meaning is kept.
+                let known = if base == 0 {
+                    let string = facts.get(col::REF_NAME, row);
+                    let known = self.unbound.get(string);
+                    if known == 0 || self.cx.number(known - 1) == 0 {
+                        self.unbound.set(string, row + 1);
+                    }
+                    known
+                } else {
+                    let inside = facts.bindings_of(facts.get(col::REF_SCOPE, row)).contains(&(base - 1));
+                    let mut places = self.bound.get(base - 1);
+                    let known = places[usize::from(inside)];
+                    if known == 0 || self.cx.number(known - 1) == 0 {
+                        places[usize::from(inside)] = row + 1;
+                        self.bound.set(base - 1, places);
+                    }
+                    known
+                };
+                if let Some(known) = known.checked_sub(1)
+                    && self.cx.number(known) != 0
+                {
+                    self.cx.set_number(row, self.cx.number(known));
+                    return known + 1;
+                }
+                if base != 0 && is_unknown_value(facts, base - 1) {
+                    self.cx.set_number(row, Context::unknown(Reason::Value));
+                    return 0;
+                }
+            }
+            RefKind::Attribute | RefKind::Call | RefKind::Subscript | RefKind::Await => {
+                let number = self.cx.number(base);
+                let reason = Context::reason(number);
+                let known = match kind {
+                    RefKind::Await => Some(Reason::Await),
+                    RefKind::Subscript => reason.and(Some(Reason::Subscript)),
+                    // Whatever is read from an unknown value is unknown for the same reason.
+                    _ => reason,
+                };
+                if let Some(reason) = known {
+                    self.cx.set_number(row, Context::unknown(reason));
+                    return 0;
+                }
+                let key =
+                    (kind as u64) << 60 | u64::from(number) << 32 | u64::from(facts.get(col::REF_NAME, row));
+                let (known, new) = self.paths.insert(key, row);
+                if !new && number != 0 && self.cx.number(known) != 0 {
+                    self.cx.set_number(row, self.cx.number(known));
+                    return known + 1;
+                }
+            }
+            RefKind::Other => {
+                self.cx.set_number(row, Context::unknown(Reason::Expression));
+                return 0;
+            }
+            RefKind::Super | RefKind::Literal => {}
+        }
+        self.cx.refuel();
+        out.clear();
+        project.eval(self.file, row, &mut self.cx, out);
+        0
+    }
+
+    fn values_of(&self, row: u32) -> SmallVec<[Value; 4]> {
         self.cx.values(self.file, row)
     }
 
     /// The row of a target; makes it where there is none.
     fn target(&mut self, kind: TargetKind, id: u32) -> u32 {
-        let (row, new) = self
-            .targets
-            .insert((kind as u64) << 32 | u64::from(id), self.out.column(lcol::TGT_KIND).len() as u32);
+        let next = self.out.len(lcol::TGT_KIND);
+        let (row, new) = self.targets.insert((kind as u64) << 32 | u64::from(id), next);
         if new {
             self.out.push(lcol::TGT_KIND, kind as u32);
             self.out.push(lcol::TGT_ID, id);
@@ -249,9 +325,11 @@ impl Linker {
         let id = match self.strings.get(text) {
             Some(&id) => id,
             None => {
-                let id = self.out.column(lcol::LSTR_END).len() as u32;
-                self.out.blob_mut().extend_from_slice(text.as_bytes());
-                let end = self.out.blob_mut().len() as u32;
+                if self.strings.len() >= MOST {
+                    self.strings.clear();
+                }
+                let id = self.out.len(lcol::LSTR_END);
+                let end = self.out.text(text);
                 self.out.push(lcol::LSTR_END, end);
                 self.strings.insert(text.to_owned(), id);
                 id
@@ -300,7 +378,7 @@ impl Linker {
     }
 
     fn first_target(&mut self, project: &Project<'_>, row: u32) -> Option<u32> {
-        let values: SmallVec<[Value; 4]> = SmallVec::from_slice(self.values_of(row));
+        let values = self.values_of(row);
         let value = values.iter().find(|value| matches!(value, Value::Symbol(..))).or(values.first())?;
         self.value_target(project, *value)
     }
@@ -357,18 +435,16 @@ impl Linker {
     }
 
     fn sites(&mut self, project: &Project<'_>, facts: &Facts<'_>) {
-        self.verdicts.clear();
-        self.verdicts.resize(facts.rows(table::Refs) as usize, None);
-        self.candidates.clear();
-        self.candidates.resize(facts.rows(table::Strings) as usize, 0);
+        self.verdicts.start(facts.rows(table::Refs));
+        self.candidates.start(facts.rows(table::Strings));
         for row in 0..facts.rows(table::Calls) {
             let callee = facts.get(col::CALL_REF, row);
-            let callee = self.same[callee as usize].checked_sub(1).unwrap_or(callee);
-            let verdict = match self.verdicts[callee as usize] {
+            let callee = self.same.get(callee as usize).checked_sub(1).unwrap_or(callee);
+            let verdict = match self.verdicts.get(callee) {
                 Some(verdict) => verdict,
                 None => {
                     let verdict = self.judge(project, facts, callee);
-                    self.verdicts[callee as usize] = Some(verdict);
+                    self.verdicts.set(callee, Some(verdict));
                     verdict
                 }
             };
@@ -393,7 +469,7 @@ impl Linker {
         list.clear();
         let mut outside: SmallVec<[(u32, CallStatus); 2]> = SmallVec::new();
         let mut reason = Reason::None;
-        let values: SmallVec<[Value; 4]> = SmallVec::from_slice(self.values_of(callee));
+        let values = self.values_of(callee);
         for value in values {
             match value {
                 Value::Variable(..) => {}
@@ -466,7 +542,7 @@ impl Linker {
     }
 
     fn listed(&mut self, list: &[(u32, Evidence)], status: CallStatus, reason: Reason) -> Verdict {
-        let first = self.out.column(lcol::LIST_TARGET).len() as u32;
+        let first = self.out.len(lcol::LIST_TARGET);
         let mut count = 0;
         for (at, &(target, evidence)) in list.iter().enumerate() {
             if list[..at].iter().any(|entry| entry.0 == target) {
@@ -513,8 +589,7 @@ impl Linker {
             return;
         }
         let key = Key::of(facts, facts.get(col::REF_NAME, callee));
-        let bases: SmallVec<[Value; 4]> =
-            SmallVec::from_slice(self.values_of(facts.get(col::REF_BASE, callee)));
+        let bases = self.values_of(facts.get(col::REF_BASE, callee));
         for base in bases {
             if let Value::Receiver(file, class) | Value::ClassReceiver(file, class) = base {
                 self.overriding(project, (file, class), key, list);
@@ -569,17 +644,17 @@ impl Linker {
     }
 
     fn is_method_name(&mut self, project: &Project<'_>, facts: &Facts<'_>, string: u32) -> bool {
-        let known = &mut self.candidates[string as usize];
-        if *known == 0 {
+        if self.candidates.get(string) == 0 {
             let any = project.methods.named(project, Key::of(facts, string)).next().is_some();
-            *known = 1 + u8::from(any);
+            self.candidates.set(string, 1 + u8::from(any));
         }
-        *known == 2
+        self.candidates.get(string) == 2
     }
 
     /// Uses of project symbols other than calls.
     fn references(&mut self, project: &Project<'_>, facts: &Facts<'_>) {
-        self.single.clear();
+        // Numbers are fewer than refs and reasons together.
+        self.single.start(facts.rows(table::Refs) + Reason::ALL.len() as u32 + 1);
         let flags = ref_flag::READ | ref_flag::WRITTEN | ref_flag::DELETED;
         for row in 0..facts.rows(table::Refs) {
             if facts.get(col::REF_FLAGS, row) & flags == 0 {
@@ -589,10 +664,7 @@ impl Linker {
             if Context::reason(number).is_some() {
                 continue;
             }
-            if self.single.len() <= number as usize {
-                self.single.resize(number as usize + 1, 0);
-            }
-            match self.single[number as usize] {
+            match self.single.get(number) {
                 0 => {}
                 1 => continue,
                 target => {
@@ -601,9 +673,8 @@ impl Linker {
                     continue;
                 }
             }
-            let values: SmallVec<[Value; 4]> = SmallVec::from_slice(self.values_of(row));
-            let (mut through, mut count) = (false, 0);
-            for value in values {
+            let (mut through, mut count, mut last) = (false, 0, 0);
+            for value in self.values_of(row) {
                 match value {
                     Value::Variable(..) => through = true,
                     Value::Symbol(..) | Value::ClassReceiver(..) if !through => {}
@@ -613,13 +684,13 @@ impl Linker {
                     self.out.push(lcol::RFR_REF, row);
                     self.out.push(lcol::RFR_TARGET, target);
                     count += 1;
-                    self.single[number as usize] = target + 2;
+                    last = target + 2;
                 }
             }
             match count {
-                0 => self.single[number as usize] = 1,
-                1 => {}
-                _ => self.single[number as usize] = 0,
+                0 => self.single.set(number, 1),
+                1 => self.single.set(number, last),
+                _ => {}
             }
         }
     }

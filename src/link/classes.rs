@@ -43,32 +43,62 @@ impl Found {
     }
 
     /// Appends the classes of the next file.
-    pub(crate) fn push(&mut self, file: u32, classes: &[[u32; 2]]) {
-        for &[symbol, instance] in classes {
+    pub(crate) fn push(&mut self, file: u32, (symbols, instances): &(Column<u32>, Column<[u32; 2]>)) {
+        for &symbol in symbols.runs().into_iter().flatten() {
             self.all.push([file, symbol]);
-            self.instance.push(instance);
+        }
+        let mut instances = instances.runs().into_iter().flatten().peekable();
+        for number in 0..symbols.len() as u32 {
+            let scope = instances.next_if(|instance| instance[0] == number).map_or(0, |instance| instance[1]);
+            self.instance.push(scope);
         }
         self.starts.push(self.all.len() as u32);
     }
 }
 
-/// Classes of one file in order: symbol, and scope of what is set on instances +1.
-pub(crate) fn of_file(facts: Option<&Facts<'_>>) -> Vec<[u32; 2]> {
-    let mut own: Vec<[u32; 2]> = Vec::new();
-    let Some(facts) = facts else { return own };
+/// Classes of one file in order, and by number those with a scope of what is set on instances, with this scope +1.
+pub(crate) fn of_file(
+    facts: Option<&Facts<'_>>,
+    scratch: &Arc<Scratch>,
+) -> (Column<u32>, Column<[u32; 2]>) {
+    let (mut own, mut found) = (Column::new(scratch), Column::new(scratch));
+    let Some(facts) = facts else { return (own, Column::new(scratch)) };
     // Classes and their instance scopes both show in Scopes.
     for scope in 0..facts.rows(table::Scopes) {
         let kind = facts.get(col::SCO_KIND, scope);
         if kind == ScopeKind::Class as u32 {
-            own.push([facts.get(col::SCO_SYM, scope), 0]);
+            own.push(facts.get(col::SCO_SYM, scope));
         } else if kind == ScopeKind::Instance as u32 {
             let symbol = facts.get(col::SCO_SYM, scope);
-            if let Ok(at) = own.binary_search_by_key(&symbol, |class| class[0]) {
-                own[at][1] = scope + 1;
+            let at = partition(own.len(), |at| own.get(at) < symbol);
+            if at < own.len() && own.get(at) == symbol {
+                found.push((at as u64) << 32 | u64::from(scope + 1));
             }
         }
     }
-    own
+    // Of several scopes of one class the last counts.
+    let (found, mut instances) = (found.sorted(), Column::new(scratch));
+    for (at, &pair) in found.iter().enumerate() {
+        let number = (pair >> 32) as u32;
+        if found.get(at + 1).is_none_or(|next| (next >> 32) as u32 != number) {
+            instances.push([number, pair as u32]);
+        }
+    }
+    (own, instances)
+}
+
+/// How many of `count` rows come before the first that does not.
+fn partition(count: usize, before: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut high) = (0, count);
+    while low < high {
+        let middle = low.midpoint(high);
+        if before(middle) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    low
 }
 
 /// All classes of the project, numbered by file and symbol.
@@ -97,10 +127,14 @@ impl Classes {
         project.in_order(
             16,
             |project, file| bases_of_file(project, classes.of(file), file),
-            |_, _, of_file: Vec<Bases>| {
-                for class in of_file {
-                    bases.push(&class.classes);
-                    flags.push(class.flags);
+            |_, _, own: OwnBases| {
+                let mut rows = own.rows.runs().into_iter().flatten().peekable();
+                for (number, &of_class) in (0..).zip(own.flags.runs().into_iter().flatten()) {
+                    while let Some(row) = rows.next_if(|row| row[0] == number) {
+                        bases.push_row([row[1], row[2]]);
+                    }
+                    bases.end();
+                    flags.push(of_class);
                 }
             },
         );
@@ -162,7 +196,7 @@ impl Classes {
         while at < order.len() && order.len() < 64 {
             let [file, class] = order[at];
             at += 1;
-            let bases = bases_of(project, file, class, cx);
+            let bases = bases_of(project, file, class, cx, |_| ());
             flags |= bases.flags;
             for base in bases.classes {
                 if !order.contains(&base) {
@@ -340,29 +374,47 @@ fn c3(class: u32, lists: &[&[u32]], bases: &[u32]) -> Box<[u32]> {
     order.into_boxed_slice()
 }
 
+/// Bases of the classes of one file.
+struct OwnBases {
+    /// Number of the class in the file, base.
+    rows: Column<[u32; 3]>,
+    /// Of each class.
+    flags: Column<u8>,
+}
+
 /// `own`: the classes of the file.
-fn bases_of_file(project: &Project<'_>, own: &[Class], file: u32) -> Vec<Bases> {
+fn bases_of_file(project: &Project<'_>, own: &[Class], file: u32) -> OwnBases {
     project.touched(file);
-    let mut all = vec![Bases::default(); own.len()];
-    let Some(facts) = project.facts(file).filter(|facts| facts.rows(table::Bases) > 0) else { return all };
+    let scratch = &project.scratch;
+    let mut all = OwnBases { rows: Column::new(scratch), flags: Column::new(scratch) };
+    let facts = project.facts(file).filter(|_| !own.is_empty());
     let mut cx = Context::default();
-    cx.start(file, facts.rows(table::Refs));
-    for row in 0..facts.rows(table::Bases) {
-        if facts.get(col::BASE_KEYWORD, row) == 0
-            && let Ok(at) = own.binary_search_by_key(&facts.get(col::BASE_SYM, row), |class| class[1])
-        {
-            cx.refuel();
-            add_base(project, file, row, &mut cx, &mut all[at]);
-        }
+    if let Some(facts) = facts.filter(|facts| facts.rows(table::Bases) > 0) {
+        cx.start(file, facts.rows(table::Refs), scratch);
+    }
+    for (number, class) in (0..).zip(own) {
+        let bases = bases_of(project, file, class[1], &mut cx, Context::refuel);
+        bases.classes.iter().for_each(|base| all.rows.push([number, base[0], base[1]]));
+        all.flags.push(bases.flags);
     }
     all
 }
 
-fn bases_of(project: &Project<'_>, file: u32, class: u32, cx: &mut Context) -> Bases {
+/// Bases of a class; `before` each. Those of a file stand in the order of its classes.
+fn bases_of(
+    project: &Project<'_>,
+    file: u32,
+    class: u32,
+    cx: &mut Context,
+    before: impl Fn(&mut Context),
+) -> Bases {
     let mut bases = Bases::default();
     let Some(facts) = project.facts(file) else { return bases };
-    for row in 0..facts.rows(table::Bases) {
-        if facts.get(col::BASE_SYM, row) == class && facts.get(col::BASE_KEYWORD, row) == 0 {
+    let count = facts.rows(table::Bases);
+    let first = partition(count as usize, |row| facts.get(col::BASE_SYM, row as u32) < class) as u32;
+    for row in (first..count).take_while(|&row| facts.get(col::BASE_SYM, row) == class) {
+        if facts.get(col::BASE_KEYWORD, row) == 0 {
+            before(cx);
             add_base(project, file, row, cx, &mut bases);
         }
     }

@@ -14,6 +14,7 @@ mod classes;
 mod digest;
 mod imports;
 pub mod links;
+mod memo;
 mod modules;
 mod stars;
 mod summary;
@@ -187,6 +188,7 @@ pub(crate) struct Project<'a> {
     pub(crate) classes: classes::Classes,
     pub(crate) methods: calls::MethodIndex,
     pub(crate) base: Vec<u32>,
+    pub(crate) scratch: Arc<Scratch>,
     pub(crate) touched: Touched<'a>,
 }
 
@@ -266,6 +268,7 @@ pub fn link_into(files: &dyn Input, layout: &Layout, means: Means<'_>) -> Linked
         classes: classes::Classes::default(),
         methods: calls::MethodIndex::default(),
         base: base(files),
+        scratch: Arc::clone(means.tables),
         touched: means.touched,
     };
     let found = survey::survey(&mut project, means.tables);
@@ -283,14 +286,12 @@ pub fn link_into(files: &dyn Input, layout: &Layout, means: Means<'_>) -> Linked
     project.in_order(
         4,
         |project, file| {
-            calls::with_linker(|linker| {
-                project.touched(file);
-                let block = linker.file(project, file);
-                let digest = digest::file(project, file, &block, &layout.project);
-                let counts = summary::Counts::of(project, file, &block);
-                let loads = summary::runtime_imports(project, file, &block);
-                (means.links.keep(block), digest, counts, loads)
-            })
+            project.touched(file);
+            let block = calls::links_of(project, file);
+            let digest = digest::file(project, file, &block, &layout.project);
+            let counts = summary::Counts::of(project, file, &block);
+            let loads = summary::runtime_imports(project, file, &block);
+            (means.links.keep_table(block), digest, counts, loads)
         },
         |_, _, (block, digest, counts, imported)| {
             links.push(block);
@@ -299,6 +300,7 @@ pub fn link_into(files: &dyn Input, layout: &Layout, means: Means<'_>) -> Linked
             loads.push(&imported);
         },
     );
+    rayon::broadcast(|_| calls::drop_linker());
     step("files");
     let links = Blocks { spill: Arc::clone(means.links), blocks: links };
     let mut summary = Summary::default();
@@ -330,6 +332,16 @@ pub(crate) struct Lists<T: crate::sys::Plain> {
 impl<T: crate::sys::Plain> Lists<T> {
     pub(crate) fn new(scratch: &Arc<Scratch>) -> Self {
         Self { starts: vec![0], rows: Column::new(scratch) }
+    }
+
+    /// Appends a row to the last one.
+    pub(crate) fn push_row(&mut self, row: T) {
+        self.rows.push(row);
+    }
+
+    /// What was appended since is the next one.
+    pub(crate) fn end(&mut self) {
+        self.starts.push(self.rows.len() as u32);
     }
 
     /// Appends the rows of the next one.

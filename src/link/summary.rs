@@ -141,12 +141,12 @@ impl Counts {
                     path: String::new(),
                     line: symbol,
                 });
+                if counts.worst.len() > 1024 {
+                    most_complex(&mut counts.worst);
+                }
             }
         }
-        counts.worst.sort_unstable_by_key(|worst| {
-            std::cmp::Reverse((worst.complexity, std::cmp::Reverse(worst.line)))
-        });
-        counts.worst.truncate(WORST);
+        most_complex(&mut counts.worst);
         for worst in &mut counts.worst {
             let symbol = worst.line;
             worst.line = facts.get(col::SYM_LINE, symbol);
@@ -219,6 +219,14 @@ impl Summary {
         cycles.truncate(CYCLES);
         self.cycles = cycles;
     }
+}
+
+/// Of functions of one file, whose lines are their symbols.
+fn most_complex(worst: &mut Vec<Worst>) {
+    worst.sort_unstable_by_key(|worst| {
+        std::cmp::Reverse((worst.complexity, std::cmp::Reverse(worst.line)))
+    });
+    worst.truncate(WORST);
 }
 
 fn keep_worst(worst: &mut Vec<Worst>) {

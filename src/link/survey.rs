@@ -29,7 +29,7 @@ pub(crate) fn survey(project: &mut Project<'_>, scratch: &Arc<Scratch>) -> Surve
             project.touched(file);
             let targets = imports::targets(&project.table, project.facts(file), file);
             let stars = stars::direct(project.facts(file), &targets, file);
-            let classes = classes::of_file(project.facts(file));
+            let classes = classes::of_file(project.facts(file), &project.scratch);
             let methods = method_rows(project, file);
             (targets, stars, classes, methods)
         },
@@ -37,7 +37,7 @@ pub(crate) fn survey(project: &mut Project<'_>, scratch: &Arc<Scratch>) -> Surve
             imports.push(&targets);
             stars.push(&direct);
             found.push(file, &classes);
-            methods.extend_from_slice(&own);
+            own.runs().into_iter().for_each(|run| methods.extend_from_slice(run));
         },
     );
     project.imports = imports::Imports::new(imports.finish());

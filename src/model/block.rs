@@ -10,6 +10,9 @@
 //!
 //! This module knows no schema; see [`crate::model::facts`] and [`crate::link::links`].
 
+use crate::sys::{Column, Scratch, Table};
+use std::sync::Arc;
+
 /// A schema: which table each column belongs to.
 pub trait Schema {
     /// Number of tables.
@@ -83,12 +86,7 @@ impl<S: Schema> Builder<S> {
                 let count = &mut rows[usize::from(table)];
                 assert!(*count == u32::MAX || *count as usize == column.len(), "column {index} is uneven");
                 *count = column.len() as u32;
-                let width = match column.iter().fold(0, |all, &value| all | value) {
-                    0 => 0,
-                    1..=0xff => 1,
-                    0x100..=0xffff => 2,
-                    _ => 4,
-                };
+                let width = width_of(column.iter().fold(0, |all, &value| all | value));
                 size += usize::from(width) * column.len();
                 width
             })
@@ -97,15 +95,126 @@ impl<S: Schema> Builder<S> {
         rows.iter().for_each(|count| bytes.extend_from_slice(&count.to_le_bytes()));
         bytes.extend_from_slice(&widths);
         for (column, width) in self.columns.iter().zip(&widths) {
-            match width {
-                0 => {}
-                1 => fill(&mut bytes, column, |to: &mut [u8; 1], value| to[0] = value as u8),
-                2 => fill(&mut bytes, column, |to, value| *to = (value as u16).to_le_bytes()),
-                _ => fill(&mut bytes, column, |to, value| *to = value.to_le_bytes()),
-            }
+            encode(&mut bytes, column, *width);
         }
         bytes.extend_from_slice(&self.blob);
         bytes
+    }
+}
+
+/// Rows of one block while it is being made, like [`Builder`], for blocks of any size: columns leave the heap where `Scratch` says so.
+#[derive(Debug)]
+pub struct Writer<S: Schema> {
+    scratch: Arc<Scratch>,
+    columns: Vec<Column<u32>>,
+    /// All bits of each column's values.
+    bits: Vec<u32>,
+    blob: Column<u8>,
+    schema: std::marker::PhantomData<S>,
+}
+
+/// Bytes of a block up to which it is made in one piece.
+const PIECE: usize = 4 << 20;
+
+impl<S: Schema> Writer<S> {
+    /// Without rows.
+    #[must_use]
+    pub fn new(scratch: &Arc<Scratch>) -> Self {
+        Self {
+            scratch: Arc::clone(scratch),
+            columns: (0..S::TABLE_OF.len()).map(|_| Column::new(scratch)).collect(),
+            bits: vec![0; S::TABLE_OF.len()],
+            blob: Column::new(scratch),
+            schema: std::marker::PhantomData,
+        }
+    }
+
+    /// Forgets all rows.
+    pub fn clear(&mut self) {
+        self.columns.iter_mut().for_each(Column::clear);
+        self.bits.fill(0);
+        self.blob.clear();
+    }
+
+    /// Appends `value` to `column`.
+    #[inline]
+    pub fn push(&mut self, column: usize, value: u32) {
+        self.bits[column] |= value;
+        self.columns[column].push(value);
+    }
+
+    /// Number of values of `column` so far.
+    #[inline]
+    #[must_use]
+    pub fn len(&self, column: usize) -> u32 {
+        self.columns[column].len() as u32
+    }
+
+    /// Appends to the string blob; gives its length, bytes.
+    pub fn text(&mut self, text: &str) -> u32 {
+        self.blob.extend_from_slice(text.as_bytes());
+        self.blob.len() as u32
+    }
+
+    /// The finished block: what [`Builder::finish`] gives for the same rows.
+    ///
+    /// # Panics
+    /// When two columns of one table differ in length: a bug in the code that filled them.
+    #[must_use]
+    pub fn finish(&self) -> Table<u8> {
+        let mut rows = vec![u32::MAX; S::TABLES];
+        let mut size = 4 * S::TABLES + S::TABLE_OF.len() + self.blob.len();
+        let mut widths = Vec::with_capacity(S::TABLE_OF.len());
+        for (index, (column, &table)) in self.columns.iter().zip(S::TABLE_OF).enumerate() {
+            let count = &mut rows[usize::from(table)];
+            assert!(*count == u32::MAX || *count as usize == column.len(), "column {index} is uneven");
+            *count = column.len() as u32;
+            let width = width_of(self.bits[index]);
+            widths.push(width);
+            size += usize::from(width) * column.len();
+        }
+        if size <= PIECE {
+            let mut bytes = Vec::with_capacity(size);
+            self.assemble(&rows, &widths, |part| bytes.extend_from_slice(part));
+            return bytes.into();
+        }
+        let mut bytes = Column::new(&self.scratch);
+        self.assemble(&rows, &widths, |part| bytes.extend_from_slice(part));
+        bytes.finish()
+    }
+
+    fn assemble(&self, rows: &[u32], widths: &[u8], mut put: impl FnMut(&[u8])) {
+        rows.iter().for_each(|count| put(&count.to_le_bytes()));
+        put(widths);
+        let mut piece = Vec::new();
+        for (column, width) in self.columns.iter().zip(widths) {
+            for values in column.runs().into_iter().flat_map(|run| run.chunks(1 << 14)) {
+                piece.clear();
+                encode(&mut piece, values, *width);
+                put(&piece);
+            }
+        }
+        self.blob.runs().into_iter().for_each(put);
+    }
+}
+
+/// Bytes that a value takes in a column whose values have these bits.
+fn width_of(bits: u32) -> u8 {
+    match bits {
+        0 => 0,
+        1..=0xff => 1,
+        0x100..=0xffff => 2,
+        _ => 4,
+    }
+}
+
+/// Appends `values`, each in so many bytes.
+fn encode(bytes: &mut Vec<u8>, values: &[u32], width: u8) {
+    match width {
+        0 => {}
+        1 => fill(bytes, values, |to: &mut [u8; 1], value| to[0] = value as u8),
+        2 => fill(bytes, values, |to, value| *to = (value as u16).to_le_bytes()),
+        _ => fill(bytes, values, |to, value| *to = value.to_le_bytes()),
     }
 }
 
@@ -257,6 +366,8 @@ mod tests {
     use sample::{Sample, col, table};
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+
         #[test]
         fn values_come_back(a in prop::collection::vec((any::<u32>(), 0u32..300), 0..50), b in prop::collection::vec(0u32..70_000, 0..50), blob: Vec<u8>) {
             let mut builder = Builder::<Sample>::default();
@@ -277,6 +388,29 @@ mod tests {
                 prop_assert_eq!(view.get(col::TWO_Z, row as u32), z);
             }
             prop_assert_eq!(view.blob(), &blob[..]);
+            let mut writer = Writer::<Sample>::new(&Scratch::none());
+            for &(x, y) in &a {
+                writer.push(col::ONE_X, x);
+                writer.push(col::ONE_Y, y);
+            }
+            b.iter().for_each(|&z| writer.push(col::TWO_Z, z));
+            writer.blob.extend_from_slice(&blob);
+            prop_assert_eq!(&writer.finish()[..], &bytes[..]);
+        }
+
+        #[test]
+        fn large_blocks_are_small_ones_in_pieces(values in prop::collection::vec(any::<u32>(), 1..20)) {
+            let folder = tempfile::tempdir().unwrap();
+            let mut writer = Writer::<Sample>::new(&Scratch::new(Some(folder.path().to_owned()), 0));
+            let mut builder = Builder::<Sample>::default();
+            for row in 0..300_000 {
+                let value = values[row % values.len()];
+                for (column, value) in [(col::ONE_X, value), (col::ONE_Y, value % 300), (col::TWO_Z, value)] {
+                    writer.push(column, value);
+                    builder.push(column, value);
+                }
+            }
+            prop_assert!(writer.finish()[..] == builder.finish()[..]);
         }
 
         #[test]

@@ -310,18 +310,14 @@ impl<T: Plain> Column<T> {
             && let Err(error) = self.write()
         {
             self.scratch.fail(error);
-            let all = self.runs().concat();
-            return Table { scratch: Arc::clone(&self.scratch), values: Values::Heap(all), granted: 0 };
+            return self.runs().concat().into();
         }
         let values = match self.part.take() {
             Some(part) => Values::Mapped(part.map, part.len),
             None => Values::Heap(std::mem::take(&mut self.tail)),
         };
-        Table {
-            scratch: Arc::clone(&self.scratch),
-            values,
-            granted: std::mem::take(&mut self.granted),
-        }
+        let bytes = std::mem::take(&mut self.granted);
+        Table { values, _grant: Grant { scratch: Arc::clone(&self.scratch), bytes }.into() }
     }
 }
 
@@ -386,17 +382,48 @@ enum Values<T> {
     Mapped(Arc<memmap2::Mmap>, usize),
 }
 
+/// Bytes that count as held until it is dropped.
+#[derive(Debug)]
+struct Grant {
+    scratch: Arc<Scratch>,
+    bytes: u64,
+}
+
+impl Drop for Grant {
+    fn drop(&mut self) {
+        self.scratch.give_back(self.bytes);
+    }
+}
+
 /// Values of a finished [`Column`].
 #[derive(Debug)]
 pub struct Table<T: Plain> {
-    scratch: Arc<Scratch>,
     values: Values<T>,
-    granted: u64,
+    _grant: Option<Grant>,
 }
 
 impl<T: Plain> Default for Table<T> {
     fn default() -> Self {
-        Column::default().finish()
+        Vec::new().into()
+    }
+}
+
+impl<T: Plain> From<Vec<T>> for Table<T> {
+    fn from(values: Vec<T>) -> Self {
+        Self { values: Values::Heap(values), _grant: None }
+    }
+}
+
+impl<T: Plain> Table<T> {
+    /// The values, where they are on the heap.
+    ///
+    /// # Errors
+    /// The table as it is, where they are not.
+    pub fn into_heap(mut self) -> Result<Vec<T>, Self> {
+        match &mut self.values {
+            Values::Heap(values) => Ok(std::mem::take(values)),
+            Values::Mapped(..) => Err(self),
+        }
     }
 }
 
@@ -409,12 +436,6 @@ impl<T: Plain> Deref for Table<T> {
             Values::Heap(values) => values,
             Values::Mapped(map, len) => values_of(map, *len),
         }
-    }
-}
-
-impl<T: Plain> Drop for Table<T> {
-    fn drop(&mut self) {
-        self.scratch.give_back(self.granted);
     }
 }
 
