@@ -110,8 +110,7 @@ impl Cache {
             info.stored_bytes += entry.stored_len;
             info.raw_bytes = info.raw_bytes.saturating_add(entry.raw_len);
         }
-        info.live_records =
-            self.named_keys().iter().filter(|key| index.place(key).is_some()).count() as u64;
+        info.live_records = self.named_keys().iter().filter(|key| index.place(key).is_some()).count() as u64;
         for manifest in self.manifests().filter_map(|(_, manifest)| manifest.ok()) {
             info.manifests += 1;
             info.files += manifest.len() as u64;

@@ -408,16 +408,14 @@ impl Cache {
             Err(error) => {
                 self.warn_pack(&pack.path, &error);
                 // Another pack may have the same record.
-                index
-                    .packs
-                    .iter()
-                    .flat_map(|pack| pack.entries().map(move |entry| (pack, entry)))
-                    .find_map(|(pack, entry)| {
+                index.packs.iter().flat_map(|pack| pack.entries().map(move |entry| (pack, entry))).find_map(
+                    |(pack, entry)| {
                         let raw = (entry.key == *key)
                             .then(|| pack.raw(&entry, self.options.max_record_bytes))?
                             .ok()?;
                         Some(Record { raw, meta: entry.meta })
-                    })
+                    },
+                )
             }
         }
     }

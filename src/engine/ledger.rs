@@ -67,14 +67,16 @@ impl Row {
     }
 
     fn split(&self) -> (Hashes, Numbers) {
-        let flags =
-            if self.cached { CACHED } else { 0 } | if self.shape.errors { ERRORS } else { 0 };
+        let flags = if self.cached { CACHED } else { 0 } | if self.shape.errors { ERRORS } else { 0 };
         let counts = u64::from(self.parse_us) << 32 | u64::from(self.shape.symbols);
         let hashes = [self.facts_hash, self.key.0, self.content.0];
         (hashes, [self.metadata_hash, self.size, self.created, counts, flags])
     }
 
-    fn join([facts_hash, key, content]: Hashes, [metadata_hash, size, created, counts, flags]: Numbers) -> Self {
+    fn join(
+        [facts_hash, key, content]: Hashes,
+        [metadata_hash, size, created, counts, flags]: Numbers,
+    ) -> Self {
         Self {
             facts_hash,
             key: FactKey(key),
@@ -125,7 +127,8 @@ impl Ledger {
 
     /// Everything, by file. A file whose turn never came is skipped.
     pub(super) fn close(self) -> Settled {
-        let Rows { facts, places, hashes, numbers } = self.rows.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let Rows { facts, places, hashes, numbers } =
+            self.rows.into_inner().unwrap_or_else(PoisonError::into_inner);
         let in_order = places.iter().zip(1..).all(|(&place, number)| place == number);
         let missing = || Facts::Skipped("not reached".to_owned());
         let facts = facts.into_iter().map(|facts| facts.unwrap_or_else(missing)).collect();

@@ -16,10 +16,11 @@ use crate::config::{Config, Strategy};
 use crate::link::{self, LINK_VERSION, Layout};
 use crate::model::facts::EXTRACTOR_VERSION;
 use crate::model::metrics::{MemoryMetrics, ProcessingMetrics, Tally};
-use crate::report::data::Phases;
 use crate::model::source::FileKind;
+use crate::report::data::Phases;
 use crate::store::snapshot::{self, Entries, FileEntry, Meta};
 use crate::store::{CodeGraph, FileStatus, GraphFile};
+use crate::sys::Scratch;
 use crate::walk::{self, WalkOptions, Walked};
 use anyhow::Context as _;
 use rayon::prelude::*;
@@ -52,9 +53,16 @@ pub struct Run {
     warnings: Vec<String>,
     recovery: Vec<Event>,
     root: PathBuf,
+    scratch: Arc<Scratch>,
 }
 
 impl Run {
+    /// Where queries keep what outgrows memory.
+    #[must_use]
+    pub(crate) fn scratch(&self) -> &Arc<Scratch> {
+        &self.scratch
+    }
+
     /// The linked graph.
     #[must_use]
     pub fn graph(&self) -> &CodeGraph {
@@ -634,11 +642,12 @@ impl Session<'_> {
             sizes.largest = sizes.largest.max(file.size());
         }
         let parsed = sizes.bytes;
-        let memory = match memory {
-            Some(memory) => memory.metrics(sizes),
+        let folder = self.scratch.map(Path::to_owned).or_else(|| self.cache.snapshot_dir());
+        let (budget, memory) = match memory {
+            Some(memory) => (memory.budget(), memory.metrics(sizes)),
             None => {
                 let Budget { bytes, source } = Budget::of(self.config);
-                MemoryMetrics::unused(bytes, source, crate::sys::peak_resident_bytes())
+                (bytes, MemoryMetrics::unused(bytes, source, crate::sys::peak_resident_bytes()))
             }
         };
         let tally = Tally {
@@ -668,6 +677,7 @@ impl Session<'_> {
             warnings,
             recovery,
             root: walked.root.clone(),
+            scratch: Scratch::new(Some(folder.unwrap_or_else(std::env::temp_dir)), budget / 16),
         }
     }
 }
@@ -678,7 +688,9 @@ fn put_in_order(files: &mut [u32], walked: &Walked, heap: u64) {
     let size = |file: u32| walked.files[file as usize].stat.size;
     let all: u64 = files.iter().map(|&file| size(file)).sum();
     let least = if all / 2 > heap { SMALL } else { 0 };
-    files.sort_unstable_by_key(|&file| (std::cmp::Reverse(Some(size(file)).filter(|&size| size >= least)), file));
+    files.sort_unstable_by_key(|&file| {
+        (std::cmp::Reverse(Some(size(file)).filter(|&size| size >= least)), file)
+    });
 }
 
 /// All files with their facts, as linker and snapshot ask for them.

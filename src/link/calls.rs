@@ -233,13 +233,7 @@ impl Linker {
 
     /// Values of one ref. Gives an earlier one +1 that has the same meaning, or 0.
     #[inline]
-    fn evaluate_row(
-        &mut self,
-        project: &Project<'_>,
-        facts: &Facts<'_>,
-        row: u32,
-        out: &mut Values,
-    ) -> u32 {
+    fn evaluate_row(&mut self, project: &Project<'_>, facts: &Facts<'_>, row: u32, out: &mut Values) -> u32 {
         let kind = RefKind::from_u32(facts.get(col::REF_KIND, row));
         let base = facts.get(col::REF_BASE, row);
         match kind {
@@ -488,8 +482,7 @@ impl Linker {
                 Value::Instance(owner, class) | Value::Receiver(owner, class) => {
                     match project.method((owner, class), Key::new("__call__")) {
                         Some(method) => {
-                            let target =
-                                self.target(TargetKind::Symbol, project.symbol(method.0, method.1));
+                            let target = self.target(TargetKind::Symbol, project.symbol(method.0, method.1));
                             list.push((target, Evidence::Direct));
                         }
                         None => reason = Reason::NotCallable,

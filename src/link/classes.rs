@@ -57,10 +57,7 @@ impl Found {
 }
 
 /// Classes of one file in order, and by number those with a scope of what is set on instances, with this scope +1.
-pub(crate) fn of_file(
-    facts: Option<&Facts<'_>>,
-    scratch: &Arc<Scratch>,
-) -> (Column<u32>, Column<[u32; 2]>) {
+pub(crate) fn of_file(facts: Option<&Facts<'_>>, scratch: &Arc<Scratch>) -> (Column<u32>, Column<[u32; 2]>) {
     let (mut own, mut found) = (Column::new(scratch), Column::new(scratch));
     let Some(facts) = facts else { return (own, Column::new(scratch)) };
     // Classes and their instance scopes both show in Scopes.

@@ -314,7 +314,8 @@ fn src_layout(files: &dyn Input) -> bool {
             high = middle;
         }
     }
-    let inside = (first..files.len()).map(|file| files.path(file)).take_while(|path| path.starts_with("src/"));
+    let inside =
+        (first..files.len()).map(|file| files.path(file)).take_while(|path| path.starts_with("src/"));
     let mut any = false;
     for path in inside {
         any = true;

@@ -40,8 +40,7 @@ pub(crate) fn direct(facts: Option<&Facts<'_>>, imports: &[Row], file: u32) -> V
 impl Stars {
     /// `direct`: star imports of each file.
     pub(crate) fn new(project: &mut Project<'_>, direct: &Listed<[u32; 2]>, scratch: &Arc<Scratch>) -> Self {
-        let files: Vec<u32> =
-            (0..project.files.len()).filter(|&file| !direct.get(file).is_empty()).collect();
+        let files: Vec<u32> = (0..project.files.len()).filter(|&file| !direct.get(file).is_empty()).collect();
         let mut rows = Lists::new(scratch);
         for files in files.chunks(TOGETHER) {
             let indexes: Vec<Vec<[u32; 2]>> =

@@ -1,9 +1,9 @@
 //! Totals of a linked project: what the report and the metrics say without walking the graph again.
 
-use super::{Listed, Lists, Project};
 use super::links::{
     CallStatus, Evidence, ImportStatus, Links, Reason, TargetKind, col as lcol, table as ltable,
 };
+use super::{Listed, Lists, Project};
 use crate::model::facts::{ImportKind, SymbolKind, col, import_flag, table};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -223,9 +223,7 @@ impl Summary {
 
 /// Of functions of one file, whose lines are their symbols.
 fn most_complex(worst: &mut Vec<Worst>) {
-    worst.sort_unstable_by_key(|worst| {
-        std::cmp::Reverse((worst.complexity, std::cmp::Reverse(worst.line)))
-    });
+    worst.sort_unstable_by_key(|worst| std::cmp::Reverse((worst.complexity, std::cmp::Reverse(worst.line))));
     worst.truncate(WORST);
 }
 

@@ -174,13 +174,7 @@ impl<T: Plain> Column<T> {
     /// An empty column.
     #[must_use]
     pub fn new(scratch: &Arc<Scratch>) -> Self {
-        Self {
-            scratch: Arc::clone(scratch),
-            tail: Vec::new(),
-            room: Self::PER_BLOCK,
-            granted: 0,
-            part: None,
-        }
+        Self { scratch: Arc::clone(scratch), tail: Vec::new(), room: Self::PER_BLOCK, granted: 0, part: None }
     }
 
     /// Appends a value.
@@ -481,6 +475,50 @@ impl Texts {
     }
 }
 
+impl Texts {
+    /// Numbers of the texts in ascending order, equal ones by number. Many are sorted in runs, which are then merged.
+    #[must_use]
+    pub fn order(&self, scratch: &Arc<Scratch>) -> Table<u32> {
+        let mut numbers = Column::new(scratch);
+        let mut sorted = TextColumn::new(scratch);
+        let mut ends = Vec::new();
+        let mut first = 0;
+        while first < self.len() {
+            let start = self.range(first).start;
+            let count = self.ends[first..].partition_point(|&end| end as usize - start <= RUN).max(1);
+            let mut run: Vec<u32> = (first as u32..(first + count) as u32).collect();
+            run.sort_unstable_by_key(|&number| (self.get(number as usize), number));
+            if count == self.len() {
+                return run.into();
+            }
+            numbers.extend_from_slice(&run);
+            run.iter().for_each(|&number| sorted.push(&[self.get(number as usize)]));
+            first += count;
+            ends.push(first);
+        }
+        merged(&numbers.finish(), &sorted.finish(), &ends, scratch)
+    }
+}
+
+/// `texts`: runs of sorted texts that end at `ends`; `numbers`: those of the texts.
+fn merged(numbers: &[u32], texts: &Texts, ends: &[usize], scratch: &Arc<Scratch>) -> Table<u32> {
+    let head = |at: usize, end: usize| std::cmp::Reverse((texts.get(at), numbers[at], at, end));
+    let starts = std::iter::once(0).chain(ends.iter().copied());
+    let mut heads: std::collections::BinaryHeap<_> =
+        starts.zip(ends).map(|(at, &end)| head(at, end)).collect();
+    let mut order = Column::new(scratch);
+    while let Some(mut first) = heads.peek_mut() {
+        let std::cmp::Reverse((_, number, at, end)) = *first;
+        order.push(number);
+        if at + 1 < end {
+            *first = head(at + 1, end);
+        } else {
+            std::collections::binary_heap::PeekMut::pop(first);
+        }
+    }
+    order.finish()
+}
+
 /// Texts while they are appended.
 #[derive(Debug)]
 pub struct TextColumn {
@@ -543,16 +581,18 @@ mod tests {
                     assert_eq!(column.len(), count);
                     assert!((0..count).step_by(991).all(|at| column.get(at) == value(at)));
                     assert_eq!(column.runs().concat().len(), count);
-                let mut copied = Vec::new();
-                column.copy_into(count / 3..count, &mut copied);
-                assert!(copied.iter().zip(count / 3..).all(|(&copied, at)| copied == value(at)));
-                assert_eq!(copied.len(), count - count / 3);
+                    let mut copied = Vec::new();
+                    column.copy_into(count / 3..count, &mut copied);
+                    assert!(copied.iter().zip(count / 3..).all(|(&copied, at)| copied == value(at)));
+                    assert_eq!(copied.len(), count - count / 3);
                     if round == 0 {
                         column.clear();
                     }
                 }
                 let table = column.finish();
-                assert!(table.iter().zip(0..).all(|(&value, at)| value == at * 7 + 1) && table.len() == count);
+                assert!(
+                    table.iter().zip(0..).all(|(&value, at)| value == at * 7 + 1) && table.len() == count
+                );
             }
             assert_eq!(scratch.held.load(Ordering::Relaxed), 0, "what was granted is given back");
         }
@@ -576,10 +616,24 @@ mod tests {
         let (_folder, scratches) = scratches();
         for scratch in &scratches {
             let mut column = TextColumn::new(scratch);
-            (0..40_000).for_each(|at| column.push(&["n", &at.to_string(), if at % 3 == 0 { "\u{e4}" } else { "" }]));
+            (0..40_000)
+                .for_each(|at| column.push(&["n", &at.to_string(), if at % 3 == 0 { "\u{e4}" } else { "" }]));
             let texts = column.finish();
             assert_eq!((texts.len(), texts.get(3), texts.get(39_998)), (40_000, "n3\u{e4}", "n39998"));
             assert_eq!(texts.iter().filter(|text| text.ends_with('\u{e4}')).count(), 13_334);
+        }
+    }
+
+    #[test]
+    fn texts_are_sorted() {
+        let (_folder, scratches) = scratches();
+        for count in [0, 1, 400_000] {
+            let text = |at: u32| format!("{:x} and so on", at.wrapping_mul(0x9e37_79b9) >> 12);
+            let mut column = TextColumn::new(&scratches[3]);
+            (0..count).for_each(|at| column.push(&[&text(at)]));
+            let order = column.finish().order(&scratches[3]);
+            assert_eq!(order.len(), count as usize);
+            assert!(order.windows(2).all(|two| (text(two[0]), two[0]) < (text(two[1]), two[1])));
         }
     }
 

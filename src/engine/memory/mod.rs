@@ -432,7 +432,7 @@ impl Memory {
             estimated_task_max_mb: megabytes(largest),
             estimated_task_mean_mb: megabytes((get(&tallies.counted_sum) + small) / parsed.files.max(1)),
             estimated_tasks: get(&tallies.counted),
-            spilled_mb: megabytes(facts.1 + links.1),
+            spilled_mb: megabytes(facts.1 + links.1 + self.tables.written()),
             pressure: MemoryPressure { low, high, critical },
             decisions: MemoryDecisions {
                 waited_for_room: get(&tallies.waited),
