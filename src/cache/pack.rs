@@ -297,7 +297,11 @@ impl Pack {
         let map = (length > MAPPED).then(|| crate::sys::map(&file)).and_then(Result::ok);
         let index = match map {
             // It is long enough now; whoever cuts it off later does so on purpose.
-            Some(map) if map.len() as u64 == size => Index::Mapped(map, start),
+            Some(map) if map.len() as u64 == size => {
+                crate::sys::read_here_and_there(&map);
+                crate::sys::read_next(&map, start..start + len);
+                Index::Mapped(map, start)
+            }
             _ => {
                 let mut index = vec![0; len];
                 file.read_exact_at(&mut index, offset)?;

@@ -746,7 +746,10 @@ impl link::Input for Gathered<'_> {
     }
 
     fn facts(&self, file: u32) -> &[u8] {
-        self.facts_of(file)
+        match self.settled.facts(file) {
+            Facts::Owned(block) => self.memory.facts().fetch(block),
+            _ => self.facts_of(file),
+        }
     }
 
     fn facts_hash(&self, file: u32) -> [u8; 32] {
@@ -761,6 +764,10 @@ impl link::Input for Gathered<'_> {
 impl Entries for Gathered<'_> {
     fn len(&self) -> usize {
         self.walked.files.len()
+    }
+
+    fn fetch(&self, index: usize) {
+        link::Input::facts(self, index as u32);
     }
 
     fn entry(&self, index: usize) -> FileEntry<'_> {

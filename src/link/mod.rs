@@ -149,6 +149,15 @@ impl Blocks {
         self.spill.get(&self.blocks[file])
     }
 
+    /// The same, for whoever reads all of it next.
+    ///
+    /// # Panics
+    /// When there is no such file.
+    #[must_use]
+    pub fn fetch(&self, file: usize) -> &[u8] {
+        self.spill.fetch(&self.blocks[file])
+    }
+
     /// Bytes of the block of file number `file`.
     ///
     /// # Panics

@@ -188,7 +188,7 @@ impl<S: Schema> Writer<S> {
         put(widths);
         let mut piece = Vec::new();
         for (column, width) in self.columns.iter().zip(widths) {
-            for values in column.runs().into_iter().flat_map(|run| run.chunks(1 << 14)) {
+            for values in column.pieces().flat_map(|values| values.chunks(1 << 14)) {
                 piece.clear();
                 encode(&mut piece, values, *width);
                 put(&piece);

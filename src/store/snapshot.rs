@@ -52,6 +52,9 @@ pub trait Entries: Sync {
 
     /// File number `index`.
     fn entry(&self, index: usize) -> FileEntry<'_>;
+
+    /// Is told that the facts of file number `index` are read next.
+    fn fetch(&self, _index: usize) {}
 }
 
 impl<const N: usize> Entries for [FileEntry<'_>; N] {
@@ -208,7 +211,8 @@ fn write_run(
     let mut bytes = Vec::with_capacity(WRITE + WRITE / 4);
     let (mut written, mut at) = (Vec::with_capacity(run.files.len()), run.at);
     for index in run.files.clone() {
-        let (facts, links) = (files.entry(index).facts, linked.links.get(index));
+        files.fetch(index);
+        let (facts, links) = (files.entry(index).facts, linked.links.fetch(index));
         let (facts_sum, links_sum) = (xxh3_64(facts), xxh3_64(links));
         written.push(Written { facts_sum, links_sum, errors: has_errors(facts) });
         for block in [facts, links] {
@@ -311,6 +315,9 @@ fn has_errors(facts: &[u8]) -> bool {
     Facts::open(facts).is_some_and(|facts| facts.rows(table::Errors) > 0)
 }
 
+/// Bytes of a snapshot of which what is read is asked for block by block: the system's guesses would evict what is needed next.
+const LARGE: usize = 256 << 20;
+
 #[derive(Debug)]
 enum Bytes {
     Mapped(memmap2::Mmap),
@@ -322,6 +329,16 @@ impl Bytes {
         match self {
             Self::Mapped(map) => map,
             Self::Owned(bytes) => bytes,
+        }
+    }
+
+    /// Says that these bytes are read next.
+    fn read_next(&self, range: std::ops::Range<usize>) {
+        if let Self::Mapped(map) = self
+            && map.len() >= LARGE
+            && range.end <= map.len()
+        {
+            crate::sys::read_next(map, range);
         }
     }
 }
@@ -370,7 +387,11 @@ impl CodeGraph {
         if file.metadata()?.len() < HEADER as u64 {
             return Err(SnapshotError::Damaged);
         }
-        Self::new(Bytes::Mapped(crate::sys::map(file)?))
+        let map = crate::sys::map(file)?;
+        if map.len() >= LARGE {
+            crate::sys::read_here_and_there(&map);
+        }
+        Self::new(Bytes::Mapped(map))
     }
 
     /// Takes pages of the snapshot that were read out of this process.
@@ -405,7 +426,12 @@ impl CodeGraph {
                 (u64_at(header, at) as usize, u64_at(header, at + 8) as usize, u64_at(header, at + 16));
             let end = start.checked_add(len).ok_or(SnapshotError::Damaged)?;
             let part = all.get(start..end).ok_or(SnapshotError::Damaged)?;
-            if xxh3_64(part) != sum {
+            let mut found = xxhash_rust::xxh3::Xxh3::new();
+            for (piece, at) in part.chunks(WRITE).zip((start..).step_by(WRITE)) {
+                bytes.read_next(at..at + piece.len());
+                found.update(piece);
+            }
+            if found.digest() != sum {
                 return Err(SnapshotError::Damaged);
             }
             *section = start..end;
@@ -602,6 +628,7 @@ impl<'g> GraphFile<'g> {
         let facts = start.checked_add(u32_at(self.row, 24) as usize)?;
         let links = facts.checked_add(u32_at(self.row, 28) as usize)?;
         let all = self.graph.bytes.get();
+        self.graph.bytes.read_next(start..links);
         let (facts, links) = (all.get(start..facts)?, all.get(facts..links)?);
         let checked = &self.graph.checked[self.index as usize];
         match checked.load(Ordering::Relaxed) {

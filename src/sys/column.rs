@@ -109,6 +109,7 @@ impl Scratch {
 
     fn map(&self, file: &File) -> io::Result<Arc<memmap2::Mmap>> {
         let map = Arc::new(super::map(file)?);
+        super::read_here_and_there(&map);
         let mut maps = locked(&self.maps);
         maps.retain(|map| map.strong_count() > 0);
         maps.push(Arc::downgrade(&map));
@@ -281,6 +282,12 @@ impl<T: Plain> Column<T> {
         out.extend_from_slice(&self.tail[middle - written.min(middle)..][..range.end - middle]);
     }
 
+    /// All values in order, some at a time; for whoever goes through them once.
+    pub fn pieces(&self) -> impl Iterator<Item = &[T]> {
+        let map = self.part.as_ref().map(|part| &*part.map);
+        pieces(self.written(), map).chain(self.tail.chunks(PIECE / size_of::<T>()))
+    }
+
     /// All values in order, in two runs: those in the file, and the rest.
     #[must_use]
     pub fn runs(&self) -> [&[T]; 2] {
@@ -342,17 +349,26 @@ impl<T: Plain + Ord> Column<T> {
         let all = self.finish();
         let mut runs = Self::new(&scratch);
         let mut run = Vec::with_capacity(RUN / size_of::<T>());
-        for part in all.chunks(RUN / size_of::<T>()) {
-            run.clear();
-            run.extend_from_slice(part);
-            run.sort_unstable();
-            runs.extend_from_slice(&run);
+        let mut lengths = Vec::new();
+        for piece in all.pieces() {
+            run.extend_from_slice(piece);
+            if run.len() + PIECE / size_of::<T>() > RUN / size_of::<T>() {
+                run.sort_unstable();
+                lengths.push(run.len());
+                runs.extend_from_slice(&run);
+                run.clear();
+            }
         }
+        run.sort_unstable();
+        lengths.push(run.len());
+        runs.extend_from_slice(&run);
         drop((all, run));
         let runs = runs.finish();
-        let mut heads: std::collections::BinaryHeap<_> = runs
-            .chunks(RUN / size_of::<T>())
-            .filter_map(|run| run.split_first())
+        let mut rest = &*runs;
+        let mut next = |length: usize| rest.split_off(..length);
+        let mut heads: std::collections::BinaryHeap<_> = lengths
+            .into_iter()
+            .filter_map(|length| next(length)?.split_first())
             .map(|(&first, rest)| std::cmp::Reverse((first, rest)))
             .collect();
         let mut merged = Self::new(&scratch);
@@ -365,6 +381,27 @@ impl<T: Plain + Ord> Column<T> {
         }
         merged.finish()
     }
+}
+
+/// Bytes of a file that are asked for at a time.
+const PIECE: usize = 1 << 20;
+
+/// `values`, some at a time; those of a `map` are asked for before they are read.
+fn pieces<'v, T: Plain>(
+    values: &'v [T],
+    map: Option<&'v memmap2::Mmap>,
+) -> impl Iterator<Item = &'v [T]> + use<'v, T> {
+    let step = PIECE / size_of::<T>();
+    values
+        .chunks(step)
+        .enumerate()
+        .inspect(move |(at, piece)| {
+            if let Some(map) = map {
+                let start = at * step * size_of::<T>();
+                super::read_next(map, start..start + size_of_val(*piece));
+            }
+        })
+        .map(|(_, piece)| piece)
 }
 
 /// Bytes that are sorted at a time.
@@ -409,6 +446,15 @@ impl<T: Plain> From<Vec<T>> for Table<T> {
 }
 
 impl<T: Plain> Table<T> {
+    /// All values in order, some at a time; for whoever goes through them once.
+    pub fn pieces(&self) -> impl Iterator<Item = &[T]> {
+        let map = match &self.values {
+            Values::Heap(_) => None,
+            Values::Mapped(map, _) => Some(&**map),
+        };
+        pieces(self, map)
+    }
+
     /// The values, where they are on the heap.
     ///
     /// # Errors

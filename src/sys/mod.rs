@@ -48,6 +48,18 @@ pub fn release(map: &memmap2::Mmap) {
     let _ = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
 }
 
+/// Says that a map is read here and there: the system then reads the pages that are asked for and no others. Else it reads
+/// around each of them, on some machines megabytes, and where memory is tight that evicts what is needed next.
+pub fn read_here_and_there(map: &memmap2::Mmap) {
+    // What a system says against the advice costs time, nothing else.
+    let _ = map.advise(memmap2::Advice::Random);
+}
+
+/// Says that a part of such a map is read next.
+pub fn read_next(map: &memmap2::Mmap, range: std::ops::Range<usize>) {
+    let _ = map.advise_range(memmap2::Advice::WillNeed, range.start, range.len());
+}
+
 /// Opens a regular file to read. Whatever stands in a foreign tree may be a link that leads out of it, or a pipe that would
 /// be waited for until someone writes; both are errors here.
 ///

@@ -165,10 +165,23 @@ impl Spill {
         }
     }
 
+    /// The same, for whoever reads all of the block next.
+    #[must_use]
+    pub fn fetch<'a>(&'a self, block: &'a Block) -> &'a [u8] {
+        let bytes = self.get(block);
+        if let (Block::File { at, len }, Some(Read::Mapped(map))) = (block, self.read.get()) {
+            super::read_next(map, *at as usize..*at as usize + len);
+        }
+        bytes
+    }
+
     fn open(&self) -> Read {
         let Some(Some(file)) = self.file.get() else { return Read::Copied(Vec::new()) };
         match super::map(file) {
-            Ok(map) => Read::Mapped(map),
+            Ok(map) => {
+                super::read_here_and_there(&map);
+                Read::Mapped(map)
+            }
             Err(_) => {
                 let mut bytes = vec![0; usize::try_from(self.end.load(Ordering::Relaxed)).unwrap_or(0)];
                 if let Err(error) = file.read_exact_at(&mut bytes, 0) {
