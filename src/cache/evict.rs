@@ -272,8 +272,8 @@ impl Cache {
         let write = || -> std::io::Result<Option<PathBuf>> {
             let mut file = PackFile::create(&dir)?;
             for pack in packs {
-                for entry in pack.entries.iter().filter(|entry| wanted(&entry.key)) {
-                    match file.append_from(pack, entry) {
+                for entry in pack.entries().filter(|entry| wanted(&entry.key)) {
+                    match file.append_from(pack, &entry) {
                         Ok(_) => {}
                         // Where it was half written, what follows would stand elsewhere than is noted.
                         Err(PackError::Io(error)) => return Err(error),
@@ -313,7 +313,7 @@ impl Cache {
 
 fn survey(pack: Pack, named: &HashMap<FactKey, u64>) -> Candidate {
     let (mut live, mut dead, mut used_day) = (0, 0, pack.modified / DAY);
-    for entry in &pack.entries {
+    for entry in pack.entries() {
         match named.get(&entry.key) {
             Some(&day) => {
                 live += entry.stored_len;
@@ -323,6 +323,6 @@ fn survey(pack: Pack, named: &HashMap<FactKey, u64>) -> Candidate {
         }
     }
     // An empty record is live as well.
-    live = live.max(u64::from(pack.entries.iter().any(|entry| named.contains_key(&entry.key))));
+    live = live.max(u64::from(pack.entries().any(|entry| named.contains_key(&entry.key))));
     Candidate { pack, live, dead, used_day }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
-use super::hash::wide_checksum;
+use super::hash::{wide_checksum, wide_checksum_of};
 use crate::sys::open_regular;
 
 /// Temporary files begin with it; what a killed process left is removed by gc.
@@ -47,11 +47,17 @@ const FRAME: usize = 8 + 8 + 16;
 
 /// The bytes of a small file in a frame: magic, version, checksum.
 pub(crate) fn frame(magic: &[u8; 8], version: u32, payload: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(FRAME + payload.len());
+    let mut out = frame_header(magic, version, &[payload]);
+    out.extend_from_slice(payload);
+    out
+}
+
+/// What stands before the payload that these parts make together.
+pub(crate) fn frame_header(magic: &[u8; 8], version: u32, parts: &[&[u8]]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(FRAME);
     out.extend_from_slice(magic);
     out.extend_from_slice(&u64::from(version).to_le_bytes());
-    out.extend_from_slice(&wide_checksum(payload));
-    out.extend_from_slice(payload);
+    out.extend_from_slice(&wide_checksum_of(parts));
     out
 }
 
@@ -85,12 +91,27 @@ pub(crate) fn read_framed(
     if size > max {
         return Err(FrameError::Foreign);
     }
+    // Files in frames are replaced by a rename, never rewritten in place, so that they may be mapped.
+    if size >= MAPPED
+        && let Ok(map) = crate::sys::map(&file)
+    {
+        verify(&map, magic, version)?;
+        return Ok(Framed(Bytes::Mapped(map)));
+    }
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
     file.take(max).read_to_end(&mut bytes).map_err(io_error)?;
     check_frame(bytes, magic, version)
 }
 
+/// Files of so many bytes are mapped, not read.
+const MAPPED: u64 = 4 << 20;
+
 pub(crate) fn check_frame(bytes: Vec<u8>, magic: &[u8; 8], version: u32) -> Result<Framed, FrameError> {
+    verify(&bytes, magic, version)?;
+    Ok(Framed(Bytes::Owned(bytes)))
+}
+
+fn verify(bytes: &[u8], magic: &[u8; 8], version: u32) -> Result<(), FrameError> {
     let Some(header) = bytes.first_chunk::<FRAME>() else { return Err(FrameError::Foreign) };
     if header[..8] != magic[..] {
         return Err(FrameError::Foreign);
@@ -102,21 +123,42 @@ pub(crate) fn check_frame(bytes: Vec<u8>, magic: &[u8; 8], version: u32) -> Resu
     if header[16..] != wide_checksum(&bytes[FRAME..]) {
         return Err(FrameError::Damaged);
     }
-    Ok(Framed(bytes))
+    Ok(())
+}
+
+#[derive(Debug)]
+enum Bytes {
+    Owned(Vec<u8>),
+    Mapped(memmap2::Mmap),
 }
 
 /// A framed file's bytes.
-#[derive(Debug, Default)]
-pub(crate) struct Framed(Vec<u8>);
+#[derive(Debug)]
+pub(crate) struct Framed(Bytes);
+
+impl Default for Framed {
+    fn default() -> Self {
+        Self(Bytes::Owned(Vec::new()))
+    }
+}
 
 impl Framed {
     pub(crate) fn payload(&self) -> &[u8] {
-        self.0.get(FRAME..).unwrap_or_default()
+        let all: &[u8] = match &self.0 {
+            Bytes::Owned(bytes) => bytes,
+            Bytes::Mapped(map) => map,
+        };
+        all.get(FRAME..).unwrap_or_default()
     }
 
-    pub(crate) fn into_payload(mut self) -> Vec<u8> {
-        self.0.drain(..FRAME.min(self.0.len()));
-        self.0
+    pub(crate) fn into_payload(self) -> Vec<u8> {
+        match self.0 {
+            Bytes::Owned(mut bytes) => {
+                bytes.drain(..FRAME.min(bytes.len()));
+                bytes
+            }
+            Bytes::Mapped(_) => self.payload().to_vec(),
+        }
     }
 }
 

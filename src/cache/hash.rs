@@ -42,8 +42,17 @@ impl Checksum {
 
 /// Checksum of a large block; BLAKE2bp, for it uses the vector unit within one input.
 pub(crate) fn wide_checksum(bytes: &[u8]) -> [u8; 16] {
+    wide_checksum_of(&[bytes])
+}
+
+/// The same of the block that these parts make together.
+pub(crate) fn wide_checksum_of(parts: &[&[u8]]) -> [u8; 16] {
+    let mut state = blake2bp::Params::new().hash_length(16).to_state();
+    for part in parts {
+        state.update(part);
+    }
     let mut out = [0; 16];
-    out.copy_from_slice(blake2bp::Params::new().hash_length(16).hash(bytes).as_bytes());
+    out.copy_from_slice(state.finalize().as_bytes());
     out
 }
 

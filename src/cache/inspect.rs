@@ -106,12 +106,11 @@ impl Cache {
             max_bytes: self.options.max_size_mb.saturating_mul(1 << 20),
             ..CacheInfo::default()
         };
-        for entry in index.packs.iter().flat_map(|pack| &pack.entries) {
+        for entry in index.packs.iter().flat_map(Pack::entries) {
             info.stored_bytes += entry.stored_len;
             info.raw_bytes = info.raw_bytes.saturating_add(entry.raw_len);
         }
-        info.live_records =
-            self.named_keys().iter().filter(|key| index.places.contains_key(*key)).count() as u64;
+        info.live_records = self.named_keys().iter().filter(|key| index.place(key).is_some()).count() as u64;
         for manifest in self.manifests().filter_map(|(_, manifest)| manifest.ok()) {
             info.manifests += 1;
             info.files += manifest.len() as u64;
@@ -135,9 +134,9 @@ impl Cache {
                     continue;
                 }
             };
-            for entry in &pack.entries {
+            for entry in pack.entries() {
                 report.records += 1;
-                match pack.verify(entry, self.options.max_record_bytes) {
+                match pack.verify(&entry, self.options.max_record_bytes) {
                     Ok(raw) => {
                         report.raw_bytes += raw;
                         keys.insert(entry.key);

@@ -9,11 +9,13 @@ use std::fmt;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::MAX_SMALL_FILE;
-use super::file::{FrameError, Framed, frame, read_framed, temp_in};
+use super::file::{FrameError, Framed, frame_header, read_framed, temp_in};
 use super::hash::{ContentHash, FactKey, hex16, name_of};
 use crate::model::source::unescape;
+use crate::sys::{Column, Scratch, Table};
 use crate::walk::{Stat, Walked, now_ns};
 
 const MAGIC: &[u8; 8] = b"PYDBMANI";
@@ -189,19 +191,41 @@ impl Manifest {
 pub struct ManifestBuilder {
     id: ManifestId,
     root: PathBuf,
-    rows: Vec<(String, [u8; ROW])>,
+    rows: Column<[u8; ROW]>,
+    paths: Column<u8>,
+    /// The last path.
+    last: String,
+    /// Paths came in order, none twice.
+    sorted: bool,
 }
 
 impl ManifestBuilder {
     /// For the id's root.
     #[must_use]
     pub fn new(id: ManifestId, root: &Path) -> Self {
-        Self { id, root: root.to_path_buf(), rows: Vec::new() }
+        Self::within(id, root, &Scratch::none())
+    }
+
+    /// The same, with `scratch` for the rows.
+    #[must_use]
+    pub fn within(id: ManifestId, root: &Path, scratch: &Arc<Scratch>) -> Self {
+        Self {
+            id,
+            root: root.to_path_buf(),
+            rows: Column::new(scratch),
+            paths: Column::new(scratch),
+            last: String::new(),
+            sorted: true,
+        }
     }
 
     /// Adds a file, in any order; the last of equal paths counts.
     pub fn push(&mut self, row: &ManifestRow<'_>) {
+        self.sorted &= self.rows.is_empty() || *self.last < *row.path;
+        row.path.clone_into(&mut self.last);
+        self.paths.extend_from_slice(row.path.as_bytes());
         let mut bytes = [0; ROW];
+        bytes[..4].copy_from_slice(&(self.paths.len() as u32).to_le_bytes());
         bytes[4..12].copy_from_slice(&row.metadata_hash.to_le_bytes());
         bytes[12..44].copy_from_slice(&row.content_hash.0);
         bytes[44..76].copy_from_slice(&row.key.0);
@@ -209,48 +233,80 @@ impl ManifestBuilder {
         bytes[84..88].copy_from_slice(&row.parse_duration_us.to_le_bytes());
         bytes[88..92].copy_from_slice(&row.status.to_le_bytes());
         bytes[92..96].copy_from_slice(&row.accessed_day.to_le_bytes());
-        self.rows.push((row.path.to_owned(), bytes));
+        self.rows.push(bytes);
     }
 
     pub(crate) fn id(&self) -> ManifestId {
         self.id
     }
 
-    pub(crate) fn finish(mut self) -> Vec<u8> {
-        self.rows.reverse();
-        self.rows.sort_by(|a, b| a.0.cmp(&b.0));
-        self.rows.dedup_by(|later, first| later.0 == first.0);
-        let root = self.root.as_os_str().as_bytes();
-        let paths: usize = self.rows.iter().map(|row| row.0.len()).sum();
-        let mut body = Vec::with_capacity(24 + root.len() + self.rows.len() * ROW + paths);
-        body.extend_from_slice(&self.id.0);
-        body.extend_from_slice(&(root.len() as u32).to_le_bytes());
-        body.extend_from_slice(&(self.rows.len() as u32).to_le_bytes());
-        body.extend_from_slice(root);
-        let mut end = 0_u32;
-        for (path, row) in &mut self.rows {
-            end += path.len() as u32;
-            row[..4].copy_from_slice(&end.to_le_bytes());
-            body.extend_from_slice(row);
+    pub(crate) fn finish(self) -> Body {
+        let Self { id, root, rows, paths, sorted, .. } = self;
+        let (mut rows, mut paths) = (rows.finish(), paths.finish());
+        if !sorted {
+            (rows, paths) = in_order(&rows, &paths);
         }
-        for (path, _) in &self.rows {
-            body.extend_from_slice(path.as_bytes());
+        let root = root.as_os_str().as_bytes();
+        let mut head = Vec::with_capacity(24 + root.len());
+        head.extend_from_slice(&id.0);
+        head.extend_from_slice(&(root.len() as u32).to_le_bytes());
+        head.extend_from_slice(&(rows.len() as u32).to_le_bytes());
+        head.extend_from_slice(root);
+        Body { head, rows, paths }
+    }
+}
+
+/// Rows in order of their paths, the last of those with equal ones.
+fn in_order(rows: &[[u8; ROW]], paths: &[u8]) -> (Table<[u8; ROW]>, Table<u8>) {
+    let end = |row: &[u8; ROW]| row.first_chunk().map_or(0, |end| u32::from_le_bytes(*end) as usize);
+    let path = |at: usize| &paths[if at == 0 { 0 } else { end(&rows[at - 1]) }..end(&rows[at])];
+    let mut order: Vec<usize> = (0..rows.len()).rev().collect();
+    order.sort_by(|&a, &b| path(a).cmp(path(b)));
+    order.dedup_by(|later, first| path(*later) == path(*first));
+    let (mut sorted, mut texts) = (Column::default(), Column::default());
+    for at in order {
+        texts.extend_from_slice(path(at));
+        let mut row = rows[at];
+        row[..4].copy_from_slice(&(texts.len() as u32).to_le_bytes());
+        sorted.push(row);
+    }
+    (sorted.finish(), texts.finish())
+}
+
+/// A manifest but for its time.
+#[derive(Debug)]
+pub(crate) struct Body {
+    head: Vec<u8>,
+    rows: Table<[u8; ROW]>,
+    paths: Table<u8>,
+}
+
+impl Body {
+    /// The parts that make it up, in order.
+    fn parts(&self) -> [&[u8]; 3] {
+        [&self.head, self.rows.as_flattened(), &self.paths]
+    }
+
+    pub(crate) fn is(&self, body: &[u8]) -> bool {
+        let mut rest = Some(body);
+        for part in self.parts() {
+            rest = rest.and_then(|rest| rest.strip_prefix(part));
         }
-        body
+        rest.is_some_and(<[u8]>::is_empty)
     }
 }
 
 /// Writes a manifest; the temporary file's own time says how far this machine's clock is from the file system's.
-pub(crate) fn write(path: &Path, body: &[u8], walk_started_ns: i64) -> io::Result<()> {
+pub(crate) fn write(path: &Path, body: &Body, walk_started_ns: i64) -> io::Result<()> {
     let mut temp = temp_in(path.parent().unwrap_or(Path::new(".")))?;
     let here = now_ns();
     let there = Stat::of(&temp.as_file().metadata()?).mtime_ns;
     // Never later than this machine's clock says: a tree need not be on the cache's file system.
-    let trusted_before = walk_started_ns.saturating_add(there.saturating_sub(here).min(0));
-    let mut payload = Vec::with_capacity(8 + body.len());
-    payload.extend_from_slice(&trusted_before.to_le_bytes());
-    payload.extend_from_slice(body);
-    temp.write_all(&frame(MAGIC, VERSION, &payload))?;
+    let trusted_before = walk_started_ns.saturating_add(there.saturating_sub(here).min(0)).to_le_bytes();
+    let [head, rows, paths] = body.parts();
+    let parts = [&trusted_before[..], head, rows, paths];
+    temp.write_all(&frame_header(MAGIC, VERSION, &parts))?;
+    parts.iter().try_for_each(|part| temp.write_all(part))?;
     temp.persist(path).map_err(|error| error.error)?;
     Ok(())
 }

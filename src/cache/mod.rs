@@ -21,13 +21,15 @@ mod manifest;
 mod pack;
 mod portable;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::hash::BuildHasher as _;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use hashbrown::HashTable;
 
 pub use self::codec::{Compressed, Compressor, DEFAULT_LEVEL};
 pub use self::evict::GcReport;
@@ -155,13 +157,38 @@ pub struct Record {
 struct Index {
     packs: Vec<Pack>,
     /// Pack and entry of each key; the newest pack wins.
-    places: HashMap<FactKey, (u32, u32), rustc_hash::FxBuildHasher>,
+    places: HashTable<(u32, u32)>,
 }
 
 impl Index {
-    fn entry(&self, (pack, entry): (u32, u32)) -> (&Pack, &Entry) {
+    /// Of these packs, oldest first.
+    fn of(packs: Vec<Pack>) -> Self {
+        let count = packs.iter().map(Pack::len).sum();
+        let mut places = HashTable::with_capacity(count);
+        let key = |(pack, entry): (u32, u32)| packs[pack as usize].entry(entry).key;
+        for (pack, number) in packs.iter().zip(0..) {
+            for (entry, at) in pack.entries().zip(0..) {
+                let same = |place: &(u32, u32)| key(*place) == entry.key;
+                let again = |place: &(u32, u32)| pack::leading(&key(*place).0);
+                match places.entry(pack::leading(&entry.key.0), same, again) {
+                    hashbrown::hash_table::Entry::Occupied(mut slot) => *slot.get_mut() = (number, at),
+                    hashbrown::hash_table::Entry::Vacant(slot) => {
+                        slot.insert((number, at));
+                    }
+                }
+            }
+        }
+        Self { packs, places }
+    }
+
+    fn place(&self, key: &FactKey) -> Option<(u32, u32)> {
+        let same = |&place: &(u32, u32)| self.entry(place).1.key == *key;
+        self.places.find(pack::leading(&key.0), same).copied()
+    }
+
+    fn entry(&self, (pack, entry): (u32, u32)) -> (&Pack, Entry) {
         let pack = &self.packs[pack as usize];
-        (pack, &pack.entries[entry as usize])
+        (pack, pack.entry(entry))
     }
 }
 
@@ -321,12 +348,7 @@ impl Cache {
                 break;
             }
         }
-        let count = packs.iter().map(|pack| pack.entries.len()).sum();
-        let mut places = HashMap::with_capacity_and_hasher(count, rustc_hash::FxBuildHasher);
-        for (pack, number) in packs.iter().zip(0..) {
-            places.extend(pack.entries.iter().zip(0..).map(|(entry, at)| (entry.key, (number, at))));
-        }
-        Index { packs, places }
+        Index::of(packs)
     }
 
     /// All usable packs, oldest first, and whether one vanished meanwhile.
@@ -358,7 +380,7 @@ impl Cache {
     /// Whether a record is there, without reading it.
     #[must_use]
     pub fn contains(&self, key: &FactKey) -> bool {
-        self.index().places.contains_key(key)
+        self.index().place(key).is_some()
     }
 
     /// A record, decompressed and verified. From any thread.
@@ -378,12 +400,11 @@ impl Cache {
     fn find(&self, key: &FactKey) -> Option<Record> {
         self.dir.as_ref()?;
         let index = self.index();
-        let place = *index.places.get(key)?;
-        let (pack, entry) = index.entry(place);
+        let (pack, entry) = index.entry(index.place(key)?);
         let raw = |pack: &Pack, entry: &Entry| {
             pack.raw(entry, self.options.max_record_bytes, self.snapshot_dir().as_deref())
         };
-        match raw(pack, entry) {
+        match raw(pack, &entry) {
             Ok(raw) => {
                 add(&self.counters.read_bytes, entry.stored_len);
                 Some(Record { raw, meta: entry.meta })
@@ -391,14 +412,12 @@ impl Cache {
             Err(error) => {
                 self.warn_pack(&pack.path, &error);
                 // Another pack may have the same record.
-                index
-                    .packs
-                    .iter()
-                    .flat_map(|pack| pack.entries.iter().map(move |entry| (pack, entry)))
-                    .find_map(|(pack, entry)| {
-                        let raw = (entry.key == *key).then(|| raw(pack, entry))?.ok()?;
+                index.packs.iter().flat_map(|pack| pack.entries().map(move |entry| (pack, entry))).find_map(
+                    |(pack, entry)| {
+                        let raw = (entry.key == *key).then(|| raw(pack, &entry))?.ok()?;
                         Some(Record { raw, meta: entry.meta })
-                    })
+                    },
+                )
             }
         }
     }
@@ -442,7 +461,7 @@ impl Cache {
     ) -> bool {
         let Some(path) = self.manifest_path(&builder.id()) else { return false };
         let body = builder.finish();
-        if !force && previous.body() == body {
+        if !force && body.is(previous.body()) {
             return false;
         }
         match manifest::write(&path, &body, walk_started_ns) {

@@ -7,18 +7,18 @@
 //! All numbers are little-endian. A pack is written under a temporary name, in one sequential stream, and renamed once it
 //! is whole; its name is a hash of its index. Nothing here knows which record is wanted.
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use hashbrown::HashTable;
 use tempfile::NamedTempFile;
 
 use super::codec::{self, Compressed};
 use super::file::temp_in;
-use super::hash::{Checksum, FactKey, hex16, wide_checksum};
-use crate::sys::{Bytes, BytesWriter, open_regular};
+use super::hash::{Checksum, FactKey, hex16, wide_checksum, wide_checksum_of};
+use crate::sys::{Bytes, BytesWriter, Column, Scratch, open_regular};
 
 const MAGIC: &[u8; 8] = b"PYDBPACK";
 const END: &[u8; 8] = b"PYDBPEND";
@@ -52,14 +52,17 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.key.0);
-        for number in [self.offset, self.stored_len, self.raw_len, self.meta.created] {
-            out.extend_from_slice(&number.to_le_bytes());
+    fn write(&self) -> [u8; ENTRY] {
+        let mut out = [0; ENTRY];
+        out[..32].copy_from_slice(&self.key.0);
+        let numbers = [self.offset, self.stored_len, self.raw_len, self.meta.created];
+        for (place, number) in out[32..64].chunks_exact_mut(8).zip(numbers) {
+            place.copy_from_slice(&number.to_le_bytes());
         }
-        out.extend_from_slice(&self.meta.parse_duration_us.to_le_bytes());
-        out.extend_from_slice(&self.flags.to_le_bytes());
-        out.extend_from_slice(&self.checksum);
+        out[64..68].copy_from_slice(&self.meta.parse_duration_us.to_le_bytes());
+        out[68..72].copy_from_slice(&self.flags.to_le_bytes());
+        out[72..].copy_from_slice(&self.checksum);
+        out
     }
 
     fn read(bytes: &[u8; ENTRY]) -> Self {
@@ -87,8 +90,18 @@ pub(crate) struct PackFile {
     out: BufWriter<NamedTempFile>,
     dir: PathBuf,
     at: u64,
-    entries: Vec<Entry>,
-    keys: HashSet<FactKey>,
+    /// As they stand in the index.
+    entries: Column<[u8; ENTRY]>,
+    /// Entries by key.
+    keys: HashTable<u32>,
+}
+
+/// Bytes of an index that stay on the heap while a pack is written.
+const INDEX: u64 = 8 << 20;
+
+/// A key is a hash by itself.
+pub(crate) fn leading(key: &[u8]) -> u64 {
+    key.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
 impl PackFile {
@@ -96,8 +109,13 @@ impl PackFile {
         let mut out = BufWriter::with_capacity(BUFFER, temp_in(dir)?);
         out.write_all(MAGIC)?;
         out.write_all(&VERSION.to_le_bytes())?;
-        let (entries, keys) = (Vec::new(), HashSet::new());
-        Ok(Self { out, dir: dir.to_path_buf(), at: HEADER, entries, keys })
+        let entries = Column::new(&Scratch::new(Some(dir.to_path_buf()), INDEX));
+        Ok(Self { out, dir: dir.to_path_buf(), at: HEADER, entries, keys: HashTable::new() })
+    }
+
+    fn has(&self, key: &FactKey) -> bool {
+        let same = |&at: &u32| self.entries.get(at as usize)[..32] == key.0;
+        self.keys.find(leading(&key.0), same).is_some()
     }
 
     /// False if the key is there already.
@@ -108,7 +126,7 @@ impl PackFile {
         meta: RecordMeta,
         checksum: [u8; 16],
     ) -> io::Result<bool> {
-        if self.keys.contains(key) {
+        if self.has(key) {
             return Ok(false);
         }
         self.out.write_all(record.bytes)?;
@@ -132,7 +150,7 @@ impl PackFile {
         level: i32,
         meta: RecordMeta,
     ) -> io::Result<Option<(u64, u64)>> {
-        if self.keys.contains(key) {
+        if self.has(key) {
             return Ok(None);
         }
         let mut checksum = Checksum::new();
@@ -153,7 +171,7 @@ impl PackFile {
             let record = Compressed { raw_len: entry.raw_len, flags: entry.flags, bytes: &bytes };
             return Ok(self.append(&entry.key, record, entry.meta, entry.checksum)?);
         }
-        if self.keys.contains(&entry.key) {
+        if self.has(&entry.key) {
             return Ok(false);
         }
         pack.section(entry).check()?;
@@ -168,8 +186,10 @@ impl PackFile {
 
     fn note(&mut self, entry: Entry) {
         self.at += entry.stored_len;
-        self.keys.insert(entry.key);
-        self.entries.push(entry);
+        let Self { keys, entries, .. } = self;
+        let again = |&at: &u32| leading(&entries.get(at as usize));
+        keys.insert_unique(leading(&entry.key.0), entries.len() as u32, again);
+        entries.push(entry.write());
     }
 
     /// Writes the index and renames. Returns the name and size in bytes, `None` if there is no record.
@@ -177,20 +197,21 @@ impl PackFile {
         if self.entries.is_empty() {
             return Ok(None);
         }
-        let mut index = Vec::with_capacity(self.entries.len() * ENTRY + FOOTER as usize);
-        for entry in &self.entries {
-            entry.write(&mut index);
+        let parts = self.entries.runs().map(<[_]>::as_flattened);
+        let checksum = wide_checksum_of(&parts);
+        let mut footer = Vec::with_capacity(FOOTER as usize);
+        footer.extend_from_slice(&self.at.to_le_bytes());
+        footer.extend_from_slice(&(self.entries.len() as u64).to_le_bytes());
+        footer.extend_from_slice(&checksum);
+        footer.extend_from_slice(END);
+        let size = self.at + (self.entries.len() * ENTRY) as u64 + FOOTER;
+        for part in [parts[0], parts[1], &footer] {
+            self.out.write_all(part)?;
         }
-        let checksum = wide_checksum(&index);
-        index.extend_from_slice(&self.at.to_le_bytes());
-        index.extend_from_slice(&(self.entries.len() as u64).to_le_bytes());
-        index.extend_from_slice(&checksum);
-        index.extend_from_slice(END);
-        self.out.write_all(&index)?;
         let temp = self.out.into_inner().map_err(io::IntoInnerError::into_error)?;
         let path = self.dir.join(format!("{}.pack", hex16(&checksum)));
         temp.persist(&path).map_err(|error| error.error)?;
-        Ok(Some((path, self.at + index.len() as u64)))
+        Ok(Some((path, size)))
     }
 }
 
@@ -244,11 +265,22 @@ impl PackError {
     }
 }
 
-/// An open pack: its index in memory, its records on disk. Stays readable when another process deletes it.
+#[derive(Debug)]
+enum Index {
+    Read(Vec<u8>),
+    /// The whole pack, and where the index begins.
+    Mapped(memmap2::Mmap, usize),
+}
+
+/// Bytes of an index above which it is mapped, not read.
+const MAPPED: u64 = 1 << 20;
+
+/// An open pack: its index checked, its records on disk. Stays readable when another process deletes it.
 #[derive(Debug)]
 pub(crate) struct Pack {
     pub(crate) path: PathBuf,
-    pub(crate) entries: Vec<Entry>,
+    index: Index,
+    count: usize,
     /// Bytes of the file.
     pub(crate) size: u64,
     /// Seconds since 1970.
@@ -282,23 +314,59 @@ impl Pack {
         {
             return Err(PackError::Index);
         }
-        let mut index = vec![0; usize::try_from(length).map_err(|_| PackError::Index)?];
-        file.read_exact_at(&mut index, offset)?;
-        if footer[16..32] != wide_checksum(&index) {
+        let place = usize::try_from(length).ok().zip(usize::try_from(offset).ok());
+        let (len, start) = place.ok_or(PackError::Index)?;
+        let map = (length > MAPPED).then(|| crate::sys::map(&file)).and_then(Result::ok);
+        let index = match map {
+            // It is long enough now; whoever cuts it off later does so on purpose.
+            Some(map) if map.len() as u64 == size => {
+                crate::sys::read_here_and_there(&map);
+                crate::sys::read_next(&map, start..start + len);
+                Index::Mapped(map, start)
+            }
+            _ => {
+                let mut index = vec![0; len];
+                file.read_exact_at(&mut index, offset)?;
+                Index::Read(index)
+            }
+        };
+        let modified =
+            meta.modified()?.duration_since(std::time::UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
+        let pack = Self { path, index, count: len / ENTRY, size, modified, file };
+        if footer[16..32] != wide_checksum(pack.rows().as_flattened()) {
             return Err(PackError::Index);
         }
-        let (chunks, _) = index.as_chunks::<ENTRY>();
-        let entries: Vec<Entry> = chunks.iter().map(Entry::read).collect();
-        let inside = |entry: &Entry| {
+        let inside = |entry: Entry| {
             entry.offset >= HEADER
                 && entry.offset.checked_add(entry.stored_len).is_some_and(|end| end <= offset)
         };
-        if !entries.iter().all(inside) {
+        if !pack.entries().all(inside) {
             return Err(PackError::Index);
         }
-        let modified =
-            meta.modified()?.duration_since(std::time::UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
-        Ok(Self { path, entries, size, modified, file })
+        Ok(pack)
+    }
+
+    fn rows(&self) -> &[[u8; ENTRY]] {
+        let bytes = match &self.index {
+            Index::Read(bytes) => bytes,
+            Index::Mapped(map, start) => map.get(*start..).unwrap_or_default(),
+        };
+        &bytes.as_chunks().0[..self.count]
+    }
+
+    /// Number of records.
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Record number `at`.
+    pub(crate) fn entry(&self, at: u32) -> Entry {
+        Entry::read(&self.rows()[at as usize])
+    }
+
+    /// All records, in the order in which they were added.
+    pub(crate) fn entries(&self) -> impl ExactSizeIterator<Item = Entry> {
+        self.rows().iter().map(Entry::read)
     }
 
     /// The stored bytes of a record, checksum verified.

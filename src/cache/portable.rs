@@ -112,9 +112,9 @@ impl Cache {
         report.json_bytes += line(&json!({ "format": FORMAT, "version": VERSION }), &mut hash)?;
         let index = self.index();
         let contents = self.contents();
-        let mut keys: Vec<_> = index.places.iter().collect();
+        let mut keys: Vec<FactKey> = index.places.iter().map(|&place| index.entry(place).1.key).collect();
         keys.sort_unstable();
-        for (key, _) in keys {
+        for key in &keys {
             let Some(record) = self.find(key) else {
                 report.skipped += 1;
                 continue;
@@ -204,7 +204,7 @@ impl Cache {
                     return Err(wrong("repeats a key"));
                 }
                 let raw = codec.from_json(facts).map_err(|message| wrong(&message))?;
-                if index.places.contains_key(&key) {
+                if index.place(&key).is_some() {
                     report.skipped += 1;
                 } else if writer.append(&key, &compressor.compress(&raw), meta) {
                     report.records += 1;

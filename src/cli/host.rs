@@ -12,7 +12,7 @@ use crate::engine::progress::{Interrupt, ProgressObserver};
 use crate::engine::{Analyzer, Run};
 use crate::query::{self, GraphQuery};
 use crate::report::data::ReportData;
-use crate::report::graphfmt::GraphData;
+use crate::report::graphfmt::Graph;
 use crate::report::jsonl::Record;
 
 /// What a run is given.
@@ -64,7 +64,7 @@ pub trait Analysis {
     /// # Errors
     ///
     /// Where the graph cannot be read back.
-    fn graph(&self, request: GraphRequest) -> anyhow::Result<GraphData>;
+    fn graph(&self, request: GraphRequest) -> anyhow::Result<Box<dyn Graph + '_>>;
 }
 
 /// What to do with a cache.
@@ -176,12 +176,12 @@ impl Analysis for Run {
         Ok(Box::new(query::records(self.graph())))
     }
 
-    fn graph(&self, request: GraphRequest) -> anyhow::Result<GraphData> {
+    fn graph(&self, request: GraphRequest) -> anyhow::Result<Box<dyn Graph + '_>> {
         let kind = match request.kind {
             GraphKind::Calls => GraphQuery::Calls { candidates: request.candidates },
             GraphKind::Imports => GraphQuery::Imports,
             GraphKind::Inherits => GraphQuery::Inherits,
         };
-        Ok(query::graph(Run::graph(self), kind, request.external))
+        Ok(Box::new(query::graph(Run::graph(self), kind, request.external, self.scratch())))
     }
 }

@@ -312,14 +312,14 @@ impl Session<'_, '_> {
             candidates: args.candidates,
             external: !args.no_external,
         })?;
-        if args.format == GraphFormat::Mermaid && graph.edges.len() > graphfmt::MERMAID_EDGES {
+        if args.format == GraphFormat::Mermaid && graph.edge_count() > graphfmt::MERMAID_EDGES {
             self.streams.warn(&format!(
                 "{} edges; Mermaid draws {} unless its `maxEdges` is raised: analyze fewer files or write dot",
-                graph.edges.len(),
+                graph.edge_count(),
                 graphfmt::MERMAID_EDGES
             ));
         }
-        self.streams.emit(args.output.as_deref(), |out| Ok(graphfmt::write(&graph, args.format, out)?))?;
+        self.streams.emit(args.output.as_deref(), |out| Ok(graphfmt::write(&*graph, args.format, out)?))?;
         Ok(Outcome::Done)
     }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::cli::host::Analysis;
 use crate::report::data::FileReport;
-use crate::report::graphfmt::{EdgeRow, GraphData, NodeRow};
+use crate::report::graphfmt::{EdgeRow, Graph, GraphData, NodeRow};
 use crate::report::jsonl::{Record, RecordKind};
 
 /// Finds one file, of this status.
@@ -36,7 +36,7 @@ impl Analysis for FakeAnalysis {
         Ok(Box::new(std::iter::once(Record::new(RecordKind::File, "a.py", 1, "a"))))
     }
 
-    fn graph(&self, request: GraphRequest) -> anyhow::Result<GraphData> {
+    fn graph(&self, request: GraphRequest) -> anyhow::Result<Box<dyn Graph + '_>> {
         let node = |id: &str, external| NodeRow {
             id: id.to_owned(),
             label: id.to_owned(),
@@ -52,7 +52,7 @@ impl Analysis for FakeAnalysis {
             nodes.push(node("<builtin>.print", true));
             edges.push(edge);
         }
-        Ok(GraphData { nodes, edges })
+        Ok(Box::new(GraphData { nodes, edges }))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::batch::SMALL;
 use super::children::{Fleet, Made, STEP, Task, internal, unfit, words};
+use super::ledger::{Ledger, Shape};
 use super::memory::{Memory, Pace, Plan};
 use super::progress::{Interrupt, ProgressTracker};
 use super::recovery::{Decision, Recovery, Trouble, is_transient};
@@ -9,10 +10,11 @@ use crate::cache::{Cache, Compressor, ContentHash, DEFAULT_LEVEL, FactKey, PackW
 use crate::model::facts::{self, EXTRACTOR_VERSION, col, file_flag};
 use crate::model::source::FileKind;
 use crate::parse::{Outcome, Scratch};
-use crate::store::CodeGraph;
+use crate::store::{CodeGraph, FileStatus};
 use crate::sys::{Block, Bytes, BytesWriter, Mapped};
 use crate::walk::{Stat, WalkedFile};
 use blake2b_simd::many::MAX_DEGREE;
+use hashbrown::HashTable;
 use smallvec::SmallVec;
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read, Write as _};
@@ -40,14 +42,21 @@ pub(super) struct Known {
     pub(super) key: FactKey,
     pub(super) content: ContentHash,
     pub(super) stat: Stat,
+    pub(super) shape: Shape,
     pub(super) parse_us: u32,
     pub(super) created: u64,
     /// The facts were made in an earlier run.
     pub(super) cached: bool,
 }
 
-/// The number of a file, and what is known of it; nothing before its turn, which an interrupted run does not reach.
-pub(super) type Slot = (u32, Option<Known>);
+/// What an earlier run knew of facts.
+pub(super) struct Recalled {
+    pub(super) facts: Facts,
+    pub(super) facts_hash: [u8; 32],
+    pub(super) shape: Shape,
+    pub(super) parse_us: u32,
+    pub(super) created: u64,
+}
 
 /// What all workers share.
 pub(super) struct Shared<'a> {
@@ -56,7 +65,9 @@ pub(super) struct Shared<'a> {
     pub(super) cache: &'a Cache,
     pub(super) packs: &'a PackWriter<'a>,
     pub(super) previous: Option<&'a CodeGraph>,
-    pub(super) by_key: rustc_hash::FxHashMap<FactKey, u32>,
+    pub(super) by_key: Keys,
+    /// Takes what becomes known of a file; nothing of those that an interrupted run does not reach.
+    pub(super) ledger: &'a Ledger,
     pub(super) memory: &'a Memory,
     /// Bytes of the largest piece given to the parser, and the files parsed in chunks.
     pub(super) max_parse_unit: AtomicU64,
@@ -128,30 +139,37 @@ const COPIED: usize = 1 << 20;
 
 impl Shared<'_> {
     /// Facts under `key`, if the last snapshot or a pack has them.
-    pub(super) fn recall(&self, key: &FactKey) -> Option<(Facts, [u8; 32], u32, u64)> {
+    pub(super) fn recall(&self, key: &FactKey) -> Option<Recalled> {
         if let Some(previous) = self.previous
-            && let Some(&number) = self.by_key.get(key)
+            && let Some(number) = self.by_key.find(previous, key)
         {
             let file = previous.file(number);
-            if file.facts_bytes().is_some() {
-                return Some((Facts::Kept(number), file.facts_hash(), file.parse_us(), 0));
+            if let Some(block) = file.facts_bytes() {
+                return Some(Recalled {
+                    facts: Facts::Kept(number),
+                    facts_hash: file.facts_hash(),
+                    shape: Shape::of(block),
+                    parse_us: file.parse_us(),
+                    created: 0,
+                });
             }
         }
         let record = self.cache.get(key)?;
         facts::Facts::open(&record.raw)?;
-        let hash = hash_facts(&record.raw);
+        let (facts_hash, shape) = (hash_facts(&record.raw), Shape::of(&record.raw));
         let facts = Facts::Owned(self.memory.facts().keep(record.raw));
-        Some((facts, hash, record.meta.parse_duration_us, record.meta.created))
+        let (parse_us, created) = (record.meta.parse_duration_us, record.meta.created);
+        Some(Recalled { facts, facts_hash, shape, parse_us, created })
     }
 
     /// Reads the files of `batch` into buffers, one each, and hashes them together; `None` where the run was interrupted.
-    pub(super) fn load(&self, batch: &[Slot], buffers: &mut [Bytes]) -> Option<Batch> {
+    pub(super) fn load(&self, batch: &[u32], buffers: &mut [Bytes]) -> Option<Batch> {
         let mut read: SmallVec<[Result<Taken, Unread>; MAX_DEGREE]> = SmallVec::new();
-        for ((number, _), buffer) in batch.iter().zip(buffers.iter_mut()) {
+        for (&number, buffer) in batch.iter().zip(buffers.iter_mut()) {
             if self.interrupt.is_requested() {
                 return None;
             }
-            let done = self.read_stable(&self.files[*number as usize], buffer);
+            let done = self.read_stable(&self.files[number as usize], buffer);
             if done.is_err() {
                 // Nobody asks for the hash of what was left in it.
                 buffer.heap_mut().clear();
@@ -162,8 +180,8 @@ impl Shared<'_> {
         let unhashed = |buffer: &'_ Bytes| if buffer.mapped().is_some() { 0 } else { buffer.len() };
         let contents =
             ContentHash::of_many(buffers[..batch.len()].iter().map(|buffer| &buffer[..unhashed(buffer)]));
-        let loaded = |((read, content), (number, _)): ((Result<Taken, Unread>, ContentHash), &Slot)| {
-            let kind = self.files[*number as usize].kind;
+        let loaded = |((read, content), &number): ((Result<Taken, Unread>, ContentHash), &u32)| {
+            let kind = self.files[number as usize].kind;
             read.map(|Taken { stat, hashed }| {
                 let content = hashed.unwrap_or(content);
                 let key = FactKey::new(&content, kind, EXTRACTOR_VERSION, &[], &[]);
@@ -174,19 +192,19 @@ impl Shared<'_> {
     }
 
     /// Reads the files of `batch`, hashes them together, and finds or makes the facts of each.
-    pub(super) fn read(&self, batch: &mut [Slot]) {
+    pub(super) fn read(&self, batch: &[u32]) {
         let mut buffers = WORKER.with_borrow_mut(|worker| std::mem::take(&mut worker.buffers));
         if buffers.len() < batch.len() {
             buffers.resize_with(batch.len(), Bytes::default);
         }
         let Some(loaded) = self.load(batch, &mut buffers) else { return };
         let mut spent = false;
-        for ((slot, bytes), loaded) in batch.iter_mut().zip(&buffers).zip(loaded) {
+        for ((&number, bytes), loaded) in batch.iter().zip(&buffers).zip(loaded) {
             if self.interrupt.is_requested() {
                 return;
             }
-            let (number, told) = (slot.0, Told::default());
-            slot.1 = WORKER.with_borrow_mut(|worker| {
+            let told = Told::default();
+            let known = WORKER.with_borrow_mut(|worker| {
                 worker.files += 1;
                 let pressed = self.memory.pace(&mut worker.pace, bytes.len() as u64, self.packs);
                 if pressed || worker.files.is_multiple_of(self.gc_threshold.max(1)) {
@@ -200,6 +218,9 @@ impl Shared<'_> {
                     Err(loaded) => self.parse(number, loaded, bytes, &told, worker),
                 }
             });
+            if let Some(known) = known {
+                self.ledger.put(number, known);
+            }
             // With nothing borrowed: an observer may make this thread take up another batch.
             self.tell(number, &told);
         }
@@ -229,11 +250,23 @@ impl Shared<'_> {
                 return Ok(skipped(file.stat, unread.reason));
             }
         };
-        let Some((facts, facts_hash, parse_us, created)) = self.recall(&key) else {
-            return Err(Loaded { stat, content, key });
-        };
+        match self.recall(&key) {
+            Some(recalled) => Ok(self.known_again(recalled, key, content, stat)),
+            None => Err(Loaded { stat, content, key }),
+        }
+    }
+
+    /// What is known of a file whose facts an earlier run made.
+    pub(super) fn known_again(
+        &self,
+        recalled: Recalled,
+        key: FactKey,
+        content: ContentHash,
+        stat: Stat,
+    ) -> Known {
+        let Recalled { facts, facts_hash, shape, parse_us, created } = recalled;
         self.count_kept(&facts, parse_us);
-        Ok(Known { facts, facts_hash, key, content, stat, parse_us, created, cached: true })
+        Known { facts, facts_hash, key, content, stat, shape, parse_us, created, cached: true }
     }
 
     /// What is to be done with a file.
@@ -350,9 +383,9 @@ impl Shared<'_> {
         if self.cache.is_enabled() {
             self.store(&key, &block, RecordMeta { parse_duration_us: parse_us, created }, compressor);
         }
-        let facts_hash = hash_facts(&block);
+        let (facts_hash, shape) = (hash_facts(&block), Shape::of(&block));
         let facts = Facts::Owned(self.memory.facts().keep(block));
-        Some(Known { facts, facts_hash, key, content, stat, parse_us, created, cached: false })
+        Some(Known { facts, facts_hash, key, content, stat, shape, parse_us, created, cached: false })
     }
 
     /// Appends facts to the pack of this run.
@@ -389,6 +422,30 @@ impl Shared<'_> {
     }
 }
 
+/// Files of a snapshot by the key of their facts.
+#[derive(Default)]
+pub(super) struct Keys(HashTable<u32>);
+
+impl Keys {
+    pub(super) fn of(graph: &CodeGraph) -> Self {
+        let hash = |number: u32| leading(&graph.file(number).key());
+        let mut table = HashTable::with_capacity(graph.len() as usize);
+        for number in (0..graph.len()).filter(|&number| graph.file(number).status() != FileStatus::Skipped) {
+            table.insert_unique(hash(number), number, |&number| hash(number));
+        }
+        Self(table)
+    }
+
+    fn find(&self, graph: &CodeGraph, key: &FactKey) -> Option<u32> {
+        self.0.find(leading(key), |&number| graph.file(number).key() == *key).copied()
+    }
+}
+
+/// A key is a hash by itself.
+fn leading(key: &FactKey) -> u64 {
+    key.0.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
+
 /// A file without facts.
 pub(super) fn skipped(stat: Stat, reason: String) -> Known {
     Known {
@@ -397,6 +454,7 @@ pub(super) fn skipped(stat: Stat, reason: String) -> Known {
         key: FactKey([0; 32]),
         content: ContentHash([0; 32]),
         stat,
+        shape: Shape::NONE,
         parse_us: 0,
         created: 0,
         cached: false,
@@ -502,6 +560,7 @@ fn explain(error: &std::io::Error) -> Unread {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ledger::Row;
     use super::*;
     use crate::config::Config;
     use crate::engine::progress::{NullObserver, Progress, ProgressObserver};
@@ -533,19 +592,21 @@ mod tests {
 
     impl Case<'_> {
         /// Reads all files, so many at a time, with a worker that nobody used.
-        fn read(&self, at_once: usize) -> Vec<Option<Known>> {
+        fn read(&self, at_once: usize) -> Vec<String> {
             WORKER.take();
             let cache = Cache::disabled();
             let recovery = Recovery::default();
             let limits = (0, std::time::Duration::from_secs(60));
             let fleet = Fleet::new(None, None, limits, self.gc_threshold, &recovery, &self.interrupt);
+            let ledger = Ledger::new(self.files.len(), &crate::sys::Scratch::none());
             let shared = Shared {
                 root: self.root,
                 files: self.files,
                 cache: &cache,
                 packs: &cache.pack_writer(),
                 previous: None,
-                by_key: rustc_hash::FxHashMap::default(),
+                by_key: Keys::default(),
+                ledger: &ledger,
                 memory: &Memory::new(
                     &Config::builder(self.root).build().expect("valid"),
                     self.root.to_owned(),
@@ -559,16 +620,17 @@ mod tests {
                 fleet: &fleet,
                 recovery: &recovery,
             };
-            let mut slots: Vec<Slot> = (0..self.files.len() as u32).map(|number| (number, None)).collect();
-            slots.chunks_mut(at_once).for_each(|batch| shared.read(batch));
-            slots.into_iter().map(|(_, known)| known).collect()
+            let numbers: Vec<u32> = (0..self.files.len() as u32).collect();
+            numbers.chunks(at_once).for_each(|batch| shared.read(batch));
+            drop(shared);
+            let settled = ledger.close();
+            numbers.iter().map(|&number| essence(settled.facts(number), settled.row(number))).collect()
         }
     }
 
     /// All but the times.
-    fn essence(known: &Known) -> String {
-        let Known { facts, facts_hash, key, content, stat, cached, .. } = known;
-        format!("{facts:?} {facts_hash:?} {key} {content} {stat:?} {cached}")
+    fn essence(facts: &Facts, row: Row) -> String {
+        format!("{facts:?} {:?}", Row { parse_us: 0, created: 0, ..row })
     }
 
     #[test]
@@ -593,13 +655,12 @@ mod tests {
             interrupt: Interrupt::default(),
             observer: Arc::new(NullObserver),
         };
-        let alone = case(1000).read(1).iter().flatten().map(essence).collect::<Vec<_>>();
+        let alone = case(1000).read(1);
         assert_eq!(alone.len(), files.len());
         assert!(alone[1].contains("removed after the walk"), "{}", alone[1]);
         assert!(alone[3].contains("nesting"), "{}", alone[3]);
         for (at_once, gc_threshold) in [(2, 1000), (3, 1000), (4, 1000), (9, 1000), (4, 1), (4, 3), (4, 4)] {
             let together = case(gc_threshold).read(at_once);
-            let together = together.iter().flatten().map(essence).collect::<Vec<_>>();
             assert_eq!(together, alone, "{at_once} at once, scratch dropped each {gc_threshold}");
             let kept = WORKER.take();
             assert!(kept.buffers.iter().skip(1).all(|buffer| buffer.capacity() as u64 <= SMALL));
@@ -626,7 +687,8 @@ mod tests {
             interrupt,
             observer: Arc::new(observer),
         };
-        let reached = |known: &[Option<Known>]| known.iter().map(Option::is_some).collect::<Vec<_>>();
+        let reached =
+            |known: &[String]| known.iter().map(|known| !known.contains("not reached")).collect::<Vec<_>>();
         assert_eq!(reached(&case.read(3)), [true, true, false]);
         assert_eq!(reached(&case.read(3)), [false; 3]);
     }

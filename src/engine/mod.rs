@@ -4,6 +4,7 @@ mod batch;
 mod bench;
 mod children;
 mod files;
+mod ledger;
 mod memory;
 mod pipeline;
 pub mod progress;

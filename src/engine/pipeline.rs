@@ -1,7 +1,9 @@
 //! A run from walk to snapshot.
 
+use super::batch::SMALL;
 use super::children::Fleet;
-use super::files::{Facts, Known, Shared, Slot, drop_scratch, skipped};
+use super::files::{Facts, Keys, Recalled, Shared, drop_scratch};
+use super::ledger::{Ledger, Settled};
 use super::memory::{Budget, Memory, Parsed};
 use super::progress::{Interrupt, NullObserver, Phase, ProgressObserver, ProgressTracker};
 use super::recovery::{Decision, Event, Recovery, Trouble};
@@ -11,12 +13,14 @@ use crate::cache::{
     self, Cache, CacheOptions, CacheWarning, Manifest, ManifestBuilder, ManifestId, ManifestRow, Partition,
 };
 use crate::config::{Config, Strategy};
-use crate::link::{self, FileInput, LINK_VERSION, Layout};
-use crate::model::facts::{self, EXTRACTOR_VERSION};
+use crate::link::{self, LINK_VERSION, Layout};
+use crate::model::facts::EXTRACTOR_VERSION;
 use crate::model::metrics::{MemoryMetrics, ProcessingMetrics, Tally};
+use crate::model::source::FileKind;
 use crate::report::data::Phases;
-use crate::store::snapshot::{self, FileEntry, Meta};
+use crate::store::snapshot::{self, Entries, FileEntry, Meta};
 use crate::store::{CodeGraph, FileStatus, GraphFile};
+use crate::sys::Scratch;
 use crate::walk::{self, WalkOptions, Walked};
 use anyhow::Context as _;
 use rayon::prelude::*;
@@ -49,9 +53,16 @@ pub struct Run {
     warnings: Vec<String>,
     recovery: Vec<Event>,
     root: PathBuf,
+    scratch: Arc<Scratch>,
 }
 
 impl Run {
+    /// Where queries keep what outgrows memory.
+    #[must_use]
+    pub(crate) fn scratch(&self) -> &Arc<Scratch> {
+        &self.scratch
+    }
+
     /// The linked graph.
     #[must_use]
     pub fn graph(&self) -> &CodeGraph {
@@ -340,11 +351,12 @@ impl Session<'_> {
     fn walk(&mut self) -> anyhow::Result<(Walked, Manifest)> {
         let manifest = self.cache.load_manifest(&self.id);
         let known = self.cache.is_enabled().then(|| self.cache.load_listings(&self.id));
-        let walked =
+        let mut walked =
             walk::walk_known(self.config.root(), &self.paths, &walk_options(self.config), known.as_ref())?;
-        if let Some(listings) = &walked.listings {
-            self.cache.store_listings(&self.id, listings);
+        if let Some(listings) = walked.listings.take() {
+            self.cache.store_listings(&self.id, &listings);
         }
+        walked.files.shrink_to_fit();
         Ok((walked, manifest))
     }
 
@@ -429,16 +441,8 @@ impl Session<'_> {
         let scratch = self.scratch.map(Path::to_owned).or_else(|| self.cache.snapshot_dir());
         let memory = Memory::new(self.config, scratch.unwrap_or_else(std::env::temp_dir), self.heap);
         let packs = self.cache.pack_writer();
-        let mut by_key = rustc_hash::FxHashMap::default();
-        if let Some(graph) = &previous {
-            by_key.extend(
-                graph
-                    .files()
-                    .zip(0u32..)
-                    .filter(|(file, _)| file.status() != FileStatus::Skipped)
-                    .map(|(file, number)| (file.key(), number)),
-            );
-        }
+        let by_key = previous.as_ref().map(Keys::of).unwrap_or_default();
+        let ledger = Ledger::new(walked.files.len(), memory.tables());
         let worker_memory = self.config.worker_memory_bytes().unwrap_or(memory.budget());
         let limits = (worker_memory, self.config.file_timeout());
         let gc_threshold = self.config.gc_threshold();
@@ -451,6 +455,7 @@ impl Session<'_> {
             packs: &packs,
             previous: previous.as_ref(),
             by_key,
+            ledger: &ledger,
             memory: &memory,
             max_parse_unit: AtomicU64::new(0),
             chunked_files: AtomicU64::new(0),
@@ -461,52 +466,33 @@ impl Session<'_> {
             recovery: self.recovery,
         };
         let started = Instant::now();
-        let mut known: Vec<Option<Known>> = Vec::with_capacity(walked.files.len());
-        known.resize_with(walked.files.len(), || None);
         let mut open: Vec<u32> = partition.candidates.iter().map(|candidate| candidate.file).collect();
         // What the manifest says is unchanged, as far as its facts are at hand.
-        let recalled: Vec<(u32, Option<Known>)> = pool.install(|| {
+        let lost: Vec<u32> = pool.install(|| {
             partition
                 .unchanged
                 .par_iter()
                 .with_min_len(64)
-                .map(|&(file, row)| {
+                .filter_map(|&(file, row)| {
                     let row = manifest.row(row as usize);
-                    let found = shared.recall(&row.key).map(|(facts, facts_hash, parse_us, _)| {
-                        shared.count_kept(&facts, parse_us);
-                        let stat = walked.files[file as usize].stat;
-                        Known {
-                            facts,
-                            facts_hash,
-                            key: row.key,
-                            content: row.content_hash,
-                            stat,
-                            parse_us,
-                            created: row.created,
-                            cached: true,
-                        }
-                    });
-                    (file, found)
+                    let Some(recalled) = shared.recall(&row.key) else { return Some(file) };
+                    let stat = walked.files[file as usize].stat;
+                    let recalled = Recalled { created: row.created, ..recalled };
+                    ledger.put(file, shared.known_again(recalled, row.key, row.content_hash, stat));
+                    None
                 })
                 .collect()
         });
-        for (file, found) in recalled {
-            match found {
-                Some(found) => known[file as usize] = Some(found),
-                None => open.push(file),
-            }
-        }
+        open.extend(lost);
         self.phases.add(Phase::Cache, started.elapsed().as_secs_f64());
-        // The largest first, so that no worker is left alone with one at the end; paths break ties.
-        open.sort_unstable_by_key(|&file| (std::cmp::Reverse(walked.files[file as usize].stat.size), file));
+        put_in_order(&mut open, walked, memory.heap_share());
         let started = Instant::now();
         let bytes = open.iter().map(|&file| walked.files[file as usize].stat.size).sum();
         self.tracker.start(Phase::Parse, open.len() as u64, bytes);
-        let mut made: Vec<Slot> = open.iter().map(|&file| (file, None)).collect();
         let processors = std::thread::available_parallelism().map_or(1, Into::into);
         let asked = self.config.strategy();
         self.strategy = strategy::choose(asked, open.len(), bytes, processors, self.program.is_some());
-        strategy::run(&shared, self.strategy, &mut made, pool);
+        strategy::run(&shared, self.strategy, &mut open, pool);
         if fleet.is_degraded() {
             self.strategy = Strategy::Thread;
         }
@@ -514,109 +500,41 @@ impl Session<'_> {
         self.max_parse_unit = shared.max_parse_unit.load(Ordering::Relaxed);
         self.chunked_files = shared.chunked_files.load(Ordering::Relaxed);
         drop(shared);
-        for (file, made) in made {
-            known[file as usize] = made;
-        }
         packs.finish();
         self.phases.add(Phase::Parse, started.elapsed().as_secs_f64());
         // What was parsed until now is in the pack, found by its content in the next run.
         self.interrupt.check()?;
-        let known: Vec<Known> = known
-            .into_iter()
-            .map(|entry| entry.unwrap_or_else(|| skipped(walk::Stat::default(), "not reached".to_owned())))
-            .collect();
+        drop(open);
+        let settled = ledger.close();
         if memory.is_tight() {
             pool.broadcast(|_| drop_scratch(&memory));
         }
-        let graph = self.link(walked, &known, previous.as_ref(), &memory, pool)?;
-        self.timed(Phase::Store, |session| session.remember(walked, &known, manifest, partition));
-        let cached = known.iter().map(|file| file.cached).collect();
+        let files = Gathered { walked, settled: &settled, memory: &memory, previous: previous.as_ref() };
+        let graph = self.link(&files, pool)?;
+        self.timed(Phase::Store, |session| session.remember(&files, manifest, partition));
+        let cached = (0..graph.len()).map(|file| settled.row(file).cached).collect();
         // Freeing the facts file by file takes longer than the rest of the run.
-        drop(known);
+        drop(settled);
         Ok(self.finish(walked, graph, cached, Some(&memory)))
     }
 
-    fn link(
-        &mut self,
-        walked: &Walked,
-        known: &[Known],
-        previous: Option<&CodeGraph>,
-        memory: &Memory,
-        pool: &rayon::ThreadPool,
-    ) -> anyhow::Result<CodeGraph> {
-        self.tracker.start(Phase::Link, known.len() as u64, 0);
+    fn link(&mut self, files: &Gathered<'_>, pool: &rayon::ThreadPool) -> anyhow::Result<CodeGraph> {
+        let Gathered { memory, previous, .. } = *files;
+        let count = Entries::len(files) as u64;
+        self.tracker.start(Phase::Link, count, 0);
         let started = Instant::now();
         let layout = layout(self.config);
         let touched: link::Touched<'_> = &|bytes| memory.relieve(bytes as u64, previous);
-        let bytes: Vec<&[u8]> = known
-            .iter()
-            .map(|file| match &file.facts {
-                Facts::Kept(number) => {
-                    previous.and_then(|graph| graph.file(*number).facts_bytes()).unwrap_or_default()
-                }
-                Facts::Owned(block) => memory.facts().get(block),
-                Facts::Skipped(_) => &[],
-            })
-            .collect();
-        let inputs: Vec<FileInput<'_>> = walked
-            .files
-            .iter()
-            .zip(known)
-            .zip(&bytes)
-            .map(|((file, known), &bytes)| {
-                touched(bytes.len());
-                FileInput {
-                    path: &file.path,
-                    kind: file.kind,
-                    facts: facts::Facts::open(bytes),
-                    facts_hash: known.facts_hash,
-                }
-            })
-            .collect();
-        let linked = pool.install(|| link::link_into(&inputs, &layout, memory.links(), touched));
+        let means = link::Means { links: memory.links(), tables: memory.tables(), touched };
+        let linked = pool.install(|| link::link_into(files, &layout, means));
         self.tracker.end();
         self.phases.add(Phase::Link, started.elapsed().as_secs_f64());
         self.interrupt.check()?;
-        self.tracker.start(Phase::Store, known.len() as u64, 0);
+        self.tracker.start(Phase::Store, count, 0);
         let started = Instant::now();
-        let mut key = GraphKey::new(&layout);
-        let mut skipped: Vec<(String, String)> = Vec::new();
-        let entries: Vec<FileEntry<'_>> = walked
-            .files
-            .iter()
-            .zip(known)
-            .zip(&inputs)
-            .zip(&bytes)
-            .map(|(((file, known), input), &bytes)| {
-                key.file(&file.path, &known.key);
-                touched(bytes.len());
-                let status = match (&known.facts, &input.facts) {
-                    (Facts::Skipped(reason), _) => {
-                        skipped.push((file.path.clone(), reason.clone()));
-                        FileStatus::Skipped
-                    }
-                    (_, Some(facts)) if facts.rows(facts::table::Errors) > 0 => FileStatus::Partial,
-                    _ => FileStatus::Complete,
-                };
-                FileEntry {
-                    path: &file.path,
-                    kind: file.kind,
-                    status,
-                    key: known.key,
-                    facts: bytes,
-                    facts_hash: known.facts_hash,
-                    size: known.stat.size,
-                    parse_us: known.parse_us,
-                }
-            })
-            .collect();
-        for problem in &walked.problems {
-            let reason = problem.reason.to_string();
-            key.problem(&problem.path, &reason);
-            skipped.push((problem.path.clone(), reason));
-        }
+        let (key, skipped) = files.key(&layout);
         let meta = Meta { project: layout.project.clone(), summary: linked.summary.clone(), skipped };
-        let graph = pool.install(|| self.keep(&key.finish(), &entries, &linked, &meta, memory, touched));
+        let graph = pool.install(|| self.keep(&key, files, &linked, &meta, touched));
         self.tracker.end();
         self.phases.add(Phase::Store, started.elapsed().as_secs_f64());
         graph
@@ -626,15 +544,14 @@ impl Session<'_> {
     fn keep(
         &self,
         key: &[u8; 32],
-        entries: &[FileEntry<'_>],
+        files: &Gathered<'_>,
         linked: &link::Linked,
         meta: &Meta,
-        memory: &Memory,
         touched: link::Touched<'_>,
     ) -> anyhow::Result<CodeGraph> {
         let next = self.cache.snapshots(&self.id).first().map_or(1, |(generation, _)| generation + 1);
         if let Some(path) = self.cache.snapshot_path(&self.id, next) {
-            let written = write_snapshot(&path, key, entries, linked, meta, touched);
+            let written = write_snapshot(&path, key, files, linked, meta, touched);
             match written {
                 Ok(()) => {
                     self.cache.prune_snapshots(&self.id);
@@ -645,11 +562,12 @@ impl Session<'_> {
                 Err(error) => tracing::warn!("cannot write the snapshot `{}`: {error}", path.display()),
             }
         }
-        let size: usize = entries.iter().map(|entry| entry.facts.len()).sum::<usize>()
-            + linked.links.iter().map(<[u8]>::len).sum::<usize>();
-        if size as u64 > memory.heap_share() {
+        let size: usize = (0..Entries::len(files))
+            .map(|index| files.entry(index).facts.len() + linked.links.size(index))
+            .sum();
+        if size as u64 > files.memory.heap_share() {
             let graph = tempfile::tempfile()
-                .and_then(|file| snapshot::write(&file, key, entries, linked, meta, touched).map(|()| file))
+                .and_then(|file| snapshot::write(&file, key, files, linked, meta, touched).map(|()| file))
                 .map_err(snapshot::SnapshotError::from)
                 .and_then(|file| CodeGraph::from_file(&file));
             match graph {
@@ -658,30 +576,32 @@ impl Session<'_> {
             }
         }
         let bytes = Mutex::new(Vec::new());
-        snapshot::write(&bytes, key, entries, linked, meta, touched)?;
+        snapshot::write(&bytes, key, files, linked, meta, touched)?;
         CodeGraph::from_bytes(bytes.into_inner().unwrap_or_else(PoisonError::into_inner))
             .context("the graph in memory")
     }
 
     /// Writes the manifest.
-    fn remember(&self, walked: &Walked, known: &[Known], manifest: &Manifest, partition: &Partition) {
+    fn remember(&self, files: &Gathered<'_>, manifest: &Manifest, partition: &Partition) {
+        let Gathered { walked, settled, memory, .. } = *files;
         if !self.cache.is_enabled() {
             return;
         }
         let today = cache::today();
-        let mut builder = ManifestBuilder::new(self.id, self.config.root());
-        for (file, known) in walked.files.iter().zip(known) {
-            if matches!(known.facts, Facts::Skipped(_)) {
+        let mut builder = ManifestBuilder::within(self.id, self.config.root(), memory.tables());
+        for (file, number) in walked.files.iter().zip(0..) {
+            if matches!(settled.facts(number), Facts::Skipped(_)) {
                 continue;
             }
+            let row = settled.row(number);
             builder.push(&ManifestRow {
                 path: &file.path,
-                metadata_hash: known.stat.metadata_hash(),
-                content_hash: known.content,
-                key: known.key,
-                parse_duration_us: known.parse_us,
+                metadata_hash: row.metadata_hash,
+                content_hash: row.content,
+                key: row.key,
+                parse_duration_us: row.parse_us,
                 status: 0,
-                created: known.created,
+                created: row.created,
                 accessed_day: today,
             });
         }
@@ -723,11 +643,12 @@ impl Session<'_> {
             sizes.largest = sizes.largest.max(file.size());
         }
         let parsed = sizes.bytes;
-        let memory = match memory {
-            Some(memory) => memory.metrics(sizes),
+        let folder = self.scratch.map(Path::to_owned).or_else(|| self.cache.snapshot_dir());
+        let (budget, memory) = match memory {
+            Some(memory) => (memory.budget(), memory.metrics(sizes)),
             None => {
                 let Budget { bytes, source } = Budget::of(self.config);
-                MemoryMetrics::unused(bytes, source, crate::sys::peak_resident_bytes())
+                (bytes, MemoryMetrics::unused(bytes, source, crate::sys::peak_resident_bytes()))
             }
         };
         let tally = Tally {
@@ -757,6 +678,116 @@ impl Session<'_> {
             warnings,
             recovery,
             root: walked.root.clone(),
+            scratch: Scratch::new(Some(folder.unwrap_or_else(std::env::temp_dir)), budget / 16),
+        }
+    }
+}
+
+/// The order in which files are read: the largest first, so that no worker is left alone with one at the end; paths break ties.
+/// Where facts are to leave the heap, small files go by their paths: what is written by neighbours is read by neighbours.
+fn put_in_order(files: &mut [u32], walked: &Walked, heap: u64) {
+    let size = |file: u32| walked.files[file as usize].stat.size;
+    let all: u64 = files.iter().map(|&file| size(file)).sum();
+    let least = if all / 2 > heap { SMALL } else { 0 };
+    files.sort_unstable_by_key(|&file| {
+        (std::cmp::Reverse(Some(size(file)).filter(|&size| size >= least)), file)
+    });
+}
+
+/// All files with their facts, as linker and snapshot ask for them.
+#[derive(Clone, Copy)]
+struct Gathered<'a> {
+    walked: &'a Walked,
+    settled: &'a Settled,
+    memory: &'a Memory,
+    previous: Option<&'a CodeGraph>,
+}
+
+impl<'a> Gathered<'a> {
+    fn facts_of(&self, file: u32) -> &'a [u8] {
+        match self.settled.facts(file) {
+            Facts::Kept(number) => {
+                self.previous.and_then(|graph| graph.file(*number).facts_bytes()).unwrap_or_default()
+            }
+            Facts::Owned(block) => self.memory.facts().get(block),
+            Facts::Skipped(_) => &[],
+        }
+    }
+
+    /// Key of the graph, and paths and reasons of what is not in it.
+    fn key(&self, layout: &Layout) -> ([u8; 32], Vec<(String, String)>) {
+        let mut key = GraphKey::new(layout);
+        let mut skipped: Vec<(String, String)> = Vec::new();
+        for (file, number) in self.walked.files.iter().zip(0..) {
+            key.file(&file.path, &self.settled.row(number).key);
+            if let Facts::Skipped(reason) = self.settled.facts(number) {
+                skipped.push((file.path.clone(), reason.clone()));
+            }
+        }
+        for problem in &self.walked.problems {
+            let reason = problem.reason.to_string();
+            key.problem(&problem.path, &reason);
+            skipped.push((problem.path.clone(), reason));
+        }
+        (key.finish(), skipped)
+    }
+}
+
+impl link::Input for Gathered<'_> {
+    fn len(&self) -> u32 {
+        self.walked.files.len() as u32
+    }
+
+    fn path(&self, file: u32) -> &str {
+        &self.walked.files[file as usize].path
+    }
+
+    fn kind(&self, file: u32) -> FileKind {
+        self.walked.files[file as usize].kind
+    }
+
+    fn facts(&self, file: u32) -> &[u8] {
+        match self.settled.facts(file) {
+            Facts::Owned(block) => self.memory.facts().fetch(block),
+            _ => self.facts_of(file),
+        }
+    }
+
+    fn facts_hash(&self, file: u32) -> [u8; 32] {
+        self.settled.row(file).facts_hash
+    }
+
+    fn symbols(&self, file: u32) -> u32 {
+        self.settled.row(file).shape.symbols
+    }
+}
+
+impl Entries for Gathered<'_> {
+    fn len(&self) -> usize {
+        self.walked.files.len()
+    }
+
+    fn fetch(&self, index: usize) {
+        link::Input::facts(self, index as u32);
+    }
+
+    fn entry(&self, index: usize) -> FileEntry<'_> {
+        let (file, number) = (&self.walked.files[index], index as u32);
+        let row = self.settled.row(number);
+        let status = match self.settled.facts(number) {
+            Facts::Skipped(_) => FileStatus::Skipped,
+            _ if row.shape.errors => FileStatus::Partial,
+            _ => FileStatus::Complete,
+        };
+        FileEntry {
+            path: &file.path,
+            kind: file.kind,
+            status,
+            key: row.key,
+            facts: self.facts_of(number),
+            facts_hash: row.facts_hash,
+            size: row.size,
+            parse_us: row.parse_us,
         }
     }
 }
@@ -764,14 +795,14 @@ impl Session<'_> {
 fn write_snapshot(
     path: &Path,
     key: &[u8; 32],
-    entries: &[FileEntry<'_>],
+    files: &dyn Entries,
     linked: &link::Linked,
     meta: &Meta,
     touched: link::Touched<'_>,
 ) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder)?;
-    snapshot::write(file.as_file(), key, entries, linked, meta, touched)?;
+    snapshot::write(file.as_file(), key, files, linked, meta, touched)?;
     file.persist(path)?;
     Ok(())
 }

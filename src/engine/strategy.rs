@@ -2,7 +2,7 @@
 
 use super::batch::{SMALL, batches};
 use super::children::{Child, End, Made, Task};
-use super::files::{Loaded, Shared, Slot, Told};
+use super::files::{Loaded, Shared, Told};
 use super::memory::{Permit, Plan};
 use super::recovery::Decision;
 use crate::config::Strategy;
@@ -40,10 +40,10 @@ pub(super) fn choose(
     }
 }
 
-/// Finds or makes the facts of all files in `slots`, on the threads of `pool`.
-pub(super) fn run(shared: &Shared<'_>, strategy: Strategy, slots: &mut [Slot], pool: &rayon::ThreadPool) {
-    let size = |&(file, _): &Slot| shared.files[file as usize].stat.size;
-    let batches = batches(slots, pool.current_num_threads(), size);
+/// Finds or makes the facts of all `files`, on the threads of `pool`.
+pub(super) fn run(shared: &Shared<'_>, strategy: Strategy, files: &mut [u32], pool: &rayon::ThreadPool) {
+    let size = |&file: &u32| shared.files[file as usize].stat.size;
+    let batches = batches(files, pool.current_num_threads(), size);
     if matches!(strategy, Strategy::Thread | Strategy::Adaptive) {
         return pool.install(|| {
             batches.into_par_iter().with_max_len(1).for_each(|batch| shared.read(batch));
@@ -79,7 +79,7 @@ struct Job {
 
 /// Files that were sent together and are not all answered.
 struct Request<'s, 'b> {
-    batch: &'b mut [Slot],
+    batch: &'b [u32],
     jobs: VecDeque<Job>,
     permit: Permit<'s>,
 }
@@ -96,13 +96,13 @@ struct Driver<'s, 'b> {
 }
 
 impl<'b> Driver<'_, 'b> {
-    fn file(&self, slot: &Slot) -> &WalkedFile {
-        &self.shared.files[slot.0 as usize]
+    fn file(&self, number: u32) -> &WalkedFile {
+        &self.shared.files[number as usize]
     }
 
-    fn take(&mut self, batch: &'b mut [Slot]) {
+    fn take(&mut self, batch: &'b [u32]) {
         let shared = self.shared;
-        let large = |slot: &Slot| self.file(slot).stat.size >= shared.memory.chunk_above();
+        let large = |number: &u32| self.file(*number).stat.size >= shared.memory.chunk_above();
         if shared.fleet.is_degraded() || !(self.all || batch.iter().any(large)) {
             // A child that works while this thread does would be one worker too many.
             self.drain(0);
@@ -114,11 +114,11 @@ impl<'b> Driver<'_, 'b> {
         let mut jobs = VecDeque::new();
         let mut cost = 0;
         for (slot, (loaded, bytes)) in loaded.into_iter().zip(buffers).enumerate() {
-            let (number, known) = &mut batch[slot];
-            match shared.known(*number, loaded) {
+            let number = batch[slot];
+            match shared.known(number, loaded) {
                 Ok(found) => {
-                    *known = Some(found);
-                    shared.tell(*number, &Told::default());
+                    shared.ledger.put(number, found);
+                    shared.tell(number, &Told::default());
                     self.reuse(bytes);
                 }
                 Err(loaded) => {
@@ -157,7 +157,7 @@ impl<'b> Driver<'_, 'b> {
         let tasks: Vec<Task<'_>> = request
             .jobs
             .iter()
-            .map(|job| shared.task(request.batch[job.slot].0, &job.bytes, job.plan))
+            .map(|job| shared.task(request.batch[job.slot], &job.bytes, job.plan))
             .collect();
         let idle = self.waiting.iter().take(at).all(|before| before.jobs.is_empty());
         let largest = tasks.iter().map(|task| task.bytes.len()).max().unwrap_or(0);
@@ -185,7 +185,7 @@ impl<'b> Driver<'_, 'b> {
     fn answer(&mut self, job: Job) {
         let (shared, fleet) = (self.shared, self.shared.fleet);
         let Some(child) = &mut self.child else { return };
-        let number = self.waiting[0].batch[job.slot].0;
+        let number = self.waiting[0].batch[job.slot];
         let task = shared.task(number, &job.bytes, job.plan);
         let path = &shared.files[number as usize].path;
         let end = match child
@@ -220,9 +220,11 @@ impl<'b> Driver<'_, 'b> {
     }
 
     fn settle(&mut self, job: Job, made: Made) {
-        let (number, known) = &mut self.waiting[0].batch[job.slot];
-        *known = self.shared.settle_here(*number, job.loaded, made);
-        self.shared.tell(*number, &job.told);
+        let number = self.waiting[0].batch[job.slot];
+        if let Some(known) = self.shared.settle_here(number, job.loaded, made) {
+            self.shared.ledger.put(number, known);
+        }
+        self.shared.tell(number, &job.told);
         self.reuse(job.bytes);
     }
 
@@ -241,9 +243,11 @@ impl<'b> Driver<'_, 'b> {
                 if self.shared.interrupt.is_requested() {
                     return;
                 }
-                let (number, known) = &mut request.batch[job.slot];
-                *known = self.shared.parse_here(*number, job.loaded, &job.bytes, &job.told);
-                self.shared.tell(*number, &job.told);
+                let number = request.batch[job.slot];
+                if let Some(known) = self.shared.parse_here(number, job.loaded, &job.bytes, &job.told) {
+                    self.shared.ledger.put(number, known);
+                }
+                self.shared.tell(number, &job.told);
             }
         }
     }

@@ -2,8 +2,9 @@
 
 use super::Project;
 use super::links::{
-    CallStatus, Evidence, ImportStatus, LinkBuilder, MEGAMORPHIC, Reason, TargetKind, col as lcol,
+    CallStatus, Evidence, ImportStatus, LinkWriter, MEGAMORPHIC, Reason, TargetKind, col as lcol,
 };
+use super::memo::{MOST, Memo};
 use super::modules::Found;
 use super::value::{Context, Key, Value, Values};
 use crate::model::facts::{
@@ -11,42 +12,44 @@ use crate::model::facts::{
     symbol_flag, table,
 };
 use crate::model::name::PairMap;
-use rayon::prelude::*;
+use crate::sys::{Column, Scratch, Table};
 use smallvec::SmallVec;
+use std::cell::RefCell;
+use std::sync::Arc;
+
+/// Refs after which it is told that facts were read.
+const PAGE: u32 = 1 << 16;
+
+/// Methods of a file that importers see: hash of the name and number of the symbol in the project.
+pub(crate) fn method_rows(project: &Project<'_>, file: u32) -> Column<u64> {
+    let mut rows = Column::new(&project.scratch);
+    let Some(facts) = project.facts(file) else { return rows };
+    let method = SymbolKind::Method as u32;
+    for symbol in 0..facts.rows(table::Symbols) {
+        if facts.get(col::SYM_KIND, symbol) == method && facts.get(col::SYM_ORDINAL, symbol) == 0 {
+            let hash = facts.get(col::STR_HASH, facts.get(col::SYM_NAME, symbol));
+            rows.push(u64::from(hash) << 32 | u64::from(project.symbol(file, symbol)));
+        }
+    }
+    rows
+}
 
 /// Methods of the project by name.
 #[derive(Debug, Default)]
 pub(crate) struct MethodIndex {
-    /// Hash of the name, file, symbol; sorted.
-    rows: Vec<(u32, u32, u32)>,
+    /// Hash of the name, number of the symbol; sorted.
+    rows: Table<u64>,
     /// First row whose hash has these upper 16 bits, and one more at the end.
     starts: Vec<u32>,
 }
 
 impl MethodIndex {
-    pub(crate) fn new(project: &Project<'_>) -> Self {
-        let mut rows: Vec<(u32, u32, u32)> = (0..project.files.len() as u32)
-            .into_par_iter()
-            .with_min_len(16)
-            .flat_map_iter(|file| {
-                project.touched(file);
-                let facts = project.facts(file);
-                let count = facts.map_or(0, |facts| facts.rows(table::Symbols));
-                (0..count).filter_map(move |symbol| {
-                    let facts = facts?;
-                    if facts.get(col::SYM_KIND, symbol) != SymbolKind::Method as u32
-                        || facts.get(col::SYM_ORDINAL, symbol) != 0
-                    {
-                        return None;
-                    }
-                    Some((facts.get(col::STR_HASH, facts.get(col::SYM_NAME, symbol)), file, symbol))
-                })
-            })
-            .collect();
-        rows.par_sort_unstable();
+    /// `rows`: those of all files.
+    pub(crate) fn new(rows: Column<u64>) -> Self {
+        let rows = rows.sorted();
         let mut starts = vec![0; (1 << 16) + 1];
-        for row in &rows {
-            starts[(row.0 >> 16) as usize + 1] += 1;
+        for row in rows.iter() {
+            starts[(row >> 48) as usize + 1] += 1;
         }
         for at in 1..starts.len() {
             starts[at] += starts[at - 1];
@@ -60,25 +63,24 @@ impl MethodIndex {
         project: &'p Project<'_>,
         key: Key<'p>,
     ) -> impl Iterator<Item = (u32, u32)> + 'p {
-        self.with_hash(key.hash)
-            .iter()
-            .filter(move |row| {
-                project.touched(row.1);
+        self.with_hash(key.hash).iter().map(|&row| project.locate(row as u32)).filter(
+            move |&(file, symbol)| {
+                project.touched(file);
                 project
-                    .facts(row.1)
-                    .is_some_and(|facts| facts.bytes_of(facts.get(col::SYM_NAME, row.2)) == key.bytes)
-            })
-            .map(|row| (row.1, row.2))
+                    .facts(file)
+                    .is_some_and(|facts| facts.bytes_of(facts.get(col::SYM_NAME, symbol)) == key.bytes)
+            },
+        )
     }
 
-    fn with_hash(&self, hash: u32) -> &[(u32, u32, u32)] {
+    fn with_hash(&self, hash: u32) -> &[u64] {
         let upper = (hash >> 16) as usize;
         let rows = match self.starts.get(upper..upper + 2) {
             Some(ends) => &self.rows[ends[0] as usize..ends[1] as usize],
             None => &[],
         };
-        let start = rows.partition_point(|row| row.0 < hash);
-        let count = rows[start..].partition_point(|row| row.0 == hash);
+        let start = rows.partition_point(|row| row >> 32 < u64::from(hash));
+        let count = rows[start..].partition_point(|row| row >> 32 == u64::from(hash));
         &rows[start..start + count]
     }
 }
@@ -93,34 +95,98 @@ struct Verdict {
 }
 
 /// Links files one after another; its memory is reused.
-#[derive(Debug, Default)]
-pub(crate) struct Linker {
-    out: LinkBuilder,
+struct Linker {
+    scratch: Arc<Scratch>,
+    out: LinkWriter,
     cx: Context,
     file: u32,
     /// For each string: the first ref +1 of a name that no scope of the file binds.
-    unbound: Vec<u32>,
+    unbound: Memo<u32>,
     /// For each row in Bindings: the first ref +1 that it is the base of, seen from its own scope and from others.
-    bound: Vec<[u32; 2]>,
+    bound: Memo<[u32; 2]>,
     /// First ref of a kind with these values as base and this name.
-    paths: PairMap,
+    paths: Pairs,
     /// For each ref the first one +1 that has the same meaning; 0 for itself.
-    same: Vec<u32>,
-    targets: PairMap,
+    same: Column<u32>,
+    targets: Pairs,
     strings: std::collections::HashMap<String, u32, rustc_hash::FxBuildHasher>,
     text: String,
-    verdicts: Vec<Option<Verdict>>,
+    verdicts: Memo<Option<Verdict>>,
     /// For each number of values: 0 where it was not looked at or stands for several targets, 1 for none, else the
     /// target +2.
-    single: Vec<u32>,
+    single: Memo<u32>,
     /// For each string of the file: whether a method of the project has this name.
-    candidates: Vec<u8>,
+    candidates: Memo<u8>,
     list: Vec<(u32, Evidence)>,
 }
 
+/// A map that is emptied where it has too many entries.
+#[derive(Debug, Default)]
+struct Pairs {
+    map: PairMap,
+    len: usize,
+}
+
+impl Pairs {
+    fn clear(&mut self, expected: usize) {
+        self.map.clear(expected);
+        self.len = 0;
+    }
+
+    #[inline]
+    fn insert(&mut self, key: u64, new: u32) -> (u32, bool) {
+        if self.len >= MOST {
+            self.clear(0);
+        }
+        let found = self.map.insert(key, new);
+        self.len += usize::from(found.1);
+        found
+    }
+}
+
+thread_local! {
+    static LINKER: RefCell<Option<Linker>> = const { RefCell::new(None) };
+}
+
+/// The links of `file`, as a block, made by this thread's linker.
+pub(crate) fn links_of(project: &Project<'_>, file: u32) -> Table<u8> {
+    // One that finds itself called while it works, by a pool that takes up another file meanwhile, is not there.
+    let mut linker = LINKER.take().unwrap_or_else(|| Linker::new(&project.scratch));
+    if !Arc::ptr_eq(&linker.scratch, &project.scratch) {
+        linker = Linker::new(&project.scratch);
+    }
+    let block = linker.file(project, file);
+    LINKER.set(Some(linker));
+    block
+}
+
+/// Frees what this thread's linker keeps from file to file.
+pub(crate) fn drop_linker() {
+    LINKER.take();
+}
+
 impl Linker {
-    /// The links of `file`, as a block.
-    pub(crate) fn file(&mut self, project: &Project<'_>, file: u32) -> Vec<u8> {
+    fn new(scratch: &Arc<Scratch>) -> Self {
+        Self {
+            scratch: Arc::clone(scratch),
+            out: LinkWriter::new(scratch),
+            cx: Context::default(),
+            file: 0,
+            unbound: Memo::default(),
+            bound: Memo::default(),
+            paths: Pairs::default(),
+            same: Column::new(scratch),
+            targets: Pairs::default(),
+            strings: std::collections::HashMap::default(),
+            text: String::new(),
+            verdicts: Memo::default(),
+            single: Memo::default(),
+            candidates: Memo::default(),
+            list: Vec::new(),
+        }
+    }
+
+    fn file(&mut self, project: &Project<'_>, file: u32) -> Table<u8> {
         self.out.clear();
         self.targets.clear(64);
         self.strings.clear();
@@ -148,85 +214,100 @@ impl Linker {
     fn evaluate(&mut self, project: &Project<'_>, file: u32, facts: &Facts<'_>) {
         let refs = facts.rows(table::Refs);
         self.file = file;
-        self.cx.start(file, refs);
-        self.unbound.clear();
-        self.unbound.resize(facts.rows(table::Strings) as usize, 0);
-        self.bound.clear();
-        self.bound.resize(facts.rows(table::Bindings) as usize, [0; 2]);
+        self.cx.start(file, refs, &self.scratch);
+        self.unbound.start(facts.rows(table::Strings));
+        self.bound.start(facts.rows(table::Bindings));
         self.paths.clear(refs as usize / 2);
         self.same.clear();
-        self.same.resize(refs as usize, 0);
         let mut out = Values::new();
         for row in 0..refs {
-            let kind = RefKind::from_u32(facts.get(col::REF_KIND, row));
-            let base = facts.get(col::REF_BASE, row);
-            // Where the number of the first ref of the same meaning is kept.
-            let first = match kind {
-                RefKind::Name if base == 0 => Some(&mut self.unbound[facts.get(col::REF_NAME, row) as usize]),
-                RefKind::Name => {
-                    let inside = facts.bindings_of(facts.get(col::REF_SCOPE, row)).contains(&(base - 1));
-                    Some(&mut self.bound[base as usize - 1][usize::from(inside)])
-                }
-                RefKind::Attribute | RefKind::Call | RefKind::Subscript | RefKind::Await => {
-                    let number = self.cx.number(base);
-                    let reason = Context::reason(number);
-                    let known = match kind {
-                        RefKind::Await => Some(Reason::Await),
-                        RefKind::Subscript => reason.and(Some(Reason::Subscript)),
-                        // Whatever is read from an unknown value is unknown for the same reason.
-                        _ => reason,
-                    };
-                    if let Some(reason) = known {
-                        self.cx.set_number(row, Context::unknown(reason));
-                        continue;
-                    }
-                    let key = (kind as u64) << 60
-                        | u64::from(number) << 32
-                        | u64::from(facts.get(col::REF_NAME, row));
-                    let (known, new) = self.paths.insert(key, row);
-                    if !new && number != 0 && self.cx.number(known) != 0 {
-                        self.cx.set_number(row, self.cx.number(known));
-                        self.same[row as usize] = known + 1;
-                        continue;
-                    }
-                    None
-                }
-                RefKind::Other => {
-                    self.cx.set_number(row, Context::unknown(Reason::Expression));
-                    continue;
-                }
-                RefKind::Super | RefKind::Literal => None,
-            };
-            if let Some(first) = first {
-                match first.checked_sub(1) {
-                    Some(known) if self.cx.number(known) != 0 => {
-                        self.cx.set_number(row, self.cx.number(known));
-                        self.same[row as usize] = known + 1;
-                        continue;
-                    }
-                    _ => *first = row + 1,
-                }
-                if base != 0 && is_unknown_value(facts, base - 1) {
-                    self.cx.set_number(row, Context::unknown(Reason::Value));
-                    continue;
-                }
+            let same = self.evaluate_row(project, facts, row, &mut out);
+            self.same.push(same);
+            self.cx.close(row);
+            if row % PAGE == PAGE - 1 {
+                project.touched(file);
             }
-            self.cx.refuel();
-            out.clear();
-            project.eval(file, row, &mut self.cx, &mut out);
         }
         self.cx.refuel();
     }
 
-    fn values_of(&self, row: u32) -> &[Value] {
+    /// Values of one ref. Gives an earlier one +1 that has the same meaning, or 0.
+    #[inline]
+    fn evaluate_row(&mut self, project: &Project<'_>, facts: &Facts<'_>, row: u32, out: &mut Values) -> u32 {
+        let kind = RefKind::from_u32(facts.get(col::REF_KIND, row));
+        let base = facts.get(col::REF_BASE, row);
+        match kind {
+            RefKind::Name => {
+                // Where the number of the first ref of the same meaning is kept.
+                let known = if base == 0 {
+                    let string = facts.get(col::REF_NAME, row);
+                    let known = self.unbound.get(string);
+                    if known == 0 || self.cx.number(known - 1) == 0 {
+                        self.unbound.set(string, row + 1);
+                    }
+                    known
+                } else {
+                    let inside = facts.bindings_of(facts.get(col::REF_SCOPE, row)).contains(&(base - 1));
+                    let mut places = self.bound.get(base - 1);
+                    let known = places[usize::from(inside)];
+                    if known == 0 || self.cx.number(known - 1) == 0 {
+                        places[usize::from(inside)] = row + 1;
+                        self.bound.set(base - 1, places);
+                    }
+                    known
+                };
+                if let Some(known) = known.checked_sub(1)
+                    && self.cx.number(known) != 0
+                {
+                    self.cx.set_number(row, self.cx.number(known));
+                    return known + 1;
+                }
+                if base != 0 && is_unknown_value(facts, base - 1) {
+                    self.cx.set_number(row, Context::unknown(Reason::Value));
+                    return 0;
+                }
+            }
+            RefKind::Attribute | RefKind::Call | RefKind::Subscript | RefKind::Await => {
+                let number = self.cx.number(base);
+                let reason = Context::reason(number);
+                let known = match kind {
+                    RefKind::Await => Some(Reason::Await),
+                    RefKind::Subscript => reason.and(Some(Reason::Subscript)),
+                    // Whatever is read from an unknown value is unknown for the same reason.
+                    _ => reason,
+                };
+                if let Some(reason) = known {
+                    self.cx.set_number(row, Context::unknown(reason));
+                    return 0;
+                }
+                let key =
+                    (kind as u64) << 60 | u64::from(number) << 32 | u64::from(facts.get(col::REF_NAME, row));
+                let (known, new) = self.paths.insert(key, row);
+                if !new && number != 0 && self.cx.number(known) != 0 {
+                    self.cx.set_number(row, self.cx.number(known));
+                    return known + 1;
+                }
+            }
+            RefKind::Other => {
+                self.cx.set_number(row, Context::unknown(Reason::Expression));
+                return 0;
+            }
+            RefKind::Super | RefKind::Literal => {}
+        }
+        self.cx.refuel();
+        out.clear();
+        project.eval(self.file, row, &mut self.cx, out);
+        0
+    }
+
+    fn values_of(&self, row: u32) -> SmallVec<[Value; 4]> {
         self.cx.values(self.file, row)
     }
 
     /// The row of a target; makes it where there is none.
     fn target(&mut self, kind: TargetKind, id: u32) -> u32 {
-        let (row, new) = self
-            .targets
-            .insert((kind as u64) << 32 | u64::from(id), self.out.column(lcol::TGT_KIND).len() as u32);
+        let next = self.out.len(lcol::TGT_KIND);
+        let (row, new) = self.targets.insert((kind as u64) << 32 | u64::from(id), next);
         if new {
             self.out.push(lcol::TGT_KIND, kind as u32);
             self.out.push(lcol::TGT_ID, id);
@@ -238,9 +319,11 @@ impl Linker {
         let id = match self.strings.get(text) {
             Some(&id) => id,
             None => {
-                let id = self.out.column(lcol::LSTR_END).len() as u32;
-                self.out.blob_mut().extend_from_slice(text.as_bytes());
-                let end = self.out.blob_mut().len() as u32;
+                if self.strings.len() >= MOST {
+                    self.strings.clear();
+                }
+                let id = self.out.len(lcol::LSTR_END);
+                let end = self.out.text(text);
                 self.out.push(lcol::LSTR_END, end);
                 self.strings.insert(text.to_owned(), id);
                 id
@@ -254,10 +337,10 @@ impl Linker {
         self.cx.refuel();
         match value {
             Value::Symbol(file, symbol) | Value::Variable(file, symbol) => {
-                Some(self.target(TargetKind::Symbol, project.base[file as usize] + symbol))
+                Some(self.target(TargetKind::Symbol, project.symbol(file, symbol)))
             }
             Value::ClassReceiver(file, class) => {
-                Some(self.target(TargetKind::Symbol, project.base[file as usize] + class))
+                Some(self.target(TargetKind::Symbol, project.symbol(file, class)))
             }
             Value::Namespace(namespace) => {
                 Some(self.string_target(TargetKind::Namespace, &project.table.namespaces[namespace as usize]))
@@ -289,14 +372,14 @@ impl Linker {
     }
 
     fn first_target(&mut self, project: &Project<'_>, row: u32) -> Option<u32> {
-        let values: SmallVec<[Value; 4]> = SmallVec::from_slice(self.values_of(row));
+        let values = self.values_of(row);
         let value = values.iter().find(|value| matches!(value, Value::Symbol(..))).or(values.first())?;
         self.value_target(project, *value)
     }
 
     fn imports(&mut self, project: &Project<'_>, file: u32, facts: &Facts<'_>) {
-        for (row, target) in project.imports[file as usize].iter().enumerate() {
-            let row = row as u32;
+        for row in 0..facts.rows(table::Imports) {
+            let target = project.imports.get(file, row);
             let kind = ImportKind::from_u32(facts.get(col::IMP_KIND, row));
             let (mut status, mut symbol) = (ImportStatus::Resolved, 0);
             let module;
@@ -346,18 +429,16 @@ impl Linker {
     }
 
     fn sites(&mut self, project: &Project<'_>, facts: &Facts<'_>) {
-        self.verdicts.clear();
-        self.verdicts.resize(facts.rows(table::Refs) as usize, None);
-        self.candidates.clear();
-        self.candidates.resize(facts.rows(table::Strings) as usize, 0);
+        self.verdicts.start(facts.rows(table::Refs));
+        self.candidates.start(facts.rows(table::Strings));
         for row in 0..facts.rows(table::Calls) {
             let callee = facts.get(col::CALL_REF, row);
-            let callee = self.same[callee as usize].checked_sub(1).unwrap_or(callee);
-            let verdict = match self.verdicts[callee as usize] {
+            let callee = self.same.get(callee as usize).checked_sub(1).unwrap_or(callee);
+            let verdict = match self.verdicts.get(callee) {
                 Some(verdict) => verdict,
                 None => {
                     let verdict = self.judge(project, facts, callee);
-                    self.verdicts[callee as usize] = Some(verdict);
+                    self.verdicts.set(callee, Some(verdict));
                     verdict
                 }
             };
@@ -382,7 +463,7 @@ impl Linker {
         list.clear();
         let mut outside: SmallVec<[(u32, CallStatus); 2]> = SmallVec::new();
         let mut reason = Reason::None;
-        let values: SmallVec<[Value; 4]> = SmallVec::from_slice(self.values_of(callee));
+        let values = self.values_of(callee);
         for value in values {
             match value {
                 Value::Variable(..) => {}
@@ -391,7 +472,7 @@ impl Linker {
                     SymbolKind::Module => reason = Reason::NotCallable,
                     SymbolKind::TypeAlias => reason = Reason::NotCallable,
                     _ => {
-                        let target = self.target(TargetKind::Symbol, project.base[owner as usize] + symbol);
+                        let target = self.target(TargetKind::Symbol, project.symbol(owner, symbol));
                         list.push((target, Evidence::Direct));
                     }
                 },
@@ -401,8 +482,7 @@ impl Linker {
                 Value::Instance(owner, class) | Value::Receiver(owner, class) => {
                     match project.method((owner, class), Key::new("__call__")) {
                         Some(method) => {
-                            let target =
-                                self.target(TargetKind::Symbol, project.base[method.0 as usize] + method.1);
+                            let target = self.target(TargetKind::Symbol, project.symbol(method.0, method.1));
                             list.push((target, Evidence::Direct));
                         }
                         None => reason = Reason::NotCallable,
@@ -455,7 +535,7 @@ impl Linker {
     }
 
     fn listed(&mut self, list: &[(u32, Evidence)], status: CallStatus, reason: Reason) -> Verdict {
-        let first = self.out.column(lcol::LIST_TARGET).len() as u32;
+        let first = self.out.len(lcol::LIST_TARGET);
         let mut count = 0;
         for (at, &(target, evidence)) in list.iter().enumerate() {
             if list[..at].iter().any(|entry| entry.0 == target) {
@@ -476,12 +556,12 @@ impl Linker {
         receiver: bool,
         list: &mut Vec<(u32, Evidence)>,
     ) {
-        let target = self.target(TargetKind::Symbol, project.base[class.0 as usize] + class.1);
+        let target = self.target(TargetKind::Symbol, project.symbol(class.0, class.1));
         list.push((target, Evidence::Instantiates));
         for name in ["__init__", "__new__"] {
             let key = Key::new(name);
             if let Some(method) = project.method(class, key) {
-                let target = self.target(TargetKind::Symbol, project.base[method.0 as usize] + method.1);
+                let target = self.target(TargetKind::Symbol, project.symbol(method.0, method.1));
                 list.push((target, Evidence::Direct));
             }
             if receiver {
@@ -502,8 +582,7 @@ impl Linker {
             return;
         }
         let key = Key::of(facts, facts.get(col::REF_NAME, callee));
-        let bases: SmallVec<[Value; 4]> =
-            SmallVec::from_slice(self.values_of(facts.get(col::REF_BASE, callee)));
+        let bases = self.values_of(facts.get(col::REF_BASE, callee));
         for base in bases {
             if let Value::Receiver(file, class) | Value::ClassReceiver(file, class) = base {
                 self.overriding(project, (file, class), key, list);
@@ -527,7 +606,7 @@ impl Linker {
                 .facts(file)
                 .is_some_and(|facts| facts.get(col::SYM_FLAGS, symbol) & symbol_flag::PROPERTY == 0)
             {
-                let target = linker.target(TargetKind::Symbol, project.base[file as usize] + symbol);
+                let target = linker.target(TargetKind::Symbol, project.symbol(file, symbol));
                 list.push((target, Evidence::Dispatch));
             }
         };
@@ -536,7 +615,7 @@ impl Linker {
             Some(mut below) => {
                 below.sort_unstable();
                 for number in below {
-                    let (file, class) = project.classes.all[number as usize];
+                    let [file, class] = project.classes.all[number as usize];
                     if let Some(method) = project.own_method(file, class, key) {
                         add(self, (file, method));
                     }
@@ -547,7 +626,7 @@ impl Linker {
                     let owner = project.facts(file).and_then(|facts| facts.opt(col::SYM_PARENT, symbol));
                     if let Some(owner) = owner
                         && (file, owner) != class
-                        && project.classes.is_subclass((file, owner), class)
+                        && project.classes.is_subclass([file, owner], [class.0, class.1])
                         && project.own_method(file, owner, key) == Some(symbol)
                     {
                         add(self, (file, symbol));
@@ -558,17 +637,17 @@ impl Linker {
     }
 
     fn is_method_name(&mut self, project: &Project<'_>, facts: &Facts<'_>, string: u32) -> bool {
-        let known = &mut self.candidates[string as usize];
-        if *known == 0 {
+        if self.candidates.get(string) == 0 {
             let any = project.methods.named(project, Key::of(facts, string)).next().is_some();
-            *known = 1 + u8::from(any);
+            self.candidates.set(string, 1 + u8::from(any));
         }
-        *known == 2
+        self.candidates.get(string) == 2
     }
 
     /// Uses of project symbols other than calls.
     fn references(&mut self, project: &Project<'_>, facts: &Facts<'_>) {
-        self.single.clear();
+        // Numbers are fewer than refs and reasons together.
+        self.single.start(facts.rows(table::Refs) + Reason::ALL.len() as u32 + 1);
         let flags = ref_flag::READ | ref_flag::WRITTEN | ref_flag::DELETED;
         for row in 0..facts.rows(table::Refs) {
             if facts.get(col::REF_FLAGS, row) & flags == 0 {
@@ -578,10 +657,7 @@ impl Linker {
             if Context::reason(number).is_some() {
                 continue;
             }
-            if self.single.len() <= number as usize {
-                self.single.resize(number as usize + 1, 0);
-            }
-            match self.single[number as usize] {
+            match self.single.get(number) {
                 0 => {}
                 1 => continue,
                 target => {
@@ -590,9 +666,8 @@ impl Linker {
                     continue;
                 }
             }
-            let values: SmallVec<[Value; 4]> = SmallVec::from_slice(self.values_of(row));
-            let (mut through, mut count) = (false, 0);
-            for value in values {
+            let (mut through, mut count, mut last) = (false, 0, 0);
+            for value in self.values_of(row) {
                 match value {
                     Value::Variable(..) => through = true,
                     Value::Symbol(..) | Value::ClassReceiver(..) if !through => {}
@@ -602,13 +677,13 @@ impl Linker {
                     self.out.push(lcol::RFR_REF, row);
                     self.out.push(lcol::RFR_TARGET, target);
                     count += 1;
-                    self.single[number as usize] = target + 2;
+                    last = target + 2;
                 }
             }
             match count {
-                0 => self.single[number as usize] = 1,
-                1 => {}
-                _ => self.single[number as usize] = 0,
+                0 => self.single.set(number, 1),
+                1 => self.single.set(number, last),
+                _ => {}
             }
         }
     }
@@ -624,11 +699,11 @@ impl Linker {
                 continue;
             }
             let key = Key::of(facts, facts.get(col::SYM_NAME, symbol));
-            let found = mro[1..].iter().find_map(|&(owner, base)| {
+            let found = mro[1..].iter().find_map(|&[owner, base]| {
                 project.own_method(owner, base, key).map(|method| (owner, method))
             });
             if let Some((owner, method)) = found {
-                let target = self.target(TargetKind::Symbol, project.base[owner as usize] + method);
+                let target = self.target(TargetKind::Symbol, project.symbol(owner, method));
                 self.out.push(lcol::OVR_SYM, symbol);
                 self.out.push(lcol::OVR_TARGET, target);
             }
@@ -642,7 +717,7 @@ impl Project<'_> {
         self.classes
             .mro(class.0, class.1)
             .iter()
-            .find_map(|&(file, class)| self.own_method(file, class, key).map(|method| (file, method)))
+            .find_map(|&[file, class]| self.own_method(file, class, key).map(|method| (file, method)))
     }
 
     /// Writes the dotted name of a value outside the project; false where it has none.
@@ -705,7 +780,7 @@ impl Project<'_> {
             | Value::Receiver(owner, class)
             | Value::ClassReceiver(owner, class)
             | Value::Super(owner, class) => {
-                for &(owner, class) in self.classes.mro(owner, class) {
+                for &[owner, class] in self.classes.mro(owner, class) {
                     if let Some(base) = self.external_base(owner, class, cx)
                         && self.dotted(base, cx, out)
                     {

@@ -1,8 +1,8 @@
 //! The module of each import row: absolute, relative, submodule, script-style neighbour.
 
-use super::FileInput;
+use super::Listed;
 use super::modules::{Found, ModuleTable};
-use crate::model::facts::{ImportKind, col, table};
+use crate::model::facts::{Facts, ImportKind, col, table};
 
 /// Where an import row leads, before names are looked up.
 #[derive(Clone, Copy, Debug)]
@@ -15,12 +15,48 @@ pub(crate) struct Target {
     pub(crate) missing: bool,
 }
 
-/// Targets of one file's import rows.
-pub(crate) type Targets = Box<[Target]>;
+/// A target as it is kept: code of the module +1, code of the other +1 and [`MISSING`].
+pub(crate) type Row = [u32; 2];
+
+/// Files and namespaces are fewer than 2^28, so that this bit of the second number is free.
+const MISSING: u32 = 1 << 30;
+
+impl Target {
+    fn row(self) -> Row {
+        let code = |found: Option<Found>| found.map_or(0, |found| found.code() + 1);
+        [code(self.module), code(self.other) | if self.missing { MISSING } else { 0 }]
+    }
+
+    fn of(row: Row) -> Self {
+        let found = |code: u32| code.checked_sub(1).map(Found::of);
+        Self { module: found(row[0]), other: found(row[1] & !MISSING), missing: row[1] & MISSING != 0 }
+    }
+}
+
+/// Targets of all import rows of all files.
+#[derive(Debug, Default)]
+pub(crate) struct Imports(Listed<Row>);
+
+impl Imports {
+    pub(crate) fn new(rows: Listed<Row>) -> Self {
+        Self(rows)
+    }
+
+    /// The target of import row `row` of `file`.
+    #[inline]
+    pub(crate) fn get(&self, file: u32, row: u32) -> Target {
+        Target::of(self.0.get(file)[row as usize])
+    }
+}
+
+/// The module that a kept target names.
+pub(crate) fn module_of(row: Row) -> Option<Found> {
+    Target::of(row).module
+}
 
 /// Finds the modules of all import rows of `file`.
-pub(crate) fn targets(files: &[FileInput<'_>], modules: &ModuleTable, file: u32) -> Targets {
-    let Some(facts) = &files[file as usize].facts else { return Box::default() };
+pub(crate) fn targets(modules: &ModuleTable<'_>, facts: Option<&Facts<'_>>, file: u32) -> Vec<Row> {
+    let Some(facts) = facts else { return Vec::new() };
     let mut name = String::new();
     (0..facts.rows(table::Imports))
         .map(|row| {
@@ -31,7 +67,7 @@ pub(crate) fn targets(files: &[FileInput<'_>], modules: &ModuleTable, file: u32)
             let mut missing = false;
             let module = if level == 0 {
                 name.push_str(written);
-                find(files, modules, file, written, &mut missing)
+                find(modules, file, written, &mut missing)
             } else {
                 match anchor(modules, file, level) {
                     None => {
@@ -54,7 +90,7 @@ pub(crate) fn targets(files: &[FileInput<'_>], modules: &ModuleTable, file: u32)
             };
             let other = match kind {
                 ImportKind::Module => {
-                    written.split('.').next().and_then(|first| find(files, modules, file, first, &mut false))
+                    written.split('.').next().and_then(|first| find(modules, file, first, &mut false))
                 }
                 ImportKind::From if module.is_some() || level > 0 => {
                     if !name.is_empty() {
@@ -65,13 +101,13 @@ pub(crate) fn targets(files: &[FileInput<'_>], modules: &ModuleTable, file: u32)
                 }
                 _ => None,
             };
-            Target { module, other, missing: missing && other.is_none() }
+            Target { module, other, missing: missing && other.is_none() }.row()
         })
         .collect()
 }
 
 /// The package that `level` dots lead to from `file`.
-fn anchor(modules: &ModuleTable, file: u32, level: u32) -> Option<&str> {
+fn anchor<'t>(modules: &'t ModuleTable<'_>, file: u32, level: u32) -> Option<&'t str> {
     let mut package = modules.plain_name(file);
     let up = if modules.package[file as usize] { level - 1 } else { level };
     for step in 0..up {
@@ -85,17 +121,11 @@ fn anchor(modules: &ModuleTable, file: u32, level: u32) -> Option<&str> {
     Some(package)
 }
 
-fn find(
-    files: &[FileInput<'_>],
-    modules: &ModuleTable,
-    file: u32,
-    name: &str,
-    missing: &mut bool,
-) -> Option<Found> {
+fn find(modules: &ModuleTable<'_>, file: u32, name: &str, missing: &mut bool) -> Option<Found> {
     if let Some(found) = modules.find(name) {
         return Some(found);
     }
-    if let Some(found) = modules.find_beside(files[file as usize].path, name) {
+    if let Some(found) = modules.find_beside(file, name) {
         return Some(found);
     }
     *missing =

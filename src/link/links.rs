@@ -76,7 +76,7 @@ block::schema! {
 }
 
 /// Rows of links while they are made.
-pub type LinkBuilder = block::Builder<LinkSchema>;
+pub type LinkWriter = block::Writer<LinkSchema>;
 
 /// The links of one file, in place.
 pub type Links<'a> = block::View<'a, { col::COUNT }, { table::COUNT }>;

@@ -14,24 +14,60 @@ mod classes;
 mod digest;
 mod imports;
 pub mod links;
+mod memo;
 mod modules;
 mod stars;
 mod summary;
+mod survey;
 mod value;
+mod views;
 
 pub use modules::{Layout, module_name};
 pub use summary::{Cycle, Summary, Worst};
 
 use crate::model::facts::Facts;
 use crate::model::source::FileKind;
-use crate::sys::{Block, Spill};
+use crate::sys::{Block, Column, Scratch, Spill, Texts};
 use rayon::prelude::*;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Version of the linker and of the links' schema; part of the snapshot's key.
 pub const LINK_VERSION: u32 = 2;
 
-/// One file as the linker sees it.
+/// Files whose results are held until they are put in order. Between two such runs of files all workers wait for the last.
+const WINDOW: u32 = 4096;
+
+/// The files to be linked, sorted by path.
+pub trait Input: Sync {
+    /// Number of files.
+    fn len(&self) -> u32;
+
+    /// True without files.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Path relative to the root, `/` between parts.
+    fn path(&self, file: u32) -> &str;
+
+    /// Source or stub.
+    fn kind(&self, file: u32) -> FileKind;
+
+    /// Bytes of its facts; empty for a skipped file, which still has a module name.
+    fn facts(&self, file: u32) -> &[u8];
+
+    /// BLAKE2bp-256 of the facts' bytes.
+    fn facts_hash(&self, file: u32) -> [u8; 32];
+
+    /// Symbols in its facts; 1 for a skipped file.
+    fn symbols(&self, file: u32) -> u32 {
+        let facts = Facts::open(self.facts(file));
+        facts.map_or(1, |facts| facts.rows(crate::model::facts::table::Symbols))
+    }
+}
+
+/// One file whose facts are at hand.
 #[derive(Clone, Copy, Debug)]
 pub struct FileInput<'a> {
     /// Path relative to the root, `/` between parts.
@@ -44,11 +80,36 @@ pub struct FileInput<'a> {
     pub facts_hash: [u8; 32],
 }
 
+/// Files in a slice, as an [`Input`].
+struct Slice<'a>(&'a [FileInput<'a>]);
+
+impl Input for Slice<'_> {
+    fn len(&self) -> u32 {
+        self.0.len() as u32
+    }
+
+    fn path(&self, file: u32) -> &str {
+        self.0[file as usize].path
+    }
+
+    fn kind(&self, file: u32) -> FileKind {
+        self.0[file as usize].kind
+    }
+
+    fn facts(&self, file: u32) -> &[u8] {
+        self.0[file as usize].facts.as_ref().map_or(&[], Facts::bytes)
+    }
+
+    fn facts_hash(&self, file: u32) -> [u8; 32] {
+        self.0[file as usize].facts_hash
+    }
+}
+
 /// What the linker gives.
 #[derive(Debug)]
 pub struct Linked {
     /// Name of each file's module.
-    pub modules: Vec<String>,
+    pub modules: Texts,
     /// Number of each file's first symbol in the project.
     pub symbol_base: Vec<u32>,
     /// Links of each file, as a block.
@@ -88,6 +149,24 @@ impl Blocks {
         self.spill.get(&self.blocks[file])
     }
 
+    /// The same, for whoever reads all of it next.
+    ///
+    /// # Panics
+    /// When there is no such file.
+    #[must_use]
+    pub fn fetch(&self, file: usize) -> &[u8] {
+        self.spill.fetch(&self.blocks[file])
+    }
+
+    /// Bytes of the block of file number `file`.
+    ///
+    /// # Panics
+    /// When there is no such file.
+    #[must_use]
+    pub fn size(&self, file: usize) -> usize {
+        self.blocks[file].len()
+    }
+
     /// All blocks, by file.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.blocks.iter().map(|block| self.spill.get(block))
@@ -97,112 +176,222 @@ impl Blocks {
 /// Is told again and again of so many bytes of facts that were read.
 pub type Touched<'a> = &'a (dyn Fn(usize) + Sync);
 
-/// Everything that links of one file may ask about the others. Shared by all workers, never changed.
+/// Where the linker keeps what it makes, and whom it tells what it reads.
+#[derive(Clone, Copy)]
+pub struct Means<'a> {
+    /// Keeps the links.
+    pub links: &'a Arc<Spill>,
+    /// Keeps tables.
+    pub tables: &'a Arc<Scratch>,
+    /// Is told what is read of facts.
+    pub touched: Touched<'a>,
+}
+
+/// Everything that links of one file may ask about the others. Shared by all workers, changed only between steps.
 pub(crate) struct Project<'a> {
-    pub(crate) files: &'a [FileInput<'a>],
-    pub(crate) table: modules::ModuleTable,
-    pub(crate) imports: Vec<imports::Targets>,
-    pub(crate) stars: Vec<Option<Box<stars::StarIndex>>>,
+    pub(crate) files: &'a dyn Input,
+    views: views::Views<'a>,
+    pub(crate) table: modules::ModuleTable<'a>,
+    pub(crate) imports: imports::Imports,
+    pub(crate) stars: stars::Stars,
     pub(crate) classes: classes::Classes,
     pub(crate) methods: calls::MethodIndex,
     pub(crate) base: Vec<u32>,
+    pub(crate) scratch: Arc<Scratch>,
     pub(crate) touched: Touched<'a>,
 }
 
 impl<'a> Project<'a> {
+    #[inline]
     pub(crate) fn facts(&self, file: u32) -> Option<&Facts<'a>> {
-        self.files[file as usize].facts.as_ref()
+        self.views.get(file)
     }
 
     /// To be called where the facts of a file were read.
     pub(crate) fn touched(&self, file: u32) {
-        touch(&self.files[file as usize], self.touched);
+        (self.touched)(self.facts(file).map_or(0, |facts| facts.bytes().len()));
+    }
+
+    /// Number of symbol `row` of `file` in the project.
+    #[inline]
+    pub(crate) fn symbol(&self, file: u32, row: u32) -> u32 {
+        self.base[file as usize] + row
+    }
+
+    /// File and row of symbol number `symbol` of the project.
+    #[inline]
+    pub(crate) fn locate(&self, symbol: u32) -> (u32, u32) {
+        let file = self.base.partition_point(|&base| base <= symbol) - 1;
+        (file as u32, symbol - self.base[file])
+    }
+
+    /// Does `work` for all files on all threads, a run of neighbours at a time, and hands the results of each run to `then` in order.
+    fn in_order<T: Send>(
+        &mut self,
+        least: usize,
+        work: impl Fn(&Self, u32) -> T + Sync,
+        mut then: impl FnMut(&mut Self, u32, T),
+    ) {
+        for run in windows(self.files.len()) {
+            let project = &*self;
+            let first = run.start;
+            let made: Vec<T> =
+                run.into_par_iter().with_min_len(least).map(|file| work(project, file)).collect();
+            for (file, made) in (first..).zip(made) {
+                then(self, file, made);
+            }
+            self.views.tidy();
+        }
     }
 }
 
-/// Tells that the facts of a file are read.
-pub(crate) fn touch(file: &FileInput<'_>, touched: Touched<'_>) {
-    touched(file.facts.as_ref().map_or(0, |facts| facts.bytes().len()));
+/// Runs of files, all but the last of [`WINDOW`].
+fn windows(count: u32) -> impl Iterator<Item = Range<u32>> {
+    (0..count).step_by(WINDOW as usize).map(move |start| start..count.min(start + WINDOW))
 }
 
 /// Links `files`, which are sorted by path.
 pub fn link(files: &[FileInput<'_>], layout: &Layout) -> Linked {
-    link_into(files, layout, &Arc::new(Spill::none()), &|_| ())
+    let means = Means { links: &Arc::new(Spill::none()), tables: &Scratch::none(), touched: &|_| () };
+    link_into(&Slice(files), layout, means)
 }
 
-/// The same; `spill` keeps the links, `touched` is told what is read of facts.
-pub fn link_into(
-    files: &[FileInput<'_>],
-    layout: &Layout,
-    spill: &Arc<Spill>,
-    touched: Touched<'_>,
-) -> Linked {
+/// The same, with means of one's own.
+pub fn link_into(files: &dyn Input, layout: &Layout, means: Means<'_>) -> Linked {
     let started = std::time::Instant::now();
     let step = |name: &str| {
         if tracing::enabled!(tracing::Level::DEBUG) {
-            let megabytes = crate::sys::Meter::default().resident_bytes() >> 20;
-            tracing::debug!("{name} after {:?}, {megabytes} MB", started.elapsed());
+            let meter = crate::sys::Meter::default();
+            let (own, mapped) = (meter.resident_bytes() >> 20, meter.mapped_bytes() >> 20);
+            tracing::debug!("{name} after {:?}, {own} MB and {mapped} MB mapped", started.elapsed());
         }
     };
-    let table = modules::ModuleTable::new(files, layout);
+    let table = modules::ModuleTable::new(files, layout, means.tables);
     step("module table");
-    let mut base = Vec::with_capacity(files.len());
-    let mut next = 0u32;
-    for file in files {
-        touch(file, touched);
-        base.push(next);
-        next += file.facts.as_ref().map_or(1, |facts| facts.rows(crate::model::facts::table::Symbols));
-    }
-    let imports: Vec<imports::Targets> = (0..files.len() as u32)
-        .into_par_iter()
-        .with_min_len(16)
-        .map(|file| {
-            touch(&files[file as usize], touched);
-            imports::targets(files, &table, file)
-        })
-        .collect();
-    step("imports");
-    let stars = stars::index(files, &imports, &table.beside, touched);
     let mut project = Project {
         files,
+        views: views::Views::new(files),
         table,
-        imports,
-        stars,
+        imports: imports::Imports::default(),
+        stars: stars::Stars::default(),
         classes: classes::Classes::default(),
         methods: calls::MethodIndex::default(),
-        base,
-        touched,
+        base: base(files),
+        scratch: Arc::clone(means.tables),
+        touched: means.touched,
     };
+    let found = survey::survey(&mut project, means.tables);
+    step("survey");
+    project.stars = stars::Stars::new(&mut project, &found.stars, means.tables);
     step("stars");
-    project.classes = classes::Classes::new(&project);
+    project.classes = classes::Classes::new(&mut project, found.classes, means.tables);
     step("classes");
-    project.methods = calls::MethodIndex::new(&project);
-    let project = project;
+    project.methods = calls::MethodIndex::new(found.methods);
     step("methods");
-    let results: Vec<(Block, [u8; 32], summary::Counts)> = (0..files.len() as u32)
-        .into_par_iter()
-        .with_min_len(4)
-        .map_init(calls::Linker::default, |linker, file| {
-            project.touched(file);
-            let block = linker.file(&project, file);
-            let digest = digest::file(&project, file, &block, &layout.project);
-            let counts = summary::Counts::of(&project, file, &block);
-            (spill.keep(block), digest, counts)
-        })
-        .collect();
-    step("files");
-    let mut links = Vec::with_capacity(files.len());
+    let mut links = Vec::with_capacity(files.len() as usize);
     let mut sum = digest::Sum::default();
     let mut totals = summary::Counts::default();
-    for (block, digest, counts) in results {
-        links.push(block);
-        sum.add(&digest);
-        totals.add(counts);
-    }
-    let links = Blocks { spill: Arc::clone(spill), blocks: links };
+    let mut loads = summary::Loads::new(means.tables);
+    project.in_order(
+        4,
+        |project, file| {
+            project.touched(file);
+            let block = calls::links_of(project, file);
+            let digest = digest::file(project, file, &block, &layout.project);
+            let counts = summary::Counts::of(project, file, &block);
+            let loads = summary::runtime_imports(project, file, &block);
+            (means.links.keep_table(block), digest, counts, loads)
+        },
+        |_, _, (block, digest, counts, imported)| {
+            links.push(block);
+            sum.add(&digest);
+            totals.add(counts);
+            loads.push(&imported);
+        },
+    );
+    rayon::broadcast(|_| calls::drop_linker());
+    step("files");
+    let links = Blocks { spill: Arc::clone(means.links), blocks: links };
     let mut summary = Summary::default();
-    summary.finish(&totals, &project, &links);
+    summary.finish(&totals, &project, loads);
     step("summary");
     let Project { table, base, .. } = project;
     Linked { modules: table.names, symbol_base: base, links, digest: sum.bytes(), summary }
+}
+
+/// Number of each file's first symbol in the project.
+fn base(files: &dyn Input) -> Vec<u32> {
+    let mut next = 0;
+    (0..files.len())
+        .map(|file| {
+            let first = next;
+            next += files.symbols(file);
+            first
+        })
+        .collect()
+}
+
+/// Pairs of numbers for each file, one file after the other.
+#[derive(Debug)]
+pub(crate) struct Lists<T: crate::sys::Plain> {
+    starts: Vec<u32>,
+    rows: Column<T>,
+}
+
+impl<T: crate::sys::Plain> Lists<T> {
+    pub(crate) fn new(scratch: &Arc<Scratch>) -> Self {
+        Self { starts: vec![0], rows: Column::new(scratch) }
+    }
+
+    /// Appends a row to the last one.
+    pub(crate) fn push_row(&mut self, row: T) {
+        self.rows.push(row);
+    }
+
+    /// What was appended since is the next one.
+    pub(crate) fn end(&mut self) {
+        self.starts.push(self.rows.len() as u32);
+    }
+
+    /// Appends the rows of the next one.
+    pub(crate) fn push(&mut self, rows: &[T]) {
+        self.rows.extend_from_slice(rows);
+        self.starts.push(self.rows.len() as u32);
+    }
+
+    pub(crate) fn finish(self) -> Listed<T> {
+        Listed { starts: self.starts, rows: self.rows.finish() }
+    }
+}
+
+/// Finished [`Lists`].
+#[derive(Debug)]
+pub(crate) struct Listed<T: crate::sys::Plain> {
+    starts: Vec<u32>,
+    rows: crate::sys::Table<T>,
+}
+
+impl<T: crate::sys::Plain> Default for Listed<T> {
+    fn default() -> Self {
+        Self { starts: vec![0], rows: crate::sys::Table::default() }
+    }
+}
+
+impl<T: crate::sys::Plain> Listed<T> {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// Where the rows of number `at` are among all.
+    #[inline]
+    pub(crate) fn range(&self, at: u32) -> Range<usize> {
+        self.starts[at as usize] as usize..self.starts[at as usize + 1] as usize
+    }
+
+    /// Rows of number `at`; none where there is no such number.
+    #[inline]
+    pub(crate) fn get(&self, at: u32) -> &[T] {
+        if at as usize >= self.len() { &[] } else { &self.rows[self.range(at)] }
+    }
 }

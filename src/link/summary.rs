@@ -1,10 +1,9 @@
 //! Totals of a linked project: what the report and the metrics say without walking the graph again.
 
-use super::Blocks;
-use super::Project;
 use super::links::{
     CallStatus, Evidence, ImportStatus, Links, Reason, TargetKind, col as lcol, table as ltable,
 };
+use super::{Listed, Lists, Project};
 use crate::model::facts::{ImportKind, SymbolKind, col, import_flag, table};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -142,17 +141,17 @@ impl Counts {
                     path: String::new(),
                     line: symbol,
                 });
+                if counts.worst.len() > 1024 {
+                    most_complex(&mut counts.worst);
+                }
             }
         }
-        counts.worst.sort_unstable_by_key(|worst| {
-            std::cmp::Reverse((worst.complexity, std::cmp::Reverse(worst.line)))
-        });
-        counts.worst.truncate(WORST);
+        most_complex(&mut counts.worst);
         for worst in &mut counts.worst {
             let symbol = worst.line;
             worst.line = facts.get(col::SYM_LINE, symbol);
-            worst.path = project.files[file as usize].path.to_owned();
-            worst.name = format!("{}.{}", project.table.names[file as usize], facts.qualname(symbol));
+            worst.path = project.files.path(file).to_owned();
+            worst.name = format!("{}.{}", project.table.name(file), facts.qualname(symbol));
         }
         counts
     }
@@ -170,8 +169,14 @@ impl Counts {
         sum(&mut self.lines, &other.lines);
         self.errors += other.errors;
         self.worst.extend(other.worst);
+        if self.worst.len() > 64 * WORST {
+            keep_worst(&mut self.worst);
+        }
     }
 }
+
+/// For each file those that it imports as soon as it is imported itself.
+pub(crate) type Loads = Lists<u32>;
 
 impl Summary {
     /// The totals that `counts` come to.
@@ -191,29 +196,18 @@ impl Summary {
         self.lines = counts.lines;
         self.files_with_errors = counts.errors;
         self.worst.clone_from(&counts.worst);
-        self.keep_worst();
+        keep_worst(&mut self.worst);
     }
 
-    fn keep_worst(&mut self) {
-        self.worst.sort_unstable_by(|a, b| {
-            b.complexity.cmp(&a.complexity).then_with(|| (&a.path, a.line).cmp(&(&b.path, b.line)))
-        });
-        self.worst.truncate(WORST);
-    }
-
-    pub(crate) fn finish(&mut self, counts: &Counts, project: &Project<'_>, links: &Blocks) {
+    /// `loads`: what each file imports as soon as it is imported itself.
+    pub(crate) fn finish(&mut self, counts: &Counts, project: &Project<'_>, loads: Loads) {
         self.name(counts);
-        let mut edges: Vec<Vec<u32>> = Vec::with_capacity(links.len());
-        for (file, block) in links.iter().enumerate() {
-            project.touched(file as u32);
-            (project.touched)(block.len());
-            edges.push(runtime_imports(project, file as u32, block));
-        }
+        let edges = loads.finish();
         let mut cycles: Vec<Cycle> = components(&edges)
             .into_iter()
             .map(|members| {
                 let mut modules: Vec<String> =
-                    members.into_iter().map(|file| project.table.names[file as usize].clone()).collect();
+                    members.into_iter().map(|file| project.table.name(file).to_owned()).collect();
                 modules.sort_unstable();
                 Cycle { modules }
             })
@@ -227,8 +221,21 @@ impl Summary {
     }
 }
 
+/// Of functions of one file, whose lines are their symbols.
+fn most_complex(worst: &mut Vec<Worst>) {
+    worst.sort_unstable_by_key(|worst| std::cmp::Reverse((worst.complexity, std::cmp::Reverse(worst.line))));
+    worst.truncate(WORST);
+}
+
+fn keep_worst(worst: &mut Vec<Worst>) {
+    worst.sort_unstable_by(|a, b| {
+        b.complexity.cmp(&a.complexity).then_with(|| (&a.path, a.line).cmp(&(&b.path, b.line)))
+    });
+    worst.truncate(WORST);
+}
+
 /// Files that `file` imports as soon as it is imported itself.
-fn runtime_imports(project: &Project<'_>, file: u32, block: &[u8]) -> Vec<u32> {
+pub(crate) fn runtime_imports(project: &Project<'_>, file: u32, block: &[u8]) -> Vec<u32> {
     let (Some(facts), Some(links)) = (project.facts(file), Links::open_links(block)) else {
         return Vec::new();
     };
@@ -242,7 +249,7 @@ fn runtime_imports(project: &Project<'_>, file: u32, block: &[u8]) -> Vec<u32> {
         }
         let Some(target) = links.get(lcol::LIMP_MODULE, row).checked_sub(1) else { continue };
         if let (TargetKind::Symbol, id) = links.target(target) {
-            let owner = project.base.partition_point(|&base| base <= id) as u32 - 1;
+            let (owner, _) = project.locate(id);
             if owner != file {
                 found.push(owner);
             }
@@ -254,7 +261,7 @@ fn runtime_imports(project: &Project<'_>, file: u32, block: &[u8]) -> Vec<u32> {
 }
 
 /// Strongly connected components of more than one node (Tarjan 1972, with an explicit stack).
-fn components(edges: &[Vec<u32>]) -> Vec<Vec<u32>> {
+fn components(edges: &Listed<u32>) -> Vec<Vec<u32>> {
     let count = edges.len();
     let (mut index, mut low, mut on) = (vec![0u32; count], vec![0u32; count], vec![false; count]);
     let (mut next, mut stack, mut found) = (0u32, Vec::new(), Vec::new());
@@ -272,7 +279,7 @@ fn components(edges: &[Vec<u32>]) -> Vec<Vec<u32>> {
                 stack.push(node);
                 on[node] = true;
             }
-            if let Some(&to) = edges[node].get(*at) {
+            if let Some(&to) = edges.get(node as u32).get(*at) {
                 *at += 1;
                 let to = to as usize;
                 if index[to] == 0 {
@@ -306,7 +313,8 @@ fn components(edges: &[Vec<u32>]) -> Vec<Vec<u32>> {
 
 #[cfg(test)]
 mod tests {
-    use super::components;
+    use super::*;
+    use crate::sys::Scratch;
 
     #[test]
     fn cycles() {
@@ -315,7 +323,9 @@ mod tests {
             (vec![vec![1], vec![2], vec![]], vec![]),
             (vec![vec![1], vec![2], vec![0], vec![4], vec![3]], vec![vec![2, 1, 0], vec![4, 3]]),
         ] {
-            assert_eq!(components(&edges), expected);
+            let mut lists = Loads::new(&Scratch::none());
+            edges.iter().for_each(|to: &Vec<u32>| lists.push(to));
+            assert_eq!(components(&lists.finish()), expected);
         }
     }
 }

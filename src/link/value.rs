@@ -7,13 +7,16 @@
 use super::Project;
 use super::builtins::{is_builtin, is_literal_class};
 use super::links::Reason;
+use super::memo::{MOST, Numbers};
 use super::modules::Found;
 use crate::model::facts::{
     BINDING_CONDITIONAL, BINDING_LAST, BindingKind, Facts, ImportKind, ParamKind, RefKind, ScopeKind,
     SymbolKind, col, file_flag, symbol_flag, table,
 };
 use crate::model::name::{self, PairMap};
+use crate::sys::{Column, Scratch};
 use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// The bits of a binding's kind proper.
 const BINDING_KIND: u32 = BINDING_CONDITIONAL - 1;
@@ -72,6 +75,27 @@ impl Value {
         };
         kind << 60 | u64::from(file) << 32 | u64::from(row)
     }
+
+    /// The value with this code.
+    fn of(code: u64) -> Self {
+        let (file, row) = ((code >> 32) as u32 & 0x0fff_ffff, code as u32);
+        match code >> 60 {
+            1 => Self::Variable(file, row),
+            2 => Self::Symbol(file, row),
+            3 => Self::Instance(file, row),
+            4 => Self::Receiver(file, row),
+            5 => Self::ClassReceiver(file, row),
+            6 => Self::Super(file, row),
+            7 => Self::Namespace(row),
+            8 => Self::ExternalImport(file, row),
+            9 => Self::ExternalTop(file, row),
+            10 => Self::ExternalRef(file, row),
+            11 => Self::Builtin(file, row),
+            12 => Self::Literal(file, row),
+            13 => Self::BuiltinRef(file, row),
+            _ => Self::Unknown(Reason::from_u32(row)),
+        }
+    }
 }
 
 pub(crate) type Values = SmallVec<[Value; 2]>;
@@ -92,13 +116,17 @@ const MAX_VALUES: usize = 16;
 pub(crate) struct Context {
     own: u32,
     /// For each row of the own file: place in `ranges` +1.
-    rows: Vec<u32>,
+    rows: Numbers,
     foreign: rustc_hash::FxHashMap<(u32, u32), u32>,
     /// Where the values of each slot lie in `arena`; first one slot for each [`Reason`] alone.
     ranges: Vec<(u32, u32)>,
     arena: Vec<Value>,
+    /// The same of what a huge file has beyond [`MOST`] slots.
+    far_ranges: Column<[u32; 2]>,
+    far_arena: Column<u64>,
     /// Slot of each single value.
     single: PairMap,
+    singles: usize,
     active: Vec<(u32, u32)>,
     /// Lowest place in `active` that a path led back to.
     cut: usize,
@@ -108,14 +136,16 @@ pub(crate) struct Context {
 
 impl Context {
     /// Starts anew for `file`, which has so many refs.
-    pub(crate) fn start(&mut self, file: u32, refs: u32) {
+    pub(crate) fn start(&mut self, file: u32, refs: u32, scratch: &Arc<Scratch>) {
         self.own = file;
-        self.rows.clear();
-        self.rows.resize(refs as usize, 0);
+        self.rows.start(refs, scratch);
         self.foreign.clear();
         self.ranges.clear();
         self.arena.clear();
+        self.far_ranges = Column::new(scratch);
+        self.far_arena = Column::new(scratch);
         self.single.clear(refs as usize / 4);
+        self.singles = 0;
         for (at, &reason) in Reason::ALL.iter().enumerate() {
             self.arena.push(Value::Unknown(reason));
             self.ranges.push((at as u32, at as u32 + 1));
@@ -135,13 +165,19 @@ impl Context {
     /// not done.
     #[inline]
     pub(crate) fn number(&self, row: u32) -> u32 {
-        self.rows[row as usize]
+        self.rows.get(row)
+    }
+
+    /// To be called for each row of the own file, in order, once it is done.
+    #[inline]
+    pub(crate) fn close(&mut self, row: u32) {
+        self.rows.close(row);
     }
 
     /// Gives `row` of the own file the values of number `slot`.
     #[inline]
     pub(crate) fn set_number(&mut self, row: u32, slot: u32) {
-        self.rows[row as usize] = slot;
+        self.rows.set(row, slot);
     }
 
     /// The number of a value of which nothing but `reason` is known.
@@ -158,28 +194,41 @@ impl Context {
 
     fn slot(&self, file: u32, row: u32) -> u32 {
         if file == self.own {
-            self.rows.get(row as usize).copied().unwrap_or(0)
+            self.rows.get(row)
         } else {
             self.foreign.get(&(file, row)).copied().unwrap_or(0)
         }
     }
 
     /// Values of a ref that is done.
-    pub(crate) fn values(&self, file: u32, row: u32) -> &[Value] {
+    #[inline]
+    pub(crate) fn values(&self, file: u32, row: u32) -> SmallVec<[Value; 4]> {
         match self.slot(file, row) {
-            0 => &[],
-            slot => {
-                let (start, end) = self.ranges[slot as usize - 1];
-                &self.arena[start as usize..end as usize]
-            }
+            0 => SmallVec::new(),
+            slot => self.values_in(slot - 1),
         }
     }
 
+    #[inline]
+    fn values_in(&self, place: u32) -> SmallVec<[Value; 4]> {
+        match self.ranges.get(place as usize) {
+            Some(&(start, end)) => SmallVec::from_slice(&self.arena[start as usize..end as usize]),
+            None => self.far_values(place as usize - self.ranges.len()),
+        }
+    }
+
+    #[cold]
+    fn far_values(&self, place: usize) -> SmallVec<[Value; 4]> {
+        let [start, end] = self.far_ranges.get(place);
+        (start as usize..end as usize).map(|at| Value::of(self.far_arena.get(at))).collect()
+    }
+
     fn known(&self, file: u32, row: u32, out: &mut Values) -> bool {
-        if self.slot(file, row) == 0 {
+        let slot = self.slot(file, row);
+        if slot == 0 {
             return false;
         }
-        for &value in self.values(file, row) {
+        for value in self.values_in(slot - 1) {
             add(out, value);
         }
         true
@@ -216,10 +265,11 @@ impl Context {
         self.cut = usize::MAX;
         let slot = self.slot_of(values);
         if file == self.own {
-            if let Some(entry) = self.rows.get_mut(row as usize) {
-                *entry = slot;
-            }
+            self.rows.set(row, slot);
         } else {
+            if self.foreign.len() >= MOST {
+                self.foreign.clear();
+            }
             self.foreign.insert((file, row), slot);
         }
     }
@@ -227,16 +277,26 @@ impl Context {
 
 impl Context {
     fn slot_of(&mut self, values: &[Value]) -> u32 {
-        let next = self.ranges.len() as u32;
+        let next = (self.ranges.len() + self.far_ranges.len()) as u32;
         match *values {
             [Value::Unknown(reason)] => return Self::unknown(reason),
             [single] => {
+                if self.singles >= MOST {
+                    (self.singles, _) = (0, self.single.clear(0));
+                }
                 let (known, new) = self.single.insert(single.code(), next);
                 if !new {
                     return known + 1;
                 }
+                self.singles += 1;
             }
             _ => {}
+        }
+        if self.ranges.len() >= MOST {
+            let start = self.far_arena.len() as u32;
+            self.far_arena.extend(values.iter().map(|value| value.code()));
+            self.far_ranges.push([start, self.far_arena.len() as u32]);
+            return next + 1;
         }
         let start = self.arena.len() as u32;
         self.arena.extend_from_slice(values);
@@ -421,7 +481,7 @@ impl Project<'_> {
 
     /// What import row `row` of `file` binds.
     fn import(&self, file: u32, facts: &Facts<'_>, row: u32, cx: &mut Context, out: &mut Values) {
-        let target = &self.imports[file as usize][row as usize];
+        let target = self.imports.get(file, row);
         match ImportKind::from_u32(facts.get(col::IMP_KIND, row)) {
             ImportKind::Module if facts.get(col::IMP_AS, row) == 0 => match target.other {
                 Some(found) => add(out, module(found)),
@@ -509,11 +569,8 @@ impl Project<'_> {
 
     /// Looks `key` up through the star imports of `file`.
     fn star(&self, file: u32, key: Key<'_>, cx: &mut Context, out: &mut Values) -> bool {
-        let Some(rows) = self.stars[file as usize].as_ref().and_then(|index| index.get(&key.hash)) else {
-            return false;
-        };
-        for &import in rows.iter().rev() {
-            if let Some(Found::File(from)) = self.imports[file as usize][import as usize].module
+        for import in self.stars.get(file, key.hash) {
+            if let Some(Found::File(from)) = self.imports.get(file, import).module
                 && self.exported_by_star(from, key)
                 && self.export(from, key, true, cx, out)
             {
@@ -603,7 +660,7 @@ impl Project<'_> {
     ) {
         self.classes.with_mro(self, owner, class, cx, |mro, external, unknown, cx| {
             let before = out.len();
-            for &(owner, class) in mro {
+            for &[owner, class] in mro {
                 self.own_member(owner, class, key, instance, cx, out);
                 if out.len() > before {
                     return;
@@ -613,7 +670,7 @@ impl Project<'_> {
                 add(out, Value::ExternalRef(file, row));
             } else if unknown {
                 add(out, Value::Unknown(Reason::UnknownBase));
-            } else if mro.iter().any(|&(owner, class)| self.defines(owner, class, Key::new("__getattr__"))) {
+            } else if mro.iter().any(|&[owner, class]| self.defines(owner, class, Key::new("__getattr__"))) {
                 add(out, Value::Unknown(Reason::Dynamic));
             } else if is_object_attribute(key.text()) {
                 add(out, Value::BuiltinRef(file, row));
@@ -636,7 +693,7 @@ impl Project<'_> {
     ) {
         self.classes.with_mro(self, owner, class, cx, |mro, external, unknown, cx| {
             let before = out.len();
-            for &(owner, class) in mro.iter().skip(1) {
+            for &[owner, class] in mro.iter().skip(1) {
                 self.own_member(owner, class, key, true, cx, out);
                 if out.len() > before {
                     return;

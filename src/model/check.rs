@@ -233,6 +233,7 @@ mod tests {
     use crate::model::source::FileKind;
     use crate::parse::{Outcome, Scratch};
     use crate::query::{self, GraphQuery};
+    use crate::report::graphfmt::GraphFormat;
     use crate::store::snapshot::{self, FileEntry, Meta};
     use crate::store::{CodeGraph, FileStatus};
     use proptest::prelude::*;
@@ -299,7 +300,8 @@ def broken(:
         let graph = CodeGraph::from_bytes(snapshot.into_inner().unwrap()).unwrap();
         query::records(&graph).for_each(drop);
         for kind in [GraphQuery::Calls { candidates: true }, GraphQuery::Imports, GraphQuery::Inherits] {
-            query::graph(&graph, kind, true);
+            let found = query::graph(&graph, kind, true, &crate::sys::Scratch::none());
+            crate::report::graphfmt::write(&found, GraphFormat::Csv, std::io::sink()).unwrap();
         }
     }
 

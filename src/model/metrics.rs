@@ -141,7 +141,7 @@ pub struct MemoryMetrics {
     pub estimated_task_mean_mb: f64,
     /// Files whose estimate is by their tokens; that of smaller ones is by their size.
     pub estimated_tasks: u64,
-    /// Facts and links that left the heap.
+    /// Facts, links and tables that left the heap.
     pub spilled_mb: f64,
     /// How often pressure rose.
     pub pressure: MemoryPressure,

@@ -1,14 +1,16 @@
 //! Graphs as files: adjacency JSON, DOT, Mermaid, GraphML, CSV.
 //!
 //! Names come from the analyzed tree and may hold anything, so each format escapes for its own reader. The order of
-//! the input never shows: nodes are written by id, edges by the ids of their ends. Must not know what the nodes mean.
+//! the input never shows: nodes are written by id, edges by the ids of their ends. A graph may be larger than memory: what is
+//! sorted here are numbers, in columns that leave the heap. Must not know what the nodes mean.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use super::escape::{SafeJson, escape};
+use crate::sys::{Column, Scratch, Table, TextColumn};
 
 /// The formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -57,13 +59,53 @@ pub struct EdgeRow {
     pub status: &'static str,
 }
 
-/// A graph. Every edge's ends must be positions of nodes; [`write()`] panics on others.
+/// A graph: nodes and edges in any order, made when they are asked for.
+pub trait Graph {
+    /// Number of nodes.
+    fn node_count(&self) -> u32;
+
+    /// Node number `at`.
+    fn node(&self, at: u32) -> NodeRow;
+
+    /// Number of edges, repeated ones counted again.
+    fn edge_count(&self) -> usize;
+
+    /// Edge number `at`; its ends are numbers of nodes.
+    fn edge(&self, at: usize) -> EdgeRow;
+
+    /// Where a writer keeps what it sorts.
+    fn scratch(&self) -> Arc<Scratch>;
+}
+
+/// A graph at hand. Every edge's ends must be positions of nodes; [`write()`] panics on others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GraphData {
     /// The nodes, in any order.
     pub nodes: Vec<NodeRow>,
     /// The edges, in any order, repeated or not.
     pub edges: Vec<EdgeRow>,
+}
+
+impl Graph for GraphData {
+    fn node_count(&self) -> u32 {
+        u32::try_from(self.nodes.len()).unwrap_or(u32::MAX)
+    }
+
+    fn node(&self, at: u32) -> NodeRow {
+        self.nodes[at as usize].clone()
+    }
+
+    fn edge_count(&self) -> usize {
+        self.edges.len()
+    }
+
+    fn edge(&self, at: usize) -> EdgeRow {
+        self.edges[at]
+    }
+
+    fn scratch(&self) -> Arc<Scratch> {
+        Scratch::none()
+    }
 }
 
 /// Edges above this number are refused by Mermaid's own default settings.
@@ -74,69 +116,148 @@ pub const MERMAID_EDGES: usize = 500;
 /// # Errors
 ///
 /// Those of the writer.
-pub fn write(graph: &GraphData, format: GraphFormat, mut out: impl Write) -> io::Result<()> {
-    let sorted = Sorted::new(graph);
+pub fn write(graph: &dyn Graph, format: GraphFormat, mut out: impl Write) -> io::Result<()> {
     match format {
         GraphFormat::Json => json(graph, &mut out),
-        GraphFormat::Dot => dot(&sorted, &mut out),
-        GraphFormat::Mermaid => mermaid(&sorted, &mut out),
-        GraphFormat::Graphml => graphml(&sorted, &mut out),
-        GraphFormat::Csv => csv(&sorted, &mut out),
+        GraphFormat::Dot => dot(&Sorted::new(graph), &mut out),
+        GraphFormat::Mermaid => mermaid(&Sorted::new(graph), &mut out),
+        GraphFormat::Graphml => graphml(&Sorted::new(graph), &mut out),
+        GraphFormat::Csv => csv(&Sorted::new(graph), &mut out),
     }
 }
 
-/// The graph in the order of ids; edges name ranks and are not repeated.
+/// Kind and status of edges.
+type Relation = (&'static str, &'static str);
+
+/// The graph in the order of ids; edges name ranks.
 struct Sorted<'a> {
-    nodes: Vec<&'a NodeRow>,
-    edges: Vec<(u32, u32, &'static str, &'static str)>,
+    graph: &'a dyn Graph,
+    /// Node of each rank.
+    order: Table<u32>,
+    /// Ranks of both ends, number in `relations`.
+    edges: Table<[u32; 3]>,
+    relations: Vec<Relation>,
+}
+
+/// Positions of all nodes in `order`, by node.
+fn ranks(order: &[u32], scratch: &Arc<Scratch>) -> Table<u64> {
+    let mut pairs = Column::new(scratch);
+    pairs.extend((0..).zip(order).map(|(rank, &node): (u64, _)| u64::from(node) << 32 | rank));
+    pairs.sorted()
 }
 
 impl<'a> Sorted<'a> {
-    fn new(graph: &'a GraphData) -> Self {
-        let count = u32::try_from(graph.nodes.len()).unwrap_or(u32::MAX);
-        let node = |at: u32| &graph.nodes[at as usize];
-        let mut order: Vec<u32> = (0..count).collect();
-        order.sort_by(|a, b| (&node(*a).id, a).cmp(&(&node(*b).id, b)));
-        let mut rank = vec![0_u32; graph.nodes.len()];
-        for (position, at) in (0_u32..).zip(&order) {
-            rank[*at as usize] = position;
+    fn new(graph: &'a dyn Graph) -> Self {
+        let scratch = graph.scratch();
+        let mut ids = TextColumn::new(&scratch);
+        (0..graph.node_count()).for_each(|at| ids.push(&[&graph.node(at).id]));
+        let order = ids.finish().order(&scratch);
+        let ranks = ranks(&order, &scratch);
+        let rank = |node: u32| ranks[node as usize] as u32;
+        let all = || (0..graph.edge_count()).map(|at| graph.edge(at));
+        let mut relations: Vec<Relation> = Vec::new();
+        for relation in all().map(|edge| (edge.kind, edge.status)) {
+            if !relations.contains(&relation) {
+                relations.push(relation);
+            }
         }
-        let mut edges: Vec<_> = graph
-            .edges
-            .iter()
-            .map(|edge| (rank[edge.source as usize], rank[edge.target as usize], edge.kind, edge.status))
-            .collect();
-        edges.sort_unstable();
-        edges.dedup();
-        Self { nodes: order.into_iter().map(node).collect(), edges }
+        relations.sort_unstable();
+        let mut edges = Column::new(&scratch);
+        for EdgeRow { source, target, kind, status } in all() {
+            let relation = relations.iter().position(|known| *known == (kind, status)).unwrap_or_default();
+            edges.push([rank(source), rank(target), relation as u32]);
+        }
+        Self { graph, order, edges: edges.sorted(), relations }
     }
 
-    fn node(&self, rank: u32) -> &NodeRow {
-        self.nodes[rank as usize]
+    /// All nodes.
+    fn nodes(&self) -> impl Iterator<Item = NodeRow> {
+        self.order.iter().map(|&at| self.graph.node(at))
+    }
+
+    fn node(&self, rank: u32) -> NodeRow {
+        self.graph.node(self.order[rank as usize])
+    }
+
+    /// All edges, none repeated: ranks of the ends, kind, status.
+    fn edges(&self) -> impl Iterator<Item = (u32, u32, &'static str, &'static str)> {
+        let new = |at: &usize| *at == 0 || self.edges[*at] != self.edges[*at - 1];
+        (0..self.edges.len()).filter(new).map(|at| {
+            let [source, target, relation] = self.edges[at];
+            let (kind, status) = self.relations[relation as usize];
+            (source, target, kind, status)
+        })
+    }
+
+    /// All edges with the nodes at their ends; those of one source follow each other.
+    fn each_edge(
+        &self,
+        mut write: impl FnMut(&NodeRow, &NodeRow, &'static str, &'static str) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut source: Option<(u32, NodeRow)> = None;
+        for (from, to, kind, status) in self.edges() {
+            let (_, from) = match source.take().filter(|(rank, _)| *rank == from) {
+                Some(known) => source.insert(known),
+                None => source.insert((from, self.node(from))),
+            };
+            write(from, &self.node(to), kind, status)?;
+        }
+        Ok(())
     }
 }
 
 /// One key a line, so that two graphs can be compared with `diff`.
-fn json(graph: &GraphData, out: &mut impl Write) -> io::Result<()> {
-    let mut adjacency: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for node in graph.nodes.iter().filter(|node| node.source && !node.external) {
-        adjacency.entry(&node.label).or_default();
+fn json(graph: &dyn Graph, out: &mut impl Write) -> io::Result<()> {
+    let scratch = graph.scratch();
+    let mut labels = TextColumn::new(&scratch);
+    let mut keys = Column::<u8>::new(&scratch);
+    for node in (0..graph.node_count()).map(|at| graph.node(at)) {
+        labels.push(&[&node.label]);
+        keys.push(u8::from(node.source && !node.external));
     }
-    for edge in &graph.edges {
-        let source = &graph.nodes[edge.source as usize];
-        adjacency.entry(&source.label).or_default().push(&graph.nodes[edge.target as usize].label);
+    let labels = labels.finish();
+    let order = labels.order(&scratch);
+    // Nodes with one label are one: they go by the first of them.
+    let mut firsts = Column::new(&scratch);
+    let mut first = 0u32;
+    for (rank, &node) in (0u32..).zip(order.iter()) {
+        if labels.get(order[first as usize] as usize) != labels.get(node as usize) {
+            first = rank;
+        }
+        firsts.push(u64::from(node) << 32 | u64::from(first));
     }
-    let mut separator = "{\n";
-    for (label, targets) in &mut adjacency {
-        targets.sort_unstable();
-        targets.dedup();
-        out.write_all(separator.as_bytes())?;
-        serde_json::to_writer(SafeJson(&mut *out), label)?;
-        out.write_all(b": ")?;
-        serde_json::to_writer(SafeJson(&mut *out), targets)?;
-        separator = ",\n";
+    let firsts = firsts.sorted();
+    let rank = |node: u32| firsts[node as usize] as u32;
+    let mut edges = Column::new(&scratch);
+    for edge in (0..graph.edge_count()).map(|at| graph.edge(at)) {
+        edges.push([rank(edge.source), rank(edge.target)]);
     }
-    out.write_all(if adjacency.is_empty() { b"{}\n" } else { b"\n}\n" })
+    let edges = edges.sorted();
+    let label = |rank: u32| labels.get(order[rank as usize] as usize);
+    let (mut next, mut separator) = (0, "{\n");
+    let mut rank = 0;
+    while (rank as usize) < order.len() {
+        let same = order[rank as usize..].iter().take_while(|&&node| firsts[node as usize] as u32 == rank);
+        let (mut key, mut count) = (false, 0);
+        for &node in same {
+            key |= keys.get(node as usize) != 0;
+            count += 1;
+        }
+        let own = edges[next..].partition_point(|edge| edge[0] == rank);
+        if key || own > 0 {
+            let mut targets: Vec<u32> = edges[next..next + own].iter().map(|edge| edge[1]).collect();
+            targets.dedup();
+            let targets: Vec<&str> = targets.into_iter().map(label).collect();
+            out.write_all(separator.as_bytes())?;
+            serde_json::to_writer(SafeJson(&mut *out), label(rank))?;
+            out.write_all(b": ")?;
+            serde_json::to_writer(SafeJson(&mut *out), &targets)?;
+            separator = ",\n";
+        }
+        next += own;
+        rank += count;
+    }
+    out.write_all(if separator == "{\n" { b"{}\n" } else { b"\n}\n" })
 }
 
 /// A quoted DOT string. Control characters are spelled out: readers differ in what they do with them.
@@ -155,7 +276,7 @@ fn dot_string(text: &str) -> String {
 
 fn dot(graph: &Sorted<'_>, out: &mut impl Write) -> io::Result<()> {
     out.write_all(b"digraph pydebug {\n  rankdir=LR;\n  node [shape=box];\n")?;
-    for node in &graph.nodes {
+    for node in graph.nodes() {
         write!(out, "  {}", dot_string(&node.id))?;
         let mut attributes = Vec::new();
         if node.label != node.id {
@@ -173,11 +294,10 @@ fn dot(graph: &Sorted<'_>, out: &mut impl Write) -> io::Result<()> {
             false => writeln!(out, " [{}];", attributes.join(", "))?,
         }
     }
-    for (source, target, _, status) in &graph.edges {
-        let style = if *status == "ambiguous" { " [style=dashed]" } else { "" };
-        let (source, target) = (graph.node(*source), graph.node(*target));
-        writeln!(out, "  {} -> {}{style};", dot_string(&source.id), dot_string(&target.id))?;
-    }
+    graph.each_edge(|source, target, _, status| {
+        let style = if status == "ambiguous" { " [style=dashed]" } else { "" };
+        writeln!(out, "  {} -> {}{style};", dot_string(&source.id), dot_string(&target.id))
+    })?;
     out.write_all(b"}\n")
 }
 
@@ -198,12 +318,12 @@ fn mermaid_text(text: &str) -> String {
 
 fn mermaid(graph: &Sorted<'_>, out: &mut impl Write) -> io::Result<()> {
     out.write_all(b"flowchart LR\n")?;
-    for (rank, node) in graph.nodes.iter().enumerate() {
+    for (rank, node) in graph.nodes().enumerate() {
         let (open, close) = if node.external { ("([", "])") } else { ("[", "]") };
         writeln!(out, "  n{rank}{open}\"{}\"{close}", mermaid_text(&node.label))?;
     }
-    for (source, target, _, status) in &graph.edges {
-        let arrow = if *status == "ambiguous" { "-.->" } else { "-->" };
+    for (source, target, _, status) in graph.edges() {
+        let arrow = if status == "ambiguous" { "-.->" } else { "-->" };
         writeln!(out, "  n{source} {arrow} n{target}")?;
     }
     Ok(())
@@ -244,7 +364,7 @@ fn graphml(graph: &Sorted<'_>, out: &mut impl Write) -> io::Result<()> {
   <graph id="pydebug" edgedefault="directed">
 "#,
     )?;
-    for (rank, node) in graph.nodes.iter().enumerate() {
+    for (rank, node) in graph.nodes().enumerate() {
         write!(
             out,
             "    <node id=\"n{rank}\"><data key=\"id\">{}</data><data key=\"label\">{}</data><data key=\"kind\">{}</data>",
@@ -260,7 +380,7 @@ fn graphml(graph: &Sorted<'_>, out: &mut impl Write) -> io::Result<()> {
         }
         out.write_all(b"</node>\n")?;
     }
-    for (source, target, kind, status) in &graph.edges {
+    for (source, target, kind, status) in graph.edges() {
         writeln!(
             out,
             "    <edge source=\"n{source}\" target=\"n{target}\"><data key=\"relation\">{}</data><data key=\"status\">{}</data></edge>",
@@ -285,8 +405,7 @@ fn cell(text: &str) -> Cow<'_, str> {
 fn csv(graph: &Sorted<'_>, out: &mut impl Write) -> io::Result<()> {
     out.write_all(b"source,target,kind,status,source_path,source_line,target_path,target_line\r\n")?;
     let line = |node: &NodeRow| node.line.map(|line| line.to_string()).unwrap_or_default();
-    for (source, target, kind, status) in &graph.edges {
-        let (source, target) = (graph.node(*source), graph.node(*target));
+    graph.each_edge(|source, target, kind, status| {
         write!(
             out,
             "{},{},{},{},{},{},{},{}\r\n",
@@ -298,9 +417,8 @@ fn csv(graph: &Sorted<'_>, out: &mut impl Write) -> io::Result<()> {
             line(source),
             cell(target.path.as_deref().unwrap_or_default()),
             line(target),
-        )?;
-    }
-    Ok(())
+        )
+    })
 }
 
 #[cfg(test)]

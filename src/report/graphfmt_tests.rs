@@ -1,5 +1,7 @@
 //! Each format on a small graph, and read back with hostile names in it.
 
+use std::collections::BTreeMap;
+
 use super::*;
 
 const HOSTILE: [&str; 10] = [

@@ -21,7 +21,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, Ordering};
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+use xxhash_rust::xxh3::xxh3_64;
 
 const MAGIC: &[u8; 8] = b"PYDBSNAP";
 const VERSION: u32 = 1;
@@ -40,8 +40,35 @@ pub enum FileStatus {
     Skipped = 2,
 }
 
+/// The files of a snapshot that is written, sorted by path.
+pub trait Entries: Sync {
+    /// Number of files.
+    fn len(&self) -> usize;
+
+    /// True without files.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// File number `index`.
+    fn entry(&self, index: usize) -> FileEntry<'_>;
+
+    /// Is told that the facts of file number `index` are read next.
+    fn fetch(&self, _index: usize) {}
+}
+
+impl<const N: usize> Entries for [FileEntry<'_>; N] {
+    fn len(&self) -> usize {
+        N
+    }
+
+    fn entry(&self, index: usize) -> FileEntry<'_> {
+        self[index]
+    }
+}
+
 /// One file as it goes into a snapshot.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct FileEntry<'a> {
     /// Relative to the root.
     pub path: &'a str,
@@ -105,6 +132,106 @@ impl Sink for Mutex<Vec<u8>> {
 
 /// Bytes that one call writes at least, where there are as many.
 const WRITE: usize = 1 << 20;
+/// Runs of files of about so many bytes that are written between two looks at their checksums.
+const RUNS: usize = 64;
+
+/// A section that is written piece by piece.
+struct Section<'s> {
+    out: &'s dyn Sink,
+    start: u64,
+    /// Bytes that were handed in.
+    len: u64,
+    waiting: Vec<u8>,
+    sum: xxhash_rust::xxh3::Xxh3,
+}
+
+impl<'s> Section<'s> {
+    fn new(out: &'s dyn Sink, start: u64) -> Self {
+        Self { out, start, len: 0, waiting: Vec::new(), sum: xxhash_rust::xxh3::Xxh3::new() }
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        put(&mut self.waiting, bytes);
+        self.len += bytes.len() as u64;
+        if self.waiting.len() >= WRITE { self.write() } else { Ok(()) }
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        self.sum.update(&self.waiting);
+        self.out.write_at(&self.waiting, self.start + self.len - self.waiting.len() as u64)?;
+        self.waiting.clear();
+        Ok(())
+    }
+
+    /// Writes what is left. What the header says of the section goes to `header`.
+    fn finish(mut self, header: &mut Vec<u8>) -> io::Result<()> {
+        self.write()?;
+        put(header, &self.start.to_le_bytes());
+        put(header, &self.len.to_le_bytes());
+        put(header, &self.sum.digest().to_le_bytes());
+        Ok(())
+    }
+}
+
+/// What is known of the blocks of a file once they are written.
+struct Written {
+    facts_sum: u64,
+    links_sum: u64,
+    errors: bool,
+}
+
+/// Files that are written together, and where.
+struct Run {
+    files: std::ops::Range<usize>,
+    at: u64,
+}
+
+/// Runs of files, of at least [`WRITE`] bytes each but for the last, and where they end.
+fn runs(files: &dyn Entries, linked: &Linked) -> (Vec<Run>, u64) {
+    let (mut runs, mut first, mut start) = (Vec::new(), 0, HEADER as u64);
+    let mut at = start;
+    for index in 0..files.len() {
+        at += (files.entry(index).facts.len() + linked.links.size(index)) as u64;
+        if at - start >= WRITE as u64 || index + 1 == files.len() {
+            runs.push(Run { files: first..index + 1, at: start });
+            (first, start) = (index + 1, at);
+        }
+    }
+    (runs, at)
+}
+
+/// Writes the blocks of a run of files.
+fn write_run(
+    out: &dyn Sink,
+    files: &dyn Entries,
+    linked: &Linked,
+    run: &Run,
+    touched: Touched<'_>,
+) -> io::Result<Vec<Written>> {
+    let mut bytes = Vec::with_capacity(WRITE + WRITE / 4);
+    let (mut written, mut at) = (Vec::with_capacity(run.files.len()), run.at);
+    for index in run.files.clone() {
+        files.fetch(index);
+        let (facts, links) = (files.entry(index).facts, linked.links.fetch(index));
+        let (facts_sum, links_sum) = (xxh3_64(facts), xxh3_64(links));
+        written.push(Written { facts_sum, links_sum, errors: has_errors(facts) });
+        for block in [facts, links] {
+            // What is large is not copied first.
+            if block.len() >= WRITE {
+                out.write_at(&bytes, at)?;
+                at += bytes.len() as u64;
+                bytes.clear();
+                out.write_at(block, at)?;
+                at += block.len() as u64;
+            } else {
+                put(&mut bytes, block);
+            }
+        }
+    }
+    out.write_at(&bytes, at)?;
+    touched((at - run.at) as usize + bytes.len());
+    Ok(written)
+}
 
 /// Writes a snapshot, on the threads of the current pool.
 ///
@@ -113,126 +240,83 @@ const WRITE: usize = 1 << 20;
 pub fn write(
     out: &dyn Sink,
     key: &[u8; 32],
-    files: &[FileEntry<'_>],
+    files: &dyn Entries,
     linked: &Linked,
     meta: &Meta,
     touched: Touched<'_>,
 ) -> io::Result<()> {
-    let mut at = HEADER as u64;
-    let mut places = Vec::with_capacity(files.len());
-    // Runs of files that are written together.
-    let (mut runs, mut first) = (Vec::new(), 0);
-    for (index, (file, links)) in files.iter().zip(linked.links.iter()).enumerate() {
-        places.push(at);
-        at += (file.facts.len() + links.len()) as u64;
-        if at - places[first] >= WRITE as u64 || index + 1 == files.len() {
-            runs.push(first..index + 1);
-            first = (index + 1).min(files.len() - 1);
+    let (runs, end) = runs(files, linked);
+    let meta_json = serde_json::to_vec(meta)?;
+    let mut meta = Section::new(out, end);
+    meta.put(&meta_json)?;
+    let mut rows = Section::new(out, meta.start + meta.len);
+    let mut strings = Section::new(out, rows.start + (files.len() * ROW) as u64);
+    for runs in runs.chunks(RUNS) {
+        let written = runs
+            .par_iter()
+            .with_max_len(1)
+            .map(|run| write_run(out, files, linked, run, touched))
+            .collect::<io::Result<Vec<_>>>()?;
+        for (run, written) in runs.iter().zip(written) {
+            let mut at = run.at;
+            for (index, written) in run.files.clone().zip(written) {
+                let file = files.entry(index);
+                strings.put(file.path.as_bytes())?;
+                let path_end = strings.len as u32;
+                strings.put(linked.modules.get(index).as_bytes())?;
+                let ends = [path_end, strings.len as u32];
+                rows.put(&row(&file, index, ends, at, linked, &written))?;
+                at += (file.facts.len() + linked.links.size(index)) as u64;
+            }
         }
     }
-    let sums: Vec<(u64, u64)> = runs
-        .par_iter()
-        .map(|run| {
-            let mut bytes = Gathered { out, at: places[run.start], held: Vec::new(), touched };
-            let mut sums = Vec::with_capacity(run.len());
-            for index in run.clone() {
-                let (facts, links) = (files[index].facts, linked.links.get(index));
-                sums.push((bytes.put(facts)?, bytes.put(links)?));
-            }
-            bytes.write()?;
-            Ok(sums)
-        })
-        .collect::<io::Result<Vec<_>>>()?
-        .into_iter()
-        .flatten()
-        .collect();
-    let mut strings = Vec::new();
-    let mut rows = Vec::with_capacity(files.len() * ROW);
-    for (index, file) in files.iter().enumerate() {
-        let links = linked.links.get(index);
-        put(&mut strings, file.path.as_bytes());
-        put(&mut rows, &(strings.len() as u32).to_le_bytes());
-        put(&mut strings, linked.modules[index].as_bytes());
-        put(&mut rows, &(strings.len() as u32).to_le_bytes());
-        put(&mut rows, &[file.kind as u8, file.status as u8, u8::from(has_errors(file.facts)), 0]);
-        touched(file.facts.len());
-        put(&mut rows, &linked.symbol_base[index].to_le_bytes());
-        put(&mut rows, &places[index].to_le_bytes());
-        put(&mut rows, &(file.facts.len() as u32).to_le_bytes());
-        put(&mut rows, &(links.len() as u32).to_le_bytes());
-        put(&mut rows, &file.size.to_le_bytes());
-        put(&mut rows, &file.parse_us.to_le_bytes());
-        put(&mut rows, &[0; 4]);
-        put(&mut rows, &file.key.0);
-        put(&mut rows, &file.facts_hash);
-        put(&mut rows, &sums[index].0.to_le_bytes());
-        put(&mut rows, &sums[index].1.to_le_bytes());
-        put(&mut rows, &[0; 8]);
-    }
-    let meta = serde_json::to_vec(meta)?;
     let mut header = Vec::with_capacity(HEADER);
     put(&mut header, MAGIC);
     put(&mut header, &VERSION.to_le_bytes());
     put(&mut header, &(files.len() as u32).to_le_bytes());
     put(&mut header, key);
     put(&mut header, &linked.digest);
-    for section in [&meta, &rows, &strings] {
-        out.write_at(section, at)?;
-        put(&mut header, &at.to_le_bytes());
-        put(&mut header, &(section.len() as u64).to_le_bytes());
-        put(&mut header, &xxh3_64(section).to_le_bytes());
-        at += section.len() as u64;
+    for section in [meta, rows, strings] {
+        section.finish(&mut header)?;
     }
     let sum = xxh3_64(&header);
     put(&mut header, &sum.to_le_bytes());
     out.write_at(&header, 0)
 }
 
-/// Blocks that stand one after the other: small ones are written together, large ones part by part from where they are.
-struct Gathered<'a> {
-    out: &'a dyn Sink,
-    /// Where what is held goes.
+/// The row of a file whose blocks are at `at`. `ends`: those of its path and of its module's name.
+fn row(
+    file: &FileEntry<'_>,
+    index: usize,
+    ends: [u32; 2],
     at: u64,
-    held: Vec<u8>,
-    touched: Touched<'a>,
-}
-
-impl Gathered<'_> {
-    /// Takes a block. Its checksum.
-    fn put(&mut self, block: &[u8]) -> io::Result<u64> {
-        if block.len() < WRITE {
-            if self.held.capacity() == 0 {
-                self.held.reserve(WRITE + WRITE / 4);
-            }
-            self.held.extend_from_slice(block);
-            return Ok(xxh3_64(block));
-        }
-        self.write()?;
-        let mut sum = Xxh3::new();
-        for part in block.chunks(WRITE) {
-            sum.update(part);
-            self.out.write_at(part, self.at)?;
-            self.at += part.len() as u64;
-            (self.touched)(part.len());
-        }
-        Ok(sum.digest())
-    }
-
-    /// Writes what is held.
-    fn write(&mut self) -> io::Result<()> {
-        if !self.held.is_empty() {
-            self.out.write_at(&self.held, self.at)?;
-            self.at += self.held.len() as u64;
-            (self.touched)(self.held.len());
-            self.held.clear();
-        }
-        Ok(())
-    }
+    linked: &Linked,
+    written: &Written,
+) -> Vec<u8> {
+    let mut row = Vec::with_capacity(ROW);
+    ends.iter().for_each(|end| put(&mut row, &end.to_le_bytes()));
+    put(&mut row, &[file.kind as u8, file.status as u8, u8::from(written.errors), 0]);
+    put(&mut row, &linked.symbol_base[index].to_le_bytes());
+    put(&mut row, &at.to_le_bytes());
+    put(&mut row, &(file.facts.len() as u32).to_le_bytes());
+    put(&mut row, &(linked.links.size(index) as u32).to_le_bytes());
+    put(&mut row, &file.size.to_le_bytes());
+    put(&mut row, &file.parse_us.to_le_bytes());
+    put(&mut row, &[0; 4]);
+    put(&mut row, &file.key.0);
+    put(&mut row, &file.facts_hash);
+    put(&mut row, &written.facts_sum.to_le_bytes());
+    put(&mut row, &written.links_sum.to_le_bytes());
+    put(&mut row, &[0; 8]);
+    row
 }
 
 fn has_errors(facts: &[u8]) -> bool {
     Facts::open(facts).is_some_and(|facts| facts.rows(table::Errors) > 0)
 }
+
+/// Bytes of a snapshot of which what is read is asked for block by block: the system's guesses would evict what is needed next.
+const LARGE: usize = 256 << 20;
 
 #[derive(Debug)]
 enum Bytes {
@@ -245,6 +329,16 @@ impl Bytes {
         match self {
             Self::Mapped(map) => map,
             Self::Owned(bytes) => bytes,
+        }
+    }
+
+    /// Says that these bytes are read next.
+    fn read_next(&self, range: std::ops::Range<usize>) {
+        if let Self::Mapped(map) = self
+            && map.len() >= LARGE
+            && range.end <= map.len()
+        {
+            crate::sys::read_next(map, range);
         }
     }
 }
@@ -293,7 +387,11 @@ impl CodeGraph {
         if file.metadata()?.len() < HEADER as u64 {
             return Err(SnapshotError::Damaged);
         }
-        Self::new(Bytes::Mapped(crate::sys::map(file)?))
+        let map = crate::sys::map(file)?;
+        if map.len() >= LARGE {
+            crate::sys::read_here_and_there(&map);
+        }
+        Self::new(Bytes::Mapped(map))
     }
 
     /// Takes pages of the snapshot that were read out of this process.
@@ -328,7 +426,12 @@ impl CodeGraph {
                 (u64_at(header, at) as usize, u64_at(header, at + 8) as usize, u64_at(header, at + 16));
             let end = start.checked_add(len).ok_or(SnapshotError::Damaged)?;
             let part = all.get(start..end).ok_or(SnapshotError::Damaged)?;
-            if xxh3_64(part) != sum {
+            let mut found = xxhash_rust::xxh3::Xxh3::new();
+            for (piece, at) in part.chunks(WRITE).zip((start..).step_by(WRITE)) {
+                bytes.read_next(at..at + piece.len());
+                found.update(piece);
+            }
+            if found.digest() != sum {
                 return Err(SnapshotError::Damaged);
             }
             *section = start..end;
@@ -525,6 +628,7 @@ impl<'g> GraphFile<'g> {
         let facts = start.checked_add(u32_at(self.row, 24) as usize)?;
         let links = facts.checked_add(u32_at(self.row, 28) as usize)?;
         let all = self.graph.bytes.get();
+        self.graph.bytes.read_next(start..links);
         let (facts, links) = (all.get(start..facts)?, all.get(facts..links)?);
         let checked = &self.graph.checked[self.index as usize];
         match checked.load(Ordering::Relaxed) {

@@ -4,6 +4,7 @@
 mod alloc;
 mod bytes;
 mod child;
+mod column;
 #[cfg(test)]
 mod counting;
 mod memory;
@@ -16,6 +17,7 @@ pub use child::{
     die_by_own_signals, die_of_interrupts, end_with_parent, limit_memory, parent_id, refuse_core_files,
     signal_name, wait, widen, without_waiting,
 };
+pub use column::{Column, Plain, Scratch, Table, TextColumn, Texts};
 #[cfg(test)]
 pub(crate) use counting::peak_of;
 pub use memory::{Meter, available_bytes, group_limit, return_pages};
@@ -49,6 +51,18 @@ pub fn release(map: &memmap2::Mmap) {
     // SAFETY: the map is shared, read-only and of a file, so that no page holds anything that the file does not.
     // What a system says against the advice costs memory, nothing else.
     let _ = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+}
+
+/// Says that a map is read here and there: the system then reads the pages that are asked for and no others. Else it reads
+/// around each of them, on some machines megabytes, and where memory is tight that evicts what is needed next.
+pub fn read_here_and_there(map: &memmap2::Mmap) {
+    // What a system says against the advice costs time, nothing else.
+    let _ = map.advise(memmap2::Advice::Random);
+}
+
+/// Says that a part of such a map is read next.
+pub fn read_next(map: &memmap2::Mmap, range: std::ops::Range<usize>) {
+    let _ = map.advise_range(memmap2::Advice::WillNeed, range.start, range.len());
 }
 
 /// Opens a regular file to read. Whatever stands in a foreign tree may be a link that leads out of it, or a pipe that would

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use super::Bytes;
+use super::{Bytes, Table};
 use crate::sync::locked;
 
 /// A block that a [`Spill`] keeps.
@@ -18,6 +18,8 @@ pub enum Block {
     Heap(Vec<u8>),
     /// In a file of its own, where it was made.
     Mapped(Arc<memmap2::Mmap>),
+    /// In a file of its own.
+    Apart(Box<Table<u8>>),
     /// In the file.
     File {
         /// First byte.
@@ -25,6 +27,25 @@ pub enum Block {
         /// Number of bytes.
         len: usize,
     },
+}
+
+impl Block {
+    /// Number of bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Heap(bytes) => bytes.len(),
+            Self::Mapped(map) => map.len(),
+            Self::Apart(table) => table.len(),
+            Self::File { len, .. } => *len,
+        }
+    }
+
+    /// True without bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 #[derive(Debug)]
@@ -122,6 +143,17 @@ impl Spill {
         Block::File { at, len: bytes.len() }
     }
 
+    /// Keeps a block that was made by a [`Column`](super::Column): as [`Spill::keep`] where it is on the heap, else as it is.
+    pub fn keep_table(&self, block: Table<u8>) -> Block {
+        match block.into_heap() {
+            Ok(bytes) => self.keep(bytes),
+            Err(table) => {
+                self.blocks.fetch_add(1, Ordering::Relaxed);
+                Block::Apart(Box::new(table))
+            }
+        }
+    }
+
     fn write(&self, bytes: &[u8]) -> Option<u64> {
         let file = self.file.get_or_init(|| {
             let folder = self.folder.as_ref()?;
@@ -152,6 +184,7 @@ impl Spill {
         match block {
             Block::Heap(bytes) => bytes,
             Block::Mapped(map) => map,
+            Block::Apart(table) => table,
             Block::File { at, len } => {
                 let all: &[u8] = match self.read.get_or_init(|| self.open()) {
                     Read::Mapped(map) => map,
@@ -163,10 +196,23 @@ impl Spill {
         }
     }
 
+    /// The same, for whoever reads all of the block next.
+    #[must_use]
+    pub fn fetch<'a>(&'a self, block: &'a Block) -> &'a [u8] {
+        let bytes = self.get(block);
+        if let (Block::File { at, len }, Some(Read::Mapped(map))) = (block, self.read.get()) {
+            super::read_next(map, *at as usize..*at as usize + len);
+        }
+        bytes
+    }
+
     fn open(&self) -> Read {
         let Some(Some(file)) = self.file.get() else { return Read::Copied(Vec::new()) };
         match super::map(file) {
-            Ok(map) => Read::Mapped(map),
+            Ok(map) => {
+                super::read_here_and_there(&map);
+                Read::Mapped(map)
+            }
             Err(_) => {
                 let mut bytes = vec![0; usize::try_from(self.end.load(Ordering::Relaxed)).unwrap_or(0)];
                 if let Err(error) = file.read_exact_at(&mut bytes, 0) {
@@ -255,7 +301,7 @@ mod tests {
         let first = spill.keep(vec![1; 10]);
         spill.set_full(true);
         let second = spill.keep(vec![2; 10]);
-        assert!(matches!(first, Block::Heap(_)));
+        assert!(matches!(&first, Block::Heap(bytes) if bytes == &[1; 10]));
         assert!(matches!(second, Block::File { at: 0, len: 10 }));
         assert_eq!(spill.get(&second), [2; 10]);
         // What comes after the first read would lie beyond the map.

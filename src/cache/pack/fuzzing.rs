@@ -20,8 +20,8 @@ fn walk(bytes: &[u8], sealed: bool) {
     match Pack::open(file.path().to_path_buf()) {
         Ok(pack) => {
             assert_eq!(pack.size, bytes.len() as u64);
-            for entry in &pack.entries {
-                match pack.raw(entry, MAX, None) {
+            for entry in pack.entries() {
+                match pack.raw(&entry, MAX, None) {
                     Ok(raw) => {
                         assert_eq!(raw.len() as u64, entry.raw_len);
                         let _ = crate::fuzzing::facts(&raw);

@@ -27,9 +27,9 @@ fn round_trip() {
     let dir = tempfile::tempdir().unwrap();
     let (path, records) = sample(dir.path());
     let pack = Pack::open(path).unwrap();
-    assert_eq!(pack.entries.len(), records.len());
-    for (entry, (key, raw)) in pack.entries.iter().zip(&records) {
-        assert_eq!((entry.key, &pack.raw(entry, 1 << 20, None).unwrap().into_vec()), (*key, raw));
+    assert_eq!(pack.len(), records.len());
+    for (entry, (key, raw)) in pack.entries().zip(&records) {
+        assert_eq!((entry.key, &pack.raw(&entry, 1 << 20, None).unwrap().into_vec()), (*key, raw));
         assert_eq!(entry.meta, RecordMeta { parse_duration_us: 7, created: 8 });
     }
 }
@@ -42,7 +42,7 @@ fn a_streamed_record_reads_back() {
     let lengths = file.append_reader(&key(1), &mut &raw[..], 1, RecordMeta::default()).unwrap().unwrap();
     assert_eq!(lengths.0, raw.len() as u64);
     let pack = Pack::open(file.finish().unwrap().unwrap().0).unwrap();
-    assert_eq!(pack.raw(&pack.entries[0], 1 << 30, None).unwrap().into_vec(), raw);
+    assert_eq!(pack.raw(&pack.entry(0), 1 << 30, None).unwrap().into_vec(), raw);
 }
 
 #[test]
@@ -60,8 +60,8 @@ fn check_damaged(bytes: &[u8], records: &[(FactKey, Vec<u8>)]) -> usize {
     std::fs::write(&path, bytes).unwrap();
     let Ok(pack) = Pack::open(path) else { return 0 };
     let mut read = 0;
-    for entry in &pack.entries {
-        if let Ok(raw) = pack.raw(entry, 1 << 20, None) {
+    for entry in pack.entries() {
+        if let Ok(raw) = pack.raw(&entry, 1 << 20, None) {
             assert!(records.contains(&(entry.key, raw.into_vec())));
             read += 1;
         }

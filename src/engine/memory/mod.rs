@@ -13,7 +13,7 @@ use crate::model::metrics::{MemoryDecisions, MemoryMetrics, MemoryPressure, mega
 use crate::split::{ChunkSize, Measure};
 use crate::store::CodeGraph;
 use crate::sync::{add, locked};
-use crate::sys::{self, Bytes, Meter, Spill};
+use crate::sys::{self, Bytes, Meter, Scratch, Spill};
 pub use budget::Budget;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -119,6 +119,7 @@ pub(super) struct Memory {
     tallies: Tallies,
     facts: Spill,
     links: Arc<Spill>,
+    tables: Arc<Scratch>,
     /// Bytes that were read of facts since mapped pages were last looked at.
     touched: AtomicU64,
     meter: Meter,
@@ -190,7 +191,8 @@ impl Memory {
         Self {
             facts: Spill::new(Some(folder.clone()), heap),
             links: Arc::new(Spill::new(Some(folder.clone()), heap)),
-            folder: Some(folder),
+            folder: Some(folder.clone()),
+            tables: Scratch::new(Some(folder), heap / 2),
             heap,
             ..Self::within(budget, config, workers, meter, taken)
         }
@@ -224,6 +226,7 @@ impl Memory {
             tallies: Tallies::default(),
             facts: Spill::none(),
             links: Arc::new(Spill::none()),
+            tables: Scratch::none(),
             touched: AtomicU64::new(0),
             program: meter.mapped_bytes(),
             meter,
@@ -263,6 +266,11 @@ impl Memory {
     /// Links until they are stored.
     pub(super) fn links(&self) -> &Arc<Spill> {
         &self.links
+    }
+
+    /// Everything with a row for each file, symbol or the like.
+    pub(super) fn tables(&self) -> &Arc<Scratch> {
+        &self.tables
     }
 
     /// Bytes that what is kept from phase to phase may take on the heap.
@@ -416,7 +424,7 @@ impl Memory {
 
     /// Whether anything was done to keep to the budget.
     pub(super) fn is_tight(&self) -> bool {
-        self.facts.spilled().0 > 0 || self.level() > Pressure::None
+        self.facts.spilled().0 > 0 || self.tables.written() > 0 || self.level() > Pressure::None
     }
 
     /// To be called where so many bytes of facts or links were read: where memory is tight, pages of files do not pile up. `graph`:
@@ -433,6 +441,7 @@ impl Memory {
         }
         self.facts.release();
         self.links.release();
+        self.tables.release();
         graph.into_iter().for_each(CodeGraph::release);
     }
 
@@ -466,7 +475,7 @@ impl Memory {
             estimated_task_max_mb: megabytes(largest),
             estimated_task_mean_mb: megabytes((get(&tallies.counted_sum) + small) / parsed.files.max(1)),
             estimated_tasks: get(&tallies.counted),
-            spilled_mb: megabytes(facts.1 + links.1),
+            spilled_mb: megabytes(facts.1 + links.1 + self.tables.written()),
             pressure: MemoryPressure { low, high, critical },
             decisions: MemoryDecisions {
                 waited_for_room: get(&tallies.waited),
@@ -485,9 +494,9 @@ impl Memory {
 
     /// What went less well than it should.
     pub(super) fn warnings(&self) -> Vec<String> {
-        [&self.facts, &*self.links]
+        [self.facts.trouble(), self.links.trouble(), self.tables.trouble()]
             .into_iter()
-            .filter_map(Spill::trouble)
+            .flatten()
             .map(|(folder, error)| {
                 format!(
                     "cannot write to a scratch file in `{}`: {error}; more is kept in memory than should be, free some space there",
