@@ -46,6 +46,8 @@ struct Cut {
     end: usize,
     filler: &'static str,
     left: Left,
+    /// Bytes that this one and those before it leave out.
+    removed: usize,
 }
 
 /// What becomes of what is left out.
@@ -111,9 +113,13 @@ impl Visitor for Finder<'_> {
     }
 
     fn close(&mut self, at: usize, _depth: u32) {
-        let Some(Open { at: open, byte, role, items }) = self.open.pop() else { return };
+        let Some(Open { at: open, byte, role, items }) = self.open.pop() else {
+            // What closes nothing would end the elements before their end.
+            self.items.other = true;
+            return;
+        };
         let inside = &self.text[open + 1..at];
-        if items.other || !self.size.exceeded(inside) {
+        if items.other || !self.size.exceeded(inside) || self.remaining(open + 1, at) <= self.size.limit {
             return;
         }
         // More than one element: a comma may end the only one.
@@ -129,7 +135,7 @@ impl Visitor for Finder<'_> {
             (b'[', Role::Applied) if items.commas > 0 => ("()", Left::Items(Form::Slices)),
             _ => return,
         };
-        self.cut(Cut { start: open + 1, end: at, filler, left });
+        self.cut(open + 1, at, filler, left);
     }
 
     fn sign(&mut self, at: usize, byte: u8, depth: u32) {
@@ -202,7 +208,7 @@ impl Visitor for Finder<'_> {
                 StringKind::Formatted => "f''",
                 StringKind::Template => "t''",
             };
-            self.cuts.push(Cut { start, end, filler, left: Left::Text });
+            self.push(start, end, filler, Left::Text);
         }
     }
 
@@ -211,14 +217,33 @@ impl Visitor for Finder<'_> {
             && matches!(last.left, Left::Comment)
             && is_blank(&self.text[last.end..start])
         {
+            last.removed += end - last.end;
             last.end = end;
             return;
         }
-        self.cuts.push(Cut { start, end, filler: "", left: Left::Comment });
+        self.push(start, end, "", Left::Comment);
     }
 }
 
 impl Finder<'_> {
+    /// Bytes of `start..end`, where the last cuts lie, that are not left out. Where they are few the brackets around stay:
+    /// brackets that are left out within each other are scanned again and again.
+    fn remaining(&self, start: usize, end: usize) -> usize {
+        let first = self.cuts.partition_point(|cut| cut.start < start);
+        let before = first.checked_sub(1).map_or(0, |last| self.cuts[last].removed);
+        end - start - (self.removed() - before)
+    }
+
+    /// Bytes that are left out so far.
+    fn removed(&self) -> usize {
+        self.cuts.last().map_or(0, |cut| cut.removed)
+    }
+
+    fn push(&mut self, start: usize, end: usize, filler: &'static str, left: Left) {
+        let removed = self.removed() + (end - start);
+        self.cuts.push(Cut { start, end, filler, left, removed });
+    }
+
     /// `>>=` and `<<=`.
     fn is_shift(&self, at: usize) -> bool {
         at > 1 && matches!(&self.text[at - 2..at], b">>" | b"<<")
@@ -235,16 +260,16 @@ impl Finder<'_> {
         let Items { commas, colon, other, bracketed, .. } = self.items;
         let Some(value) = self.value.filter(|_| commas > 0 && !colon && !other && !bracketed) else { return };
         let start = end - skip_blank(&self.text[value..end]).len();
-        if self.size.exceeded(&self.text[start..end]) {
-            self.cut(Cut { start, end, filler: "()", left: Left::Items(Form::List) });
+        if self.size.exceeded(&self.text[start..end]) && self.remaining(start, end) > self.size.limit {
+            self.cut(start, end, "()", Left::Items(Form::List));
         }
     }
 
     /// Leaves out what contains other cuts.
-    fn cut(&mut self, cut: Cut) {
-        self.cuts.truncate(self.cuts.partition_point(|before| before.start < cut.start));
-        self.tokens.truncate(self.tokens.partition_point(|token| token.0 < cut.start));
-        self.cuts.push(cut);
+    fn cut(&mut self, start: usize, end: usize, filler: &'static str, left: Left) {
+        self.cuts.truncate(self.cuts.partition_point(|cut| cut.start < start));
+        self.tokens.truncate(self.tokens.partition_point(|token| token.0 < start));
+        self.push(start, end, filler, left);
     }
 }
 
@@ -381,7 +406,7 @@ pub(super) fn copy(text: &str, start: usize, end: usize, size: ChunkSize, part: 
 
 /// Writes what stands there instead, and the hole.
 fn fill(cut: Cut, source: &mut Source) {
-    let Cut { start, end, filler, left } = cut;
+    let Cut { start, end, filler, left, .. } = cut;
     if matches!(left, Left::Text) && source.text.ends_with(|last: char| last.is_ascii_alphanumeric()) {
         // A prefix that was not there before.
         source.text.push(' ');

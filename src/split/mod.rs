@@ -1,8 +1,9 @@
 //! A text to pieces that can be parsed one after the other: groups of statements no larger than a chunk, and, of
-//! statements larger than that, the headers with their bodies left out, and literals without their elements.
+//! statements larger than that, the headers with their bodies left out, and brackets without their elements.
 //!
-//! What is left out is split in turn, so that no piece is larger than a chunk but for a single header or a statement
-//! without a literal. Cuts lie between statements, and between the elements of a literal. Knows no AST.
+//! What is left out is split in turn, so that no piece is much larger than a chunk but for a single header, and for
+//! operators or names to import that stand in no brackets of their own. Cuts lie between statements, between clauses,
+//! between elements and arguments, and within the text of strings. Knows no AST.
 
 mod elide;
 mod pieces;

@@ -26,6 +26,12 @@ impl<'t> ElementSplitter<'t> {
         while self.scanner.position() < self.elements.end {
             let from = self.scanner.position();
             let stop = self.scanner.element();
+            if self.scanner.position() == from {
+                // Brackets that do not match: the parser says so.
+                end = self.elements.end;
+                self.scanner = Scanner::new(bytes, end);
+                break;
+            }
             let size = self.size.of(&bytes[from..stop]);
             if end > 0 && filled + size > self.size.limit {
                 self.scanner = Scanner::new(bytes, from);
