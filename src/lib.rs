@@ -31,7 +31,6 @@ pub mod parse;
 pub mod query;
 pub mod report;
 pub mod split;
-pub mod spool;
 pub mod store;
 mod sync;
 pub mod sys;

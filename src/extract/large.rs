@@ -7,11 +7,11 @@ use crate::model::facts::{
     BINDING_CONDITIONAL, BINDING_LAST, BindingKind, RefKind, ScopeKind, SymbolKind, col, symbol_flag,
 };
 use crate::model::name::PairMap;
-use crate::spool::{Appender, Log, Mapped, Merge, Sorter, Table};
+use crate::sys::{Bytes, BytesWriter, Column, Scratch, Table};
 use rustc_hash::{FxHashMap, FxHashSet};
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Bindings of a scope above which names are not looked up one by one in it: they are sorted and merged.
 const LARGE_SCOPE: u32 = 1 << 14;
@@ -23,67 +23,66 @@ const UPPER: u32 = 1 << 8;
 #[derive(Debug)]
 pub(super) struct Large {
     folder: PathBuf,
+    scratch: Arc<Scratch>,
     /// Hash and length of each string.
-    names: Log<2>,
-    blob: Appender,
+    names: Column<[u32; 2]>,
+    blob: Column<u8>,
     /// Scope, name, kind, target, line, first byte, length.
-    events: Log<7>,
+    events: Column<[u32; 7]>,
     /// Kind, parent +1, symbol.
-    scopes: Log<3>,
+    scopes: Column<[u32; 3]>,
     /// Operands of bodies that are still open: number of the body, hash.
-    operands: Log<2>,
-    trouble: Option<io::Error>,
+    operands: Column<[u32; 2]>,
 }
 
 impl Large {
     /// With its files in `folder`.
     pub(super) fn new(folder: &Path) -> Box<Self> {
+        let scratch = Scratch::new(Some(folder.to_owned()), 0);
         Box::new(Self {
             folder: folder.to_owned(),
-            names: Log::new(folder),
-            blob: Appender::new(folder),
-            events: Log::new(folder),
-            scopes: Log::new(folder),
-            operands: Log::new(folder),
-            trouble: None,
+            names: Column::new(&scratch),
+            blob: Column::new(&scratch),
+            events: Column::new(&scratch),
+            scopes: Column::new(&scratch),
+            operands: Column::new(&scratch),
+            scratch,
         })
+    }
+
+    /// Where columns go.
+    pub(super) const fn scratch(&self) -> &Arc<Scratch> {
+        &self.scratch
     }
 
     /// Takes all rows of an epoch.
     pub(super) fn take(&mut self, x: &mut Extractor) {
-        if let Err(error) = self.try_take(x) {
-            self.trouble.get_or_insert(error);
-        }
-    }
-
-    fn try_take(&mut self, x: &mut Extractor) -> io::Result<()> {
         for event in x.events.drain(..) {
             let Event { scope, name, kind, target, line, start, len, variable, .. } = event;
             let upper = if variable && is_upper(x.names.get(name)) { UPPER } else { 0 };
-            self.events.push([scope, name, kind | upper, target, line, start, len])?;
+            self.events.push([scope, name, kind | upper, target, line, start, len]);
         }
-        self.take_scopes(x)?;
-        x.seen.take_out(&mut x.frames, |row| self.operands.push(row))?;
-        self.take_names(x)?;
-        x.out.spill(&self.folder)
+        self.take_scopes(x);
+        x.seen.take_out(&mut x.frames, |row| self.operands.push(row));
+        self.take_names(x);
+        x.out.spill(&self.scratch);
     }
 
-    fn take_names(&mut self, x: &mut Extractor) -> io::Result<()> {
+    fn take_names(&mut self, x: &mut Extractor) {
         // What open bodies compare with goes on under its new number.
         let held: Vec<[String; 2]> =
             x.frames.iter().map(|frame| frame.names().map(|id| text(&x.names, id))).collect();
         let (names, blob) = (&mut self.names, &mut self.blob);
         x.names.take_out(|hash, bytes| {
-            names.push([hash, bytes.len() as u32])?;
-            blob.push(bytes)
-        })?;
+            names.push([hash, bytes.len() as u32]);
+            blob.extend_from_slice(bytes);
+        });
         for (frame, names) in x.frames.iter_mut().zip(&held) {
             frame.rename(names.each_ref().map(|name| x.names.add(name)));
         }
-        Ok(())
     }
 
-    fn take_scopes(&mut self, x: &mut Extractor) -> io::Result<()> {
+    fn take_scopes(&mut self, x: &mut Extractor) {
         let mut open = Vec::new();
         for from in x.held.iter().copied().chain([x.scope]) {
             let mut at = from + 1;
@@ -96,42 +95,26 @@ impl Large {
         open.sort_unstable_by_key(|(number, _)| *number);
         open.dedup_by_key(|(number, _)| *number);
         let scopes = &mut x.scopes;
-        for Scope { kind, parent, sym, .. } in scopes.recent.drain(..) {
-            self.scopes.push([kind as u32, parent, sym])?;
-        }
+        self.scopes.extend(
+            scopes.recent.drain(..).map(|Scope { kind, parent, sym, .. }| [kind as u32, parent, sym]),
+        );
         scopes.base = self.scopes.len() as u32;
         scopes.open = open;
-        Ok(())
     }
 
     /// Distinct operands of a body beyond those of this epoch, which `seen` holds.
     pub(super) fn distinct_operands(&mut self, body: u32, seen: &PairMap) -> u32 {
-        match self.try_distinct_operands(body, seen) {
-            Ok(count) => count,
-            Err(error) => {
-                self.trouble.get_or_insert(error);
-                0
-            }
-        }
-    }
-
-    fn try_distinct_operands(&mut self, body: u32, seen: &PairMap) -> io::Result<u32> {
-        let operands = std::mem::replace(&mut self.operands, Log::new(&self.folder)).finish()?;
-        let mut sorter = Sorter::<1>::new(&self.folder);
+        let operands = std::mem::replace(&mut self.operands, Column::new(&self.scratch)).finish();
+        let mut hashes = Column::<u32>::new(&self.scratch);
         for &row in operands.iter() {
-            if row[0] == body { sorter.push([row[1]])? } else { self.operands.push(row)? }
+            if row[0] == body { hashes.push(row[1]) } else { self.operands.push(row) }
         }
         let mut now = 0;
         for (key, _) in seen.iter().filter(|(key, _)| (key >> 32) as u32 == body) {
             now += 1;
-            sorter.push([key as u32])?;
+            hashes.push(key as u32);
         }
-        let (mut distinct, mut last) = (0u32, None);
-        for [hash] in sorter.finish()?.merge() {
-            distinct += u32::from(last != Some(hash));
-            last = Some(hash);
-        }
-        Ok(distinct - now)
+        hashes.sorted().chunk_by(|one, other| one == other).count() as u32 - now
     }
 }
 
@@ -147,36 +130,40 @@ pub(super) fn is_upper(name: &[u8]) -> bool {
 
 impl Extractor {
     /// The last steps of a text that was worked on out of core.
+    ///
+    /// # Errors
+    /// Where the facts can't be written.
     pub(super) fn finish_large(
         &mut self,
         mut large: Box<Large>,
         text: &str,
         info: TextInfo<'_>,
         errors: &[SyntaxError],
-    ) -> io::Result<File> {
+    ) -> io::Result<Bytes> {
         self.errors(text, errors, info);
         let encoding = self.names.add(info.encoding);
         self.file_row(text, encoding);
         large.take(self);
-        let Large { folder, names, blob, events, scopes, trouble, .. } = *large;
-        if let Some(error) = trouble {
-            return Err(error);
-        }
-        let folder = &folder;
-        let strings = Strings::new(folder, names, &blob.finish()?)?;
-        let scopes = scopes.finish()?;
-        let events = events.finish()?;
+        let Large { folder, scratch, names, blob, events, scopes, .. } = *large;
+        let scratch = &scratch;
+        let strings = Strings::new(scratch, names, &blob.finish())?;
+        let scopes = scopes.finish();
+        let events = events.finish();
         let declared =
             if self.declares { Declared::new(&events, &scopes, &strings) } else { Declared::default() };
         // What comes after these are variables, whose names have their last numbers.
         let definitions = self.out.len(col::SYM_KIND) as u32;
-        let bindings = Bindings::new(self, folder, &events, &scopes, &strings, &declared)?;
+        let bindings = Bindings::new(self, scratch, &events, &scopes, &strings, &declared);
         drop(events);
-        self.out.spill(folder)?;
+        self.out.spill(scratch);
         let refs = Refs { scopes: &scopes, strings: &strings, bindings: &bindings, declared: &declared };
-        let bases = refs.resolve(self, folder)?;
-        let ordinals = ordinals(self, folder, &strings)?;
-        self.write_large(folder, &strings, &bases, &ordinals, definitions)
+        let bases = refs.resolve(self, scratch);
+        let ordinals = ordinals(self, scratch, &strings);
+        let facts = self.write_large(&folder, &strings, &bases, &ordinals, definitions);
+        if let Some((folder, error)) = scratch.trouble() {
+            tracing::warn!("cannot write to a scratch file in `{}`: {error}", folder.display());
+        }
+        facts
     }
 
     fn write_large(
@@ -184,42 +171,39 @@ impl Extractor {
         folder: &Path,
         strings: &Strings,
         bases: &Patches,
-        ordinals: &Sorted<2>,
+        ordinals: &[[u32; 2]],
         definitions: u32,
-    ) -> io::Result<File> {
-        let columns = self.out.spilled_columns()?;
-        let mut to = Appender::new(folder);
-        let values =
-            |column: usize| -> io::Result<Box<dyn Iterator<Item = u32> + '_>> {
-                let raw = columns.iter(column);
-                let kinds = || columns.iter(col::REF_KIND);
-                Ok(match column {
-                    col::STR_HASH => Box::new(strings.rows.iter().map(|row| row[0])),
-                    col::STR_END => Box::new(strings.rows.iter().map(|row| row[1])),
-                    col::REF_BASE => Box::new(bases.apply(kinds(), raw)),
-                    col::REF_NAME => Box::new(raw.zip(kinds()).map(|(name, kind)| {
-                        if kind == RefKind::Super as u32 { 0 } else { strings.number(name) }
-                    })),
-                    col::SYM_NAME => {
-                        Box::new(raw.zip(0u32..).map(move |(name, row)| {
-                            if row < definitions { strings.number(name) } else { name }
-                        }))
-                    }
-                    col::SYM_ORDINAL => Box::new(patched(raw, ordinals.merge())),
-                    _ if is_name(column) => Box::new(raw.map(|name| strings.number(name))),
-                    _ => Box::new(raw),
-                })
+    ) -> io::Result<Bytes> {
+        let columns = &self.out;
+        let mut to = BytesWriter::new(Some(folder), 0);
+        let values = |column: usize| -> Box<dyn Iterator<Item = u32> + '_> {
+            let raw = columns.spilled(column);
+            let kinds = || columns.spilled(col::REF_KIND);
+            let name_of = move |(name, row): (u32, u32)| {
+                if row < definitions { strings.number(name) } else { name }
             };
+            let name_unless_super = |(name, kind): (u32, u32)| {
+                if kind == RefKind::Super as u32 { 0 } else { strings.number(name) }
+            };
+            match column {
+                col::STR_HASH => Box::new(strings.rows.iter().map(|row| row[0])),
+                col::STR_END => Box::new(strings.rows.iter().map(|row| row[1])),
+                col::REF_BASE => Box::new(bases.apply(kinds(), raw)),
+                col::REF_NAME => Box::new(raw.zip(kinds()).map(name_unless_super)),
+                col::SYM_NAME => Box::new(raw.zip(0u32..).map(name_of)),
+                col::SYM_ORDINAL => Box::new(patched(raw, ordinals.iter().copied())),
+                _ if is_name(column) => Box::new(raw.map(|name| strings.number(name))),
+                _ => Box::new(raw),
+            }
+        };
         let len = |column: usize| match column {
             col::STR_HASH | col::STR_END => strings.rows.len(),
             _ => columns.len(column),
         };
         columns.write(&mut to, values, len, &strings.blob)?;
-        to.into_file()
+        to.finish()
     }
 }
-
-type Sorted<const N: usize> = crate::spool::Sorted<N>;
 
 /// Columns that hold numbers of strings, but for those that are looked after apart or have their last numbers.
 const fn is_name(column: usize) -> bool {
@@ -257,94 +241,96 @@ fn patched<'a>(
 /// The distinct strings of a file, numbered in order of first use, as they would be had all been held at once.
 struct Strings {
     /// For each number that was given out the last one.
-    numbers: Table<1>,
+    numbers: Table<u32>,
     /// Of each string: hash, and end in the blob.
-    rows: Table<2>,
-    blob: Mapped,
+    rows: Table<[u32; 2]>,
+    blob: Table<u8>,
 }
 
 impl Strings {
     fn number(&self, name: u32) -> u32 {
-        self.numbers[name as usize][0]
+        self.numbers[name as usize]
     }
 
     fn hash(&self, number: u32) -> u32 {
         self.rows[number as usize][0]
     }
 
-    fn new(folder: &Path, names: Log<2>, blob: &[u8]) -> io::Result<Self> {
-        let names = names.finish()?;
-        let (of_first, firsts) = repeated(folder, &names, blob)?;
-        // Numbers of the first ones, which those that repeat them take over.
-        let mut followers = of_first.merge().peekable();
-        let mut repeats = firsts.merge().peekable();
-        let (mut next, mut taken) = (0u32, Sorter::<2>::new(folder));
-        for name in 0..names.len() as u32 {
-            if repeats.next_if(|row| row[0] == name).is_some() {
-                continue;
-            }
-            while let Some([_, follower]) = followers.next_if(|row| row[0] == name) {
-                taken.push([follower, next])?;
-            }
-            next += 1;
-        }
-        let taken = taken.finish()?;
-        let mut taken = taken.merge().peekable();
-        let mut numbers = Log::<1>::new(folder);
-        let mut rows = Log::<2>::new(folder);
-        let mut strings = Appender::new(folder);
+    fn new(scratch: &Arc<Scratch>, names: Column<[u32; 2]>, blob: &[u8]) -> io::Result<Self> {
+        let names = names.finish();
+        let taken = taken_over(scratch, &names, blob);
+        let mut taken = taken.iter().peekable();
+        let mut numbers = Column::new(scratch);
+        let mut rows = Column::new(scratch);
+        let mut strings = Column::new(scratch);
         let (mut at, mut next) = (0usize, 0u32);
         for (&[hash, len], name) in names.iter().zip(0u32..) {
             let bytes = &blob[at..at + len as usize];
             at += len as usize;
             match taken.next_if(|row| row[0] == name) {
-                Some([_, number]) => numbers.push([number])?,
+                Some(&[_, number]) => numbers.push(number),
                 None => {
-                    numbers.push([next])?;
+                    numbers.push(next);
                     next += 1;
-                    strings.push(bytes)?;
+                    strings.extend_from_slice(bytes);
                     let end = u32::try_from(strings.len());
-                    rows.push([hash, end.map_err(|_| io::Error::other("more than 4 GB of names"))?])?;
+                    rows.push([hash, end.map_err(|_| io::Error::other("more than 4 GB of names"))?]);
                 }
             }
         }
-        Ok(Self { numbers: numbers.finish()?, rows: rows.finish()?, blob: strings.finish()? })
+        Ok(Self { numbers: numbers.finish(), rows: rows.finish(), blob: strings.finish() })
     }
 }
 
+/// Names that repeat an earlier one, with the last number of that one; sorted.
+fn taken_over(scratch: &Arc<Scratch>, names: &[[u32; 2]], blob: &[u8]) -> Table<[u32; 2]> {
+    let (of_first, repeats) = repeated(scratch, names, blob);
+    let (mut followers, mut repeats) = (of_first.iter().peekable(), repeats.iter().peekable());
+    let (mut next, mut taken) = (0u32, Column::new(scratch));
+    for name in 0..names.len() as u32 {
+        if repeats.next_if(|&&repeat| repeat == name).is_some() {
+            continue;
+        }
+        while let Some(&[_, follower]) = followers.next_if(|row| row[0] == name) {
+            taken.push([follower, next]);
+        }
+        next += 1;
+    }
+    taken.sorted()
+}
+
 /// Names that repeat an earlier one: (first, name), and name alone, each sorted.
-fn repeated(folder: &Path, names: &[[u32; 2]], blob: &[u8]) -> io::Result<(Sorted<2>, Sorted<1>)> {
-    let mut by_hash = Sorter::<2>::new(folder);
-    let mut starts = Log::<2>::new(folder);
+fn repeated(scratch: &Arc<Scratch>, names: &[[u32; 2]], blob: &[u8]) -> (Table<[u32; 2]>, Table<u32>) {
+    let mut by_hash = Column::new(scratch);
+    let mut starts = Column::<u64>::new(scratch);
     let mut at = 0u64;
     for (&[hash, len], name) in names.iter().zip(0u32..) {
-        by_hash.push([hash, name])?;
-        starts.push([at as u32, (at >> 32) as u32])?;
+        by_hash.push([hash, name]);
+        starts.push(at);
         at += u64::from(len);
     }
-    let (by_hash, starts) = (by_hash.finish()?, starts.finish()?);
+    let starts = starts.finish();
     let bytes = |name: u32| {
-        let [low, high] = starts[name as usize];
-        let at = (u64::from(high) << 32 | u64::from(low)) as usize;
+        let at = starts[name as usize] as usize;
         &blob[at..at + names[name as usize][1] as usize]
     };
-    let (mut of_first, mut alone) = (Sorter::<2>::new(folder), Sorter::<1>::new(folder));
+    let (mut of_first, mut alone) = (Column::new(scratch), Column::new(scratch));
     // Distinct names of the hash that is at hand.
     let (mut last, mut distinct) = (0, Vec::<u32>::new());
-    for [hash, name] in by_hash.merge() {
+    for &[hash, name] in by_hash.sorted().iter() {
         if hash != last {
             distinct.clear();
             last = hash;
         }
         match distinct.iter().find(|&&first| bytes(first) == bytes(name)) {
             Some(&first) => {
-                of_first.push([first, name])?;
-                alone.push([name])?;
+                of_first.push([first, name]);
+                alone.push(name);
             }
             None => distinct.push(name),
         }
     }
-    Ok((of_first.finish()?, alone.finish()?))
+    (of_first.sorted(), alone.sorted())
 }
 
 /// What `global` and `nonlocal` say.
@@ -416,27 +402,22 @@ impl Declared {
 /// Rows of Bindings, to be looked up.
 struct Bindings {
     /// Hash and name of each row.
-    keys: Table<2>,
+    keys: Table<[u32; 2]>,
     /// First row of each scope, and one more.
-    firsts: Table<1>,
+    firsts: Table<u32>,
 }
-
-/// Of the events of one name in one scope.
-const DEFINED: u32 = 1;
-const VARIABLE: u32 = 2;
-const ANNOTATED: u32 = 4;
 
 impl Bindings {
     /// Writes Scopes and Bindings; makes the variables' symbols.
     fn new(
         x: &mut Extractor,
-        folder: &Path,
+        scratch: &Arc<Scratch>,
         events: &[[u32; 7]],
         scopes: &[[u32; 3]],
         strings: &Strings,
         declared: &Declared,
-    ) -> io::Result<Self> {
-        let mut sorter = Sorter::<9>::new(folder);
+    ) -> Self {
+        let mut sorter = Column::new(scratch);
         for (&[mut scope, name, mut kind, target, line, start, len], at) in events.iter().zip(0u32..) {
             let name = strings.number(name);
             let plain = kind & (BINDING_CONDITIONAL - 1);
@@ -447,17 +428,15 @@ impl Bindings {
                     kind = plain | BINDING_CONDITIONAL | kind & UPPER;
                 }
             }
-            sorter.push([scope, strings.hash(name), name, at, kind, target, line, start, len])?;
+            sorter.push([scope, strings.hash(name), name, at, kind, target, line, start, len]);
         }
-        let sorted = sorter.finish()?;
-        let groups = groups(folder, sorted.merge())?;
-        let mut groups = groups.iter();
-        let mut rows = sorted.merge().peekable();
-        let mut maker = BindingMaker { x, keys: Log::new(folder), folder };
-        let mut firsts = Log::<1>::new(folder);
+        let sorted = sorter.sorted();
+        let mut groups = sorted.chunk_by(|one, other| (one[0], one[2]) == (other[0], other[2])).peekable();
+        let mut maker = BindingMaker { x, keys: Column::new(scratch), scratch };
+        let mut firsts = Column::<u32>::new(scratch);
         for (&[kind, parent, sym], scope) in scopes.iter().zip(0u32..) {
             let first = maker.keys.len() as u32;
-            firsts.push([first])?;
+            firsts.push(first);
             for (column, value) in [
                 (col::SCO_KIND, kind),
                 (col::SCO_PARENT, parent),
@@ -466,19 +445,18 @@ impl Bindings {
             ] {
                 maker.x.out.push(column, value);
             }
-            while rows.peek().is_some_and(|row| row[0] == scope) {
-                let Some(&[count, flags]) = groups.next() else { break };
-                maker.group(kind, sym, count, flags, &mut rows)?;
+            while let Some(rows) = groups.next_if(|rows| rows[0][0] == scope) {
+                maker.group(kind, sym, rows);
             }
-            maker.relieve()?;
+            maker.relieve();
         }
         let keys = maker.keys;
-        firsts.push([keys.len() as u32])?;
-        Ok(Self { keys: keys.finish()?, firsts: firsts.finish()? })
+        firsts.push(keys.len() as u32);
+        Self { keys: keys.finish(), firsts: firsts.finish() }
     }
 
     fn range(&self, scope: u32) -> std::ops::Range<u32> {
-        self.firsts[scope as usize][0]..self.firsts[scope as usize + 1][0]
+        self.firsts[scope as usize]..self.firsts[scope as usize + 1]
     }
 
     /// First row of a name in a scope.
@@ -490,92 +468,56 @@ impl Bindings {
     }
 }
 
-/// Number of events of each name in each scope, and what they are.
-fn groups(folder: &Path, rows: Merge<'_, 9>) -> io::Result<Table<2>> {
-    let mut groups = Log::<2>::new(folder);
-    let (mut last, mut count, mut flags) = (None, 0, 0);
-    for [scope, _, name, _, kind, ..] in rows {
-        if last != Some((scope, name)) {
-            if last.is_some() {
-                groups.push([count, flags])?;
-            }
-            (last, count, flags) = (Some((scope, name)), 0, 0);
-        }
-        count += 1;
-        let plain = kind & (BINDING_CONDITIONAL - 1);
-        flags |= if plain == BindingKind::Value as u32 || plain == BindingKind::Annotation as u32 {
-            VARIABLE
-        } else {
-            DEFINED
-        };
-        flags |= if plain == BindingKind::Annotation as u32 { ANNOTATED } else { 0 };
-    }
-    if last.is_some() {
-        groups.push([count, flags])?;
-    }
-    groups.finish()
-}
-
 struct BindingMaker<'a> {
     x: &'a mut Extractor,
-    keys: Log<2>,
-    folder: &'a Path,
+    keys: Column<[u32; 2]>,
+    scratch: &'a Arc<Scratch>,
 }
 
 impl BindingMaker<'_> {
-    fn push(&mut self, hash: u32, name: u32, kind: u32, target: u32) -> io::Result<()> {
+    fn push(&mut self, hash: u32, name: u32, kind: u32, target: u32) {
         self.x.push_binding(name, kind, target);
-        self.keys.push([hash, name])
+        self.keys.push([hash, name]);
     }
 
-    /// Rows of one name in a scope of `kind`, that of symbol `owner`.
-    fn group(
-        &mut self,
-        kind: u32,
-        owner: u32,
-        count: u32,
-        flags: u32,
-        rows: &mut impl Iterator<Item = [u32; 9]>,
-    ) -> io::Result<()> {
+    /// Rows of one name, which `events` bind, in a scope of `kind`, that of symbol `owner`.
+    fn group(&mut self, kind: u32, owner: u32, events: &[[u32; 9]]) {
+        let is =
+            |kind: BindingKind| move |event: &[u32; 9]| event[4] & (BINDING_CONDITIONAL - 1) == kind as u32;
+        let (value, annotation) = (is(BindingKind::Value), is(BindingKind::Annotation));
         let kind = ScopeKind::from_u32(kind);
-        for at in 0..count {
-            let Some([_, hash, name, _, bits, target, line, start, len]) = rows.next() else { break };
-            if at == 0
-                && flags & (VARIABLE | DEFINED) == VARIABLE
-                && matches!(kind, ScopeKind::Module | ScopeKind::Class | ScopeKind::Instance)
-            {
-                let symbol = self.x.add_variable(
-                    kind,
-                    owner,
-                    (name, bits & UPPER != 0, flags & ANNOTATED != 0),
-                    line,
-                    (start, start + len),
-                );
-                self.push(hash, name, BindingKind::Variable as u32, symbol)?;
-            }
-            self.push(hash, name, bits & !UPPER, target)?;
+        let [_, hash, name, _, bits, _, line, start, len] = events[0];
+        if matches!(kind, ScopeKind::Module | ScopeKind::Class | ScopeKind::Instance)
+            && events.iter().all(|event| value(event) || annotation(event))
+        {
+            let annotated = events.iter().any(annotation);
+            let about = (name, bits & UPPER != 0, annotated);
+            let symbol = self.x.add_variable(kind, owner, about, line, (start, start + len));
+            self.push(hash, name, BindingKind::Variable as u32, symbol);
+        }
+        for &[_, hash, name, _, kind, target, ..] in events {
+            self.push(hash, name, kind & !UPPER, target);
         }
         if let Some(last) = self.x.out.last_mut(col::BIN_KIND) {
             *last |= BINDING_LAST;
         }
-        self.relieve()
+        self.relieve();
     }
 
-    fn relieve(&mut self) -> io::Result<()> {
+    fn relieve(&mut self) {
         const ROWS: usize = 1 << 16;
         if self.x.out.held(col::BIN_NAME).max(self.x.out.held(col::SCO_KIND)) > ROWS {
-            self.x.out.spill(self.folder)?;
+            self.x.out.spill(self.scratch);
         }
-        Ok(())
     }
 }
 
 /// What `REF_BASE` becomes.
 struct Patches {
     /// For each ref that is a name: its binding +1, or [`LATER`].
-    now: Table<1>,
+    now: Table<u32>,
     /// Row, and binding +1, of those.
-    later: Sorted<2>,
+    later: Table<[u32; 2]>,
 }
 
 /// Looked up together with others.
@@ -588,11 +530,11 @@ impl Patches {
         bases: impl Iterator<Item = u32> + 'a,
     ) -> impl Iterator<Item = u32> + 'a {
         let mut now = self.now.iter();
-        let mut later = self.later.merge().peekable();
+        let mut later = self.later.iter().peekable();
         kinds.zip(bases).zip(0u32..).map(move |((kind, base), row)| match RefKind::from_u32(kind) {
             RefKind::Name => match now.next() {
-                Some(&[LATER]) => later.next_if(|found| found[0] == row).map_or(0, |found| found[1]),
-                Some(&[found]) => found,
+                Some(&LATER) => later.next_if(|found| found[0] == row).map_or(0, |found| found[1]),
+                Some(&found) => found,
                 None => 0,
             },
             RefKind::Literal | RefKind::Other => 0,
@@ -623,13 +565,15 @@ enum Step {
 }
 
 impl Refs<'_> {
-    fn resolve(&self, x: &Extractor, folder: &Path) -> io::Result<Patches> {
-        let columns = x.out.spilled_columns()?;
-        let mut now = Log::<1>::new(folder);
-        let mut later = Sorter::<2>::new(folder);
-        let mut waiting = Sorter::<6>::new(folder);
-        let refs =
-            columns.iter(col::REF_KIND).zip(columns.iter(col::REF_SCOPE)).zip(columns.iter(col::REF_NAME));
+    fn resolve(&self, x: &Extractor, scratch: &Arc<Scratch>) -> Patches {
+        let columns = &x.out;
+        let mut now = Column::new(scratch);
+        let mut later = Column::new(scratch);
+        let mut waiting = Column::new(scratch);
+        let refs = columns
+            .spilled(col::REF_KIND)
+            .zip(columns.spilled(col::REF_SCOPE))
+            .zip(columns.spilled(col::REF_NAME));
         let mut any = false;
         for (((kind, scope), name), row) in refs.zip(0u32..) {
             if kind != RefKind::Name as u32 {
@@ -637,19 +581,19 @@ impl Refs<'_> {
             }
             let name = self.strings.number(name);
             match self.walk(name, Walk { at: scope + 1, function: false }) {
-                Step::Found(found) => now.push([found])?,
+                Step::Found(found) => now.push(found),
                 Step::Large(scope, walk) => {
-                    now.push([LATER])?;
+                    now.push(LATER);
                     any = true;
-                    waiting.push(self.waiting(scope, walk, name, row))?;
+                    waiting.push(self.waiting(scope, walk, name, row));
                 }
             }
         }
         while any {
             any = false;
-            let round = std::mem::replace(&mut waiting, Sorter::new(folder)).finish()?;
+            let round = std::mem::replace(&mut waiting, Column::new(scratch)).sorted();
             let mut cursor = 0;
-            for [scope, hash, name, row, at, function] in round.merge() {
+            for &[scope, hash, name, row, at, function] in round.iter() {
                 let range = self.bindings.range(scope);
                 cursor = cursor.max(range.start as usize);
                 let keys = &self.bindings.keys[..range.end as usize];
@@ -657,19 +601,19 @@ impl Refs<'_> {
                     cursor += 1;
                 }
                 if keys.get(cursor) == Some(&[hash, name]) {
-                    later.push([row, cursor as u32 + 1])?;
+                    later.push([row, cursor as u32 + 1]);
                     continue;
                 }
                 match self.walk(name, Walk { at, function: function != 0 }) {
-                    Step::Found(found) => later.push([row, found])?,
+                    Step::Found(found) => later.push([row, found]),
                     Step::Large(scope, walk) => {
                         any = true;
-                        waiting.push(self.waiting(scope, walk, name, row))?;
+                        waiting.push(self.waiting(scope, walk, name, row));
                     }
                 }
             }
         }
-        Ok(Patches { now: now.finish()?, later: later.finish()? })
+        Patches { now: now.finish(), later: later.sorted() }
     }
 
     fn waiting(&self, scope: u32, walk: Walk, name: u32, row: u32) -> [u32; 6] {
@@ -718,25 +662,25 @@ impl Refs<'_> {
 }
 
 /// Ordinals of definitions and lambdas, where they are not 0: row and number.
-fn ordinals(x: &Extractor, folder: &Path, strings: &Strings) -> io::Result<Sorted<2>> {
-    let columns = x.out.spilled_columns()?;
-    let mut sorter = Sorter::<5>::new(folder);
+fn ordinals(x: &Extractor, scratch: &Arc<Scratch>, strings: &Strings) -> Table<[u32; 2]> {
+    let columns = &x.out;
+    let mut sorter = Column::new(scratch);
     let symbols = columns
-        .iter(col::SYM_KIND)
-        .zip(columns.iter(col::SYM_PARENT))
-        .zip(columns.iter(col::SYM_NAME))
-        .zip(columns.iter(col::SYM_FLAGS));
+        .spilled(col::SYM_KIND)
+        .zip(columns.spilled(col::SYM_PARENT))
+        .zip(columns.spilled(col::SYM_NAME))
+        .zip(columns.spilled(col::SYM_FLAGS));
     for ((((kind, parent), name), flags), row) in symbols.zip(0u32..).skip(1) {
         let lambda = kind == SymbolKind::Lambda as u32;
         let definition = [SymbolKind::Class, SymbolKind::Function, SymbolKind::Method, SymbolKind::TypeAlias];
         if lambda || definition.iter().any(|&definition| kind == definition as u32) {
             let accessor = flags & (symbol_flag::SETTER | symbol_flag::DELETER);
-            sorter.push([parent, strings.number(name), accessor, row, u32::from(lambda)])?;
+            sorter.push([parent, strings.number(name), accessor, row, u32::from(lambda)]);
         }
     }
-    let sorted = sorter.finish()?;
-    let mut rows = sorted.merge().peekable();
-    let mut numbers = Sorter::<2>::new(folder);
+    let sorted = sorter.sorted();
+    let mut rows = sorted.iter().copied().peekable();
+    let mut numbers = Column::new(scratch);
     let (mut last, mut number) = ([0; 3], 0);
     while let Some([parent, name, accessor, row, lambda]) = rows.next() {
         let group = [parent, name, accessor];
@@ -745,8 +689,8 @@ fn ordinals(x: &Extractor, folder: &Path, strings: &Strings) -> io::Result<Sorte
         // Importers see the last definition: it has none.
         let more = rows.peek().is_some_and(|next| next[..3] == group);
         if more || lambda != 0 {
-            numbers.push([row, number])?;
+            numbers.push([row, number]);
         }
     }
-    numbers.finish()
+    numbers.sorted()
 }

@@ -1,8 +1,7 @@
 //! Lines of a text: where they begin, and how many hold code, a comment alone, or nothing.
 
-use crate::spool::{Log, Table};
-use std::io;
-use std::path::Path;
+use crate::sys::{Column, Scratch, Table};
+use std::sync::Arc;
 
 /// Where lines begin and what they hold. Reused from file to file.
 #[derive(Debug, Default)]
@@ -24,7 +23,7 @@ pub struct Lines {
 #[derive(Debug)]
 enum Starts {
     Held(Vec<u32>),
-    Kept(Table<1>),
+    Kept(Table<u32>),
 }
 
 impl Default for Starts {
@@ -39,7 +38,7 @@ impl std::ops::Deref for Starts {
     fn deref(&self) -> &[u32] {
         match self {
             Self::Held(starts) => starts,
-            Self::Kept(table) => table.as_flattened(),
+            Self::Kept(table) => table,
         }
     }
 }
@@ -59,25 +58,17 @@ impl Lines {
             Starts::Kept(_) => Vec::new(),
         };
         starts.clear();
-        let found: Result<(), std::convert::Infallible> = each_line(text.as_bytes(), |start| {
-            starts.push(start);
-            Ok(())
-        });
-        debug_assert!(found.is_ok());
+        each_line(text.as_bytes(), |start| starts.push(start));
         self.start_over(Starts::Held(starts), text);
         self.class.resize(self.count, BLANK);
         classify(text, &self.starts, &mut self.class);
     }
 
-    /// The same with what is needed of all lines in a file in `folder`: [`Self::reach`] is to be called as the text is gone through.
-    ///
-    /// # Errors
-    /// What the operating system says.
-    pub fn index_large(&mut self, text: &str, folder: &Path) -> io::Result<()> {
-        let mut starts = Log::<1>::new(folder);
-        each_line(text.as_bytes(), |start| starts.push([start]))?;
-        self.start_over(Starts::Kept(starts.finish()?), text);
-        Ok(())
+    /// The same with what is needed of all lines where `scratch` says: [`Self::reach`] is to be called as the text is gone through.
+    pub fn index_large(&mut self, text: &str, scratch: &Arc<Scratch>) {
+        let mut starts = Column::new(scratch);
+        each_line(text.as_bytes(), |start| starts.push(start));
+        self.start_over(Starts::Kept(starts.finish()), text);
     }
 
     fn start_over(&mut self, starts: Starts, text: &str) {
@@ -208,17 +199,17 @@ impl Lines {
 }
 
 /// Calls `found` with the first byte of each line.
-fn each_line<E>(bytes: &[u8], mut found: impl FnMut(u32) -> Result<(), E>) -> Result<(), E> {
-    found(0)?;
+fn each_line(bytes: &[u8], mut found: impl FnMut(u32)) {
+    found(0);
     if memchr::memchr(b'\r', bytes).is_some() {
         for at in memchr::memchr2_iter(b'\n', b'\r', bytes) {
             if bytes[at] == b'\n' || bytes.get(at + 1) != Some(&b'\n') {
-                found(at as u32 + 1)?;
+                found(at as u32 + 1);
             }
         }
-        return Ok(());
+        return;
     }
-    memchr::memchr_iter(b'\n', bytes).try_for_each(|at| found(at as u32 + 1))
+    memchr::memchr_iter(b'\n', bytes).for_each(|at| found(at as u32 + 1));
 }
 
 /// Says what each of the lines of `text` that begin at `starts` holds, by its first character; what lies within strings comes by

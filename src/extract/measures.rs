@@ -103,22 +103,17 @@ impl Seen {
     }
 
     /// Gives frame and hash of each operand of the open ones among `frames` to `take`, and forgets all.
-    pub(super) fn take_out<E>(
-        &mut self,
-        frames: &mut [Frame],
-        mut take: impl FnMut([u32; 2]) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub(super) fn take_out(&mut self, frames: &mut [Frame], mut take: impl FnMut([u32; 2])) {
         for (key, _) in self.map.iter() {
             let (number, hash) = ((key >> 32) as u32, key as u32);
             if let Some(frame) = frames.iter_mut().find(|frame| frame.number == number) {
                 // It is counted once more, among all of them, at the end of the body.
                 frame.spilled = true;
                 frame.distinct_operands -= 1;
-                take([number, hash])?;
+                take([number, hash]);
             }
         }
         self.map.clear(64);
-        Ok(())
     }
 }
 

@@ -241,8 +241,9 @@ impl Extractor {
         self.clear(text.len());
         match self.spill.clone() {
             Some(folder) => {
-                self.lines.index_large(text, &folder).map_err(|_| Refused::NoRoom)?;
-                self.large = Some(Large::new(&folder));
+                let large = Large::new(&folder);
+                self.lines.index_large(text, large.scratch());
+                self.large = Some(large);
             }
             None => self.lines.index(text),
         }
@@ -273,13 +274,10 @@ impl Extractor {
         let mut seen = rustc_hash::FxHashSet::default();
         errors.retain(|error| seen.insert(error.clone()));
         let facts = match self.large.take() {
-            Some(large) => {
-                let file = self.finish_large(large, text, info, &errors).and_then(Bytes::of_file);
-                file.map_err(|error| {
-                    tracing::warn!("cannot work out of core: {error}");
-                    Refused::NoRoom
-                })?
-            }
+            Some(large) => self.finish_large(large, text, info, &errors).map_err(|error| {
+                tracing::warn!("cannot work out of core: {error}");
+                Refused::NoRoom
+            })?,
             None => self.finish(text, info, &errors).into(),
         };
         Ok((facts, pieces))

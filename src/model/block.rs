@@ -10,10 +10,9 @@
 //!
 //! This module knows no schema; see [`crate::model::facts`] and [`crate::link::links`].
 
-use crate::spool::{self, Appender, Mapped};
 use crate::sys::{Column, Scratch, Table};
-use std::io;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::sync::Arc;
 
 /// A schema: which table each column belongs to.
@@ -30,10 +29,9 @@ struct Values {
     tail: Vec<u32>,
     /// Values before `tail`.
     spilled: u32,
-    /// Where the spilled ones lie: place in the file, in bytes, and the first row there.
-    extents: Vec<(u64, u32)>,
-    /// All bits of the spilled ones.
-    bits: u32,
+    column: Option<Column<u32>>,
+    /// Spilled values that were changed since, by row.
+    patches: BTreeMap<u32, u32>,
 }
 
 impl Values {
@@ -41,23 +39,23 @@ impl Values {
         self.spilled as usize + self.tail.len()
     }
 
-    /// Place of a spilled value in the file.
-    fn place(&self, row: u32) -> u64 {
-        let after = self.extents.partition_point(|&(_, first)| first <= row);
-        let (at, first) = self.extents[after - 1];
-        at + 4 * u64::from(row - first)
+    fn clear(&mut self) {
+        self.tail.clear();
+        self.spilled = 0;
+        self.column = None;
+        self.patches.clear();
     }
 
-    fn spill(&mut self, file: &mut spool::Scratch) -> io::Result<()> {
-        if self.tail.is_empty() {
-            return Ok(());
-        }
-        let at = file.append(bytemuck::cast_slice(&self.tail))?;
-        self.extents.push((at, self.spilled));
-        self.bits |= all_bits(&self.tail);
+    fn spill(&mut self, scratch: &Arc<Scratch>) {
+        self.column.get_or_insert_with(|| Column::new(scratch)).extend_from_slice(&self.tail);
         self.spilled += self.tail.len() as u32;
         self.tail.clear();
-        Ok(())
+    }
+
+    #[cold]
+    fn spilled(&self, row: u32) -> u32 {
+        let changed = self.patches.get(&row).copied();
+        changed.unwrap_or_else(|| self.column.as_ref().map_or(0, |column| column.get(row as usize)))
     }
 }
 
@@ -66,8 +64,6 @@ impl Values {
 pub struct Builder<S: Schema> {
     columns: Vec<Values>,
     blob: Vec<u8>,
-    file: Option<spool::Scratch>,
-    trouble: Option<io::Error>,
     schema: std::marker::PhantomData<S>,
 }
 
@@ -76,8 +72,6 @@ impl<S: Schema> Default for Builder<S> {
         Self {
             columns: (0..S::TABLE_OF.len()).map(|_| Values::default()).collect(),
             blob: Vec::new(),
-            file: None,
-            trouble: None,
             schema: std::marker::PhantomData,
         }
     }
@@ -86,15 +80,8 @@ impl<S: Schema> Default for Builder<S> {
 impl<S: Schema> Builder<S> {
     /// Forgets all rows, keeps the memory.
     pub fn clear(&mut self) {
-        for column in &mut self.columns {
-            column.tail.clear();
-            column.spilled = 0;
-            column.extents.clear();
-            column.bits = 0;
-        }
+        self.columns.iter_mut().for_each(Values::clear);
         self.blob.clear();
-        self.file = None;
-        self.trouble = None;
     }
 
     /// Appends `value` to `column`.
@@ -143,18 +130,8 @@ impl<S: Schema> Builder<S> {
         let values = &self.columns[column];
         match row.checked_sub(values.spilled) {
             Some(at) => values.tail[at as usize],
-            None => self.spilled(column, row),
+            None => values.spilled(row),
         }
-    }
-
-    #[cold]
-    fn spilled(&self, column: usize, row: u32) -> u32 {
-        let mut four = [0; 4];
-        if let Some(file) = &self.file {
-            // What can't be read now can't be read when the block is made either, which then fails.
-            let _ = file.read(&mut four, self.columns[column].place(row));
-        }
-        u32::from_ne_bytes(four)
     }
 
     /// Sets `column` in `row`.
@@ -166,16 +143,9 @@ impl<S: Schema> Builder<S> {
         let values = &mut self.columns[column];
         match row.checked_sub(values.spilled) {
             Some(at) => values.tail[at as usize] = value,
-            None => self.set_spilled(column, row, value),
-        }
-    }
-
-    #[cold]
-    fn set_spilled(&mut self, column: usize, row: u32, value: u32) {
-        // One bit too many costs a byte a value and changes what is written: it is counted when the column is read.
-        let Some(file) = &mut self.file else { return };
-        if let Err(error) = file.write(&value.to_ne_bytes(), self.columns[column].place(row)) {
-            self.trouble.get_or_insert(error);
+            None => {
+                values.patches.insert(row, value);
+            }
         }
     }
 
@@ -189,9 +159,9 @@ impl<S: Schema> Builder<S> {
         match row.checked_sub(values.spilled) {
             Some(at) => values.tail[at as usize] |= bits,
             None => {
-                let value = self.spilled(column, row);
+                let value = values.spilled(row);
                 if value & bits != bits {
-                    self.set_spilled(column, row, value | bits);
+                    values.patches.insert(row, value | bits);
                 }
             }
         }
@@ -203,28 +173,55 @@ impl<S: Schema> Builder<S> {
         &mut self.blob
     }
 
-    /// Moves all values to a file in `folder`, where they stay until [`Builder::clear`]. The heap holds those that come after it.
-    ///
-    /// # Errors
-    /// What the operating system says, now or since the last time.
-    pub fn spill(&mut self, folder: &Path) -> io::Result<()> {
-        if let Some(error) = self.trouble.take() {
-            return Err(error);
-        }
-        let file = match &mut self.file {
-            Some(file) => file,
-            none => none.insert(spool::Scratch::new(folder)?),
-        };
-        self.columns.iter_mut().try_for_each(|column| column.spill(file))
+    /// Moves all values to where `scratch` says. The heap holds those that come after it.
+    pub fn spill(&mut self, scratch: &Arc<Scratch>) {
+        self.columns.iter_mut().for_each(|column| column.spill(scratch));
     }
 
-    /// All values, once they are spilled: to be read, changed on the way, and written as a block.
+    /// The values of `column` that were spilled, in order.
+    pub fn spilled(&self, column: usize) -> impl Iterator<Item = u32> + '_ {
+        let Values { column, patches, .. } = &self.columns[column];
+        let mut patches = patches.iter().peekable();
+        let values = column.iter().flat_map(Column::pieces).flatten();
+        values.zip(0u32..).map(move |(&value, row)| {
+            patches.next_if(|patch| *patch.0 == row).map_or(value, |(_, &changed)| changed)
+        })
+    }
+
+    /// Writes the block of spilled values: of each column those that `values` gives, `len` in number, and the strings of `blob`.
     ///
     /// # Errors
-    /// What the operating system says.
-    pub fn spilled_columns(&self) -> io::Result<Spilled<'_, S>> {
-        let bytes = self.file.as_ref().map_or_else(|| Ok(Mapped::default()), spool::Scratch::map)?;
-        Ok(Spilled { columns: &self.columns, bytes, schema: std::marker::PhantomData })
+    /// Those of `to`.
+    ///
+    /// # Panics
+    /// When two columns of one table differ in length: a bug in the code that filled them.
+    pub fn write<'v>(
+        &self,
+        to: &mut dyn Write,
+        values: impl Fn(usize) -> Box<dyn Iterator<Item = u32> + 'v>,
+        len: impl Fn(usize) -> usize,
+        blob: &[u8],
+    ) -> io::Result<()> {
+        let count = self.columns.len();
+        let widths: Vec<u8> =
+            (0..count).map(|column| width_of(values(column).fold(0, |bits, value| bits | value))).collect();
+        to.write_all(&header::<S>((0..count).map(&len), &widths).0)?;
+        let mut some = Vec::with_capacity(PART);
+        let mut bytes = Vec::new();
+        for (column, &width) in widths.iter().enumerate().filter(|(_, width)| **width > 0) {
+            let mut rest = values(column);
+            loop {
+                some.clear();
+                some.extend(rest.by_ref().take(PART));
+                if some.is_empty() {
+                    break;
+                }
+                bytes.clear();
+                encode(&mut bytes, &some, width);
+                to.write_all(&bytes)?;
+            }
+        }
+        to.write_all(blob)
     }
 
     /// The finished block.
@@ -327,74 +324,6 @@ impl<S: Schema> Writer<S> {
             }
         }
         self.blob.runs().into_iter().for_each(put);
-    }
-}
-
-/// The values of a block that were spilled.
-#[derive(Debug)]
-pub struct Spilled<'a, S: Schema> {
-    columns: &'a [Values],
-    bytes: Mapped,
-    schema: std::marker::PhantomData<S>,
-}
-
-impl<S: Schema> Spilled<'_, S> {
-    /// Number of values in `column`.
-    pub fn len(&self, column: usize) -> usize {
-        self.columns[column].spilled as usize
-    }
-
-    /// The values of `column`, in order.
-    pub fn iter(&self, column: usize) -> impl Iterator<Item = u32> + '_ {
-        self.runs(column).flatten().copied()
-    }
-
-    fn runs(&self, column: usize) -> impl Iterator<Item = &[u32]> {
-        let Values { extents, spilled, .. } = &self.columns[column];
-        let ends = extents.iter().skip(1).map(|&(_, first)| first).chain([*spilled]);
-        extents.iter().zip(ends).map(|(&(at, first), end)| {
-            let at = at as usize;
-            bytemuck::cast_slice(&self.bytes[at..at + 4 * (end - first) as usize])
-        })
-    }
-
-    /// Writes the block: of each column the values that `values` gives, which are as many as it has, and the strings that `blob` gives.
-    ///
-    /// # Errors
-    /// What the operating system says.
-    ///
-    /// # Panics
-    /// When two columns of one table differ in length: a bug in the code that filled them.
-    pub fn write<'v>(
-        &self,
-        to: &mut Appender,
-        values: impl Fn(usize) -> io::Result<Box<dyn Iterator<Item = u32> + 'v>>,
-        len: impl Fn(usize) -> usize,
-        blob: &[u8],
-    ) -> io::Result<()> {
-        let count = self.columns.len();
-        let mut widths = Vec::with_capacity(count);
-        for column in 0..count {
-            widths.push(width_of(values(column)?.fold(0, |bits, value| bits | value)));
-        }
-        let (bytes, _) = header::<S>((0..count).map(&len), &widths);
-        to.push(&bytes)?;
-        let mut some = Vec::with_capacity(PART);
-        let mut bytes = Vec::new();
-        for (column, &width) in widths.iter().enumerate().filter(|(_, width)| **width > 0) {
-            let mut rest = values(column)?;
-            loop {
-                some.clear();
-                some.extend(rest.by_ref().take(PART));
-                if some.is_empty() {
-                    break;
-                }
-                bytes.clear();
-                encode(&mut bytes, &some, width);
-                to.push(&bytes)?;
-            }
-        }
-        blob.chunks(PART).try_for_each(|part| to.push(part))
     }
 }
 

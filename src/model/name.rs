@@ -87,17 +87,13 @@ impl Names {
 
     /// Gives hash and bytes of every string held here to `take`, and forgets them: what is asked for from now on gets a new
     /// number, though its bytes may be those of an old one.
-    ///
-    /// # Errors
-    /// What `take` says.
-    pub fn take_out<E>(&mut self, mut take: impl FnMut(u32, &[u8]) -> Result<(), E>) -> Result<(), E> {
+    pub fn take_out(&mut self, mut take: impl FnMut(u32, &[u8])) {
         let mut start = 0;
         for (&hash, &end) in self.hashes.iter().zip(&self.ends) {
-            take(hash, &self.blob[start as usize..end as usize])?;
+            take(hash, &self.blob[start as usize..end as usize]);
             start = end;
         }
         self.restart(self.base + self.hashes.len() as u32);
-        Ok(())
     }
 
     /// Bytes of string `id`; none where it was taken out.
