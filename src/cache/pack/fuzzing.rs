@@ -21,7 +21,7 @@ fn walk(bytes: &[u8], sealed: bool) {
         Ok(pack) => {
             assert_eq!(pack.size, bytes.len() as u64);
             for entry in pack.entries() {
-                match pack.raw(entry, MAX) {
+                match pack.raw(&entry, MAX) {
                     Ok(raw) => {
                         assert_eq!(raw.len() as u64, entry.raw_len);
                         let _ = crate::fuzzing::facts(&raw);

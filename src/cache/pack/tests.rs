@@ -29,7 +29,7 @@ fn round_trip() {
     let pack = Pack::open(path).unwrap();
     assert_eq!(pack.len(), records.len());
     for (entry, (key, raw)) in pack.entries().zip(&records) {
-        assert_eq!((entry.key, &pack.raw(entry, 1 << 20).unwrap()), (*key, raw));
+        assert_eq!((entry.key, &pack.raw(&entry, 1 << 20).unwrap()), (*key, raw));
         assert_eq!(entry.meta, RecordMeta { parse_duration_us: 7, created: 8 });
     }
 }
@@ -61,7 +61,7 @@ fn check_damaged(bytes: &[u8], records: &[(FactKey, Vec<u8>)]) -> usize {
     let Ok(pack) = Pack::open(path) else { return 0 };
     let mut read = 0;
     for entry in pack.entries() {
-        if let Ok(raw) = pack.raw(entry, 1 << 20) {
+        if let Ok(raw) = pack.raw(&entry, 1 << 20) {
             assert!(records.contains(&(entry.key, raw)));
             read += 1;
         }
