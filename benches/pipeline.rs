@@ -127,14 +127,8 @@ fn pipeline(criterion: &mut Criterion) {
     group.bench_function("link", |bencher| bencher.iter(|| link::link(black_box(&inputs), &layout)));
     let Ok(graph) = graph(&sources) else { return };
     group.bench_function("query calls", |bencher| {
-        bencher.iter(|| {
-            query::graph(
-                black_box(&graph),
-                GraphQuery::Calls { candidates: true },
-                true,
-                &pydebug::sys::Scratch::none(),
-            )
-        });
+        let (query, scratch) = (GraphQuery::Calls { candidates: true }, pydebug::sys::Scratch::none());
+        bencher.iter(|| query::graph(black_box(&graph), query, true, &scratch));
     });
     group.bench_function("query records", |bencher| {
         bencher.iter(|| query::records(black_box(&graph)).count())

@@ -133,7 +133,7 @@ mod tests {
             let mut numbers = Numbers::default();
             numbers.start(rows, &scratch);
             for row in 0..rows {
-                if row % 7 == 0 && row + 5 < rows {
+                if row.is_multiple_of(7) && row + 5 < rows {
                     numbers.set(row + 5, row);
                 }
                 if numbers.get(row) == 0 {
@@ -141,7 +141,7 @@ mod tests {
                 }
                 numbers.close(row);
             }
-            let right = |row: u32| if row > 5 && (row - 5) % 7 == 0 { row - 5 } else { row + 1 };
+            let right = |row: u32| if row > 5 && (row - 5).is_multiple_of(7) { row - 5 } else { row + 1 };
             assert!((6..rows).step_by(13).all(|row| numbers.get(row) == right(row)));
         }
     }

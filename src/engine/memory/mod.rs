@@ -441,8 +441,11 @@ impl Memory {
         }
         self.facts.release();
         self.links.release();
-        self.tables.release();
         graph.into_iter().for_each(CodeGraph::release);
+        // Tables are asked again and again; what is read of facts is not.
+        if self.meter.mapped_bytes() > self.program + 2 * PAGES {
+            self.tables.release();
+        }
     }
 
     /// To be called by a worker that has dropped its scratch: freed pages go back to the system.
