@@ -9,8 +9,8 @@ use std::collections::{HashMap, HashSet};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 
 use serde::Deserialize;
+use serde_json::json;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
 use super::Cache;
 use super::codec::{Compressor, DEFAULT_LEVEL};
@@ -19,14 +19,23 @@ use super::pack::{PackError, RecordMeta};
 
 const FORMAT: &str = "pydebug-cache";
 const VERSION: u64 = 1;
+/// Bytes that are hashed and compressed at a time.
+const LINES: usize = 1 << 16;
 /// Larger windows than this are refused when reading (2^27 bytes).
 const WINDOW_LOG: u32 = 27;
 
 /// Turns a record's bytes into JSON and back. What comes back is checked: it may have been made by anyone.
 pub trait FactsCodec {
+    /// Whether the bytes can be written.
+    ///
     /// # Errors
-    /// What is wrong with the bytes.
-    fn to_json(&self, raw: &[u8]) -> Result<Value, String>;
+    /// What is wrong with them.
+    fn check(&self, raw: &[u8]) -> Result<(), String>;
+    /// Writes the bytes as one JSON value without line ends; a large record is never there as a whole.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    fn write_json(&self, raw: &[u8], out: &mut dyn Write) -> io::Result<()>;
     /// # Errors
     /// What is wrong with the text.
     #[expect(clippy::wrong_self_convention, reason = "the codec is the receiver, not the bytes made")]
@@ -100,16 +109,10 @@ impl Cache {
         codec: &dyn FactsCodec,
     ) -> Result<PortableReport, PortableError> {
         let mut report = PortableReport::default();
-        let mut hash = ContentHash::state();
-        let mut encoder = zstd::stream::write::Encoder::new(BufWriter::new(out), 3)?;
-        let mut line = |value: &Value, hash: &mut blake2b_simd::State| -> Result<u64, PortableError> {
-            let mut text = serde_json::to_vec(value).map_err(io::Error::from)?;
-            text.push(b'\n');
-            hash.update(&text);
-            encoder.write_all(&text)?;
-            Ok(text.len() as u64)
-        };
-        report.json_bytes += line(&json!({ "format": FORMAT, "version": VERSION }), &mut hash)?;
+        let encoder = zstd::stream::write::Encoder::new(BufWriter::new(out), 3)?;
+        let hashed = Hashed { out: encoder, hash: ContentHash::state(), bytes: 0 };
+        let mut out = BufWriter::with_capacity(LINES, hashed);
+        writeln!(out, "{}", json!({ "format": FORMAT, "version": VERSION }))?;
         let index = self.index();
         let contents = self.contents();
         let mut keys: Vec<FactKey> = index.places.iter().map(|&place| index.entry(place).1.key).collect();
@@ -119,30 +122,29 @@ impl Cache {
                 report.skipped += 1;
                 continue;
             };
-            let facts = match codec.to_json(&record.raw) {
-                Ok(facts) => facts,
-                Err(message) => {
-                    self.warn_corrupt(self.root(), &PackError::Record(format!("`{key}` {message}")));
-                    report.skipped += 1;
-                    continue;
-                }
-            };
-            report.json_bytes += line(
-                &json!({
-                    "key": key.to_string(),
-                    "content": contents.get(key).map(ToString::to_string),
-                    "created": record.meta.created,
-                    "parse_duration_us": record.meta.parse_duration_us,
-                    "facts": facts,
-                }),
-                &mut hash,
-            )?;
+            if let Err(message) = codec.check(&record.raw) {
+                self.warn_corrupt(self.root(), &PackError::Record(format!("`{key}` {message}")));
+                report.skipped += 1;
+                continue;
+            }
+            let head = json!({
+                "key": key.to_string(),
+                "content": contents.get(key).map(ToString::to_string),
+                "created": record.meta.created,
+                "parse_duration_us": record.meta.parse_duration_us,
+            });
+            let head = head.to_string();
+            write!(out, "{},\"facts\":", head.trim_end_matches('}'))?;
+            codec.write_json(&record.raw, &mut out)?;
+            out.write_all(b"}\n")?;
             report.records += 1;
         }
-        let blake2b = ContentHash::of_state(&hash).map(|hash| hash.to_string());
-        report.json_bytes +=
-            line(&json!({ "end": true, "records": report.records, "blake2b": blake2b }), &mut hash)?;
-        encoder.finish()?.flush()?;
+        out.flush()?;
+        let blake2b = ContentHash::of_state(&out.get_ref().hash).map(|hash| hash.to_string());
+        writeln!(out, "{}", json!({ "end": true, "records": report.records, "blake2b": blake2b }))?;
+        let hashed = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        report.json_bytes = hashed.bytes;
+        hashed.out.finish()?.flush()?;
         Ok(report)
     }
 
@@ -222,6 +224,26 @@ impl Cache {
             return Err(PortableError::NotStored);
         }
         Ok(report)
+    }
+}
+
+/// Hashes and counts what goes through it.
+struct Hashed<W> {
+    out: W,
+    hash: blake2b_simd::State,
+    bytes: u64,
+}
+
+impl<W: Write> Write for Hashed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.out.write(bytes)?;
+        self.hash.update(&bytes[..count]);
+        self.bytes += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }
 

@@ -8,14 +8,19 @@ use crate::model::facts::Facts;
 use crate::model::json;
 use anyhow::Context as _;
 use serde_json::{Value, json};
+use std::io::{self, Write};
 use std::path::Path;
 
 /// Facts as JSON and back.
 struct Codec;
 
 impl FactsCodec for Codec {
-    fn to_json(&self, raw: &[u8]) -> Result<Value, String> {
-        json::to_json(raw)
+    fn check(&self, raw: &[u8]) -> Result<(), String> {
+        json::check_form(raw)
+    }
+
+    fn write_json(&self, raw: &[u8], out: &mut dyn Write) -> io::Result<()> {
+        json::write_json(raw, out)
     }
 
     fn from_json(&self, text: &str) -> Result<Vec<u8>, String> {

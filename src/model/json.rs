@@ -5,34 +5,103 @@ use super::facts::{
 };
 use super::{check, name};
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, SeqAccess, Visitor};
-use serde_json::{Map, Value, json};
+use serde::ser::{Error as _, Serialize, SerializeMap as _, Serializer};
+use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::{self, Write};
 
 /// All rows of a block, by table and column; strings in full.
 ///
 /// # Errors
 /// What is wrong with the bytes.
 pub fn to_json(raw: &[u8]) -> Result<Value, String> {
-    let facts = Facts::open(raw).ok_or("holds no facts of this version")?;
-    let strings: Vec<&str> = (0..facts.rows(table::Strings)).map(|id| facts.text(id)).collect();
-    let mut tables = Map::new();
-    let mut column = 0;
-    for (number, (table_name, columns)) in FactsSchema::NAMES.iter().enumerate() {
-        let mut all = Map::new();
-        for name in *columns {
-            if number != table::Strings {
-                let values: Vec<u32> = (0..facts.rows(number)).map(|row| facts.get(column, row)).collect();
-                all.insert((*name).to_owned(), json!(values));
-            }
-            column += 1;
-        }
-        if number != table::Strings {
-            tables.insert((*table_name).to_owned(), Value::Object(all));
-        }
+    check_form(raw)?;
+    serde_json::to_value(All(raw)).map_err(|error| error.to_string())
+}
+
+/// Whether the bytes are a block that [`write_json`] can tell.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn check_form(raw: &[u8]) -> Result<(), String> {
+    Facts::open(raw).map(|_| ()).ok_or_else(|| "holds no facts of this version".to_owned())
+}
+
+/// Writes what [`to_json`] gives, row by row: nothing of the block is held as values.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_json(raw: &[u8], out: &mut dyn Write) -> io::Result<()> {
+    Ok(serde_json::to_writer(out, &All(raw))?)
+}
+
+/// All of a block. Keys in the order in which [`Value`] has them.
+struct All<'a>(&'a [u8]);
+
+impl Serialize for All<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let facts = Facts::open(self.0).ok_or_else(|| S::Error::custom("no facts"))?;
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("strings", &Texts(&facts))?;
+        map.serialize_entry("tables", &Tables(&facts))?;
+        map.end()
     }
-    Ok(json!({ "strings": strings, "tables": tables }))
+}
+
+struct Texts<'a>(&'a Facts<'a>);
+
+impl Serialize for Texts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq((0..self.0.rows(table::Strings)).map(|id| self.0.text(id)))
+    }
+}
+
+struct Tables<'a>(&'a Facts<'a>);
+
+impl Serialize for Tables<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut tables = BTreeMap::new();
+        let mut first = 0;
+        for (number, (name, columns)) in FactsSchema::NAMES.iter().enumerate() {
+            if number != table::Strings {
+                tables.insert(*name, Table { facts: self.0, number, first, columns });
+            }
+            first += columns.len();
+        }
+        serializer.collect_map(tables)
+    }
+}
+
+/// A table whose first column has the number `first`.
+struct Table<'a> {
+    facts: &'a Facts<'a>,
+    number: usize,
+    first: usize,
+    columns: &'a [&'a str],
+}
+
+impl Serialize for Table<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let rows = self.facts.rows(self.number);
+        let column = |at| Column { facts: self.facts, column: self.first + at, rows };
+        let columns: BTreeMap<&str, Column<'_>> =
+            self.columns.iter().enumerate().map(|(at, name)| (*name, column(at))).collect();
+        serializer.collect_map(columns)
+    }
+}
+
+struct Column<'a> {
+    facts: &'a Facts<'a>,
+    column: usize,
+    rows: u32,
+}
+
+impl Serialize for Column<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq((0..self.rows).map(|row| self.facts.get(self.column, row)))
+    }
 }
 
 /// The block of [`to_json`]'s value, checked: whoever wrote the text, what comes out is safe to link.

@@ -49,6 +49,41 @@ fn metrics_tell_of_memory() {
     assert!(warm["memory"]["budget_mb"].as_f64().is_some_and(|megabytes| megabytes > 0.0));
 }
 
+#[test]
+fn texts_that_are_mapped_give_the_same_graph() {
+    let project = Project::generated(10);
+    let methods = |count: usize| -> String {
+        let method =
+            |at: usize| format!("    def method_{at}(self, a_{at}):\n        return helper(a_{at}, {at})\n");
+        (0..count).map(method).collect()
+    };
+    project.write("large.py", &format!("class Large:\n{}", methods(40_000)));
+    let mut latin = b"# coding: latin-1\nclass Other:\n    '\xe4\xf6'\n".to_vec();
+    latin.extend_from_slice(methods(30_000).as_bytes());
+    fs::write(project.tree().join("latin.py"), &latin).expect("a file");
+    fs::write(project.tree().join("lossy.py"), latin.split_at(18).1).expect("a file");
+    project.write("broken.py", &format!("class Broken:\n{}def (:\n", methods(30_000)));
+    let clean = project.clean_digest();
+    for strategy in ["thread", "process", "hybrid"] {
+        let cache = project.outside().join(strategy);
+        let cache = cache.to_str().expect("UTF-8");
+        let run = || -> Value {
+            let mut command =
+                project.command(&["analyze", "--output-format", "json", "--strategy", strategy]);
+            command.args(["--cache-dir", cache]).env("PARSER_MAX_MEMORY_MB", "96");
+            serde_json::from_str(&ran(&mut command).stdout).expect("JSON")
+        };
+        let cold = run();
+        assert_eq!(digest(&cold), clean, "{strategy}");
+        assert_eq!(cold["metrics"]["strategy"], strategy);
+        // Through the packs, for the snapshot is gone.
+        fs::remove_dir_all(project.outside().join(strategy).join("v1/snapshots")).expect("a folder");
+        let warm = run();
+        assert_eq!(digest(&warm), clean, "{strategy}");
+        assert_eq!(warm["metrics"]["misses"], 0, "{strategy}");
+    }
+}
+
 /// Large files of shapes whose trees take many times their text, and small ones.
 fn heavy() -> Project {
     let project = Project::generated(60);

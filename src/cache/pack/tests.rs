@@ -46,6 +46,52 @@ fn a_streamed_record_reads_back() {
 }
 
 #[test]
+fn large_records_go_through_a_scratch_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let len = LARGE as usize + 1000;
+    let mut state = 1_u64;
+    let mut noise = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 56) as u8
+    };
+    // One that compresses and one that does not.
+    let records = [vec![7; len], (0..len).map(|_| noise()).collect::<Vec<u8>>()];
+    let mut file = PackFile::create(dir.path()).unwrap();
+    for (raw, number) in records.iter().zip(0..) {
+        file.append_reader(&key(number), &mut &raw[..], -3, RecordMeta::default()).unwrap();
+    }
+    let first = Pack::open(file.finish().unwrap().unwrap().0).unwrap();
+    let mut copy = PackFile::create(dir.path()).unwrap();
+    for entry in &first.entries {
+        assert!(copy.append_from(&first, entry).unwrap());
+        assert!(!copy.append_from(&first, entry).unwrap());
+    }
+    let path = copy.finish().unwrap().unwrap().0;
+    let pack = Pack::open(path.clone()).unwrap();
+    for (entry, raw) in pack.entries.iter().zip(&records) {
+        let read = pack.raw(entry, 1 << 30, Some(dir.path())).unwrap();
+        assert!(read.mapped().is_some() && *read == raw[..]);
+        assert_eq!(pack.verify(entry, 1 << 30).unwrap(), len as u64);
+        assert!(pack.raw(entry, 1 << 20, Some(dir.path())).is_err(), "beyond the limit");
+    }
+    for entry in &pack.entries {
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[(entry.offset + entry.stored_len / 2) as usize] ^= 1;
+        let damaged = dir.path().join("damaged");
+        std::fs::write(&damaged, bytes).unwrap();
+        let damaged = Pack::open(damaged).unwrap();
+        let mut copy = PackFile::create(dir.path()).unwrap();
+        for error in [
+            damaged.raw(entry, 1 << 30, Some(dir.path())).unwrap_err(),
+            damaged.verify(entry, 1 << 30).unwrap_err(),
+        ] {
+            assert!(error.to_string().contains("checksum"), "{error}");
+        }
+        assert!(entry.stored_len < LARGE || copy.append_from(&damaged, entry).is_err());
+    }
+}
+
+#[test]
 fn nothing_is_left_of_an_unfinished_or_empty_pack() {
     let dir = tempfile::tempdir().unwrap();
     drop(PackFile::create(dir.path()).unwrap());
