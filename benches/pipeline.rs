@@ -44,7 +44,7 @@ fn facts(sources: &[String]) -> Vec<Vec<u8>> {
         .iter()
         .map(|source| match scratch.parse(source.as_bytes(), false) {
             Outcome::Facts(block) => block,
-            Outcome::TooDeep => Vec::new(),
+            Outcome::TooDeep | Outcome::TooLarge => Vec::new(),
         })
         .collect()
 }

@@ -45,7 +45,7 @@ fn broken(bytes: &[u8], seed: u64) -> Option<Vec<u8>> {
 fn block(outcome: Outcome) -> Option<Vec<u8>> {
     match outcome {
         Outcome::Facts(block) => Some(block),
-        Outcome::TooDeep => None,
+        Outcome::TooDeep | Outcome::TooLarge => None,
     }
 }
 

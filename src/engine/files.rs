@@ -277,6 +277,7 @@ impl Shared<'_> {
                 Made::Facts { block, parse_us, largest, chunked: plan.chunk.is_some() }
             }
             Ok(Some((Outcome::TooDeep, _))) => self.fleet.nested(&self.files[number as usize].path, task),
+            Ok(Some((Outcome::TooLarge, _))) => self.fleet.large(&self.files[number as usize].path, task),
             Err(panic) => {
                 *scratch = Scratch::default();
                 internal(words(&*panic))

@@ -6,14 +6,17 @@ mod docstring;
 mod expressions;
 mod lines;
 mod measures;
+mod parser;
+mod scopes;
 mod statements;
 mod stream;
 
 pub use builder::{Extractor, MAX_DEPTH, Refused, STACK, TextInfo};
-pub(crate) use depth::limit as depth_limit;
-pub use depth::{DEEP_DEPTH, DEEP_STACK, allow_deep};
+pub(crate) use depth::is_deep_allowed;
+pub use depth::{DEEP_DEPTH, DEEP_STACK, allow_deep, allow_large};
 pub use lines::Lines;
-pub use stream::{MAX_BLOCKS, Watch};
+pub(crate) use parser::parse;
+pub use stream::{MAX_BLOCKS, MAX_PIECE, Watch};
 
 #[cfg(test)]
 mod tests;

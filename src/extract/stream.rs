@@ -3,8 +3,8 @@
 //! A piece is parsed, visited and dropped before the next one is made. Where a statement has holes, its visit comes to
 //! them like to any block or literal and goes on with their pieces, so that both ways give the same facts.
 
-use super::builder::{Extractor, Pass, Refused, Span, SyntaxError, TextInfo};
-use super::depth;
+use super::builder::{Extractor, Pass, Refused, STACK, Span, SyntaxError, TextInfo};
+use super::{depth, parser};
 use crate::split::{Body, ChunkSize, ElementSplitter, Elements, Hole, Piece, Segment, Source, Splitter};
 use ruff_python_ast::token::{Token, TokenKind};
 use ruff_python_ast::{Expr, ModModule, PySourceType, Stmt};
@@ -12,6 +12,10 @@ use ruff_text_size::{Ranged, TextRange, TextSize};
 
 /// Blocks within each other above which a file is not visited; CPython takes 99.
 pub const MAX_BLOCKS: u32 = 250;
+
+/// Bytes of a piece above which a text is not parsed where others would suffer: such a piece may take 200 times its size, and no
+/// smaller chunk makes it smaller.
+pub const MAX_PIECE: usize = 2 << 20;
 
 /// Header under which indented statements are parsed.
 const HEADER: &str = "if 1:\n";
@@ -102,7 +106,7 @@ impl Extractor {
     ///
     /// # Errors
     /// [`Refused::Broken`] where there is a syntax error and `size` is not [`ChunkSize::BROKEN`]; [`Refused::TooDeep`];
-    /// [`Refused::Stopped`] by `watch`.
+    /// [`Refused::TooLarge`]; [`Refused::Stopped`] by `watch`.
     pub fn extract_chunks(
         &mut self,
         text: &str,
@@ -129,7 +133,8 @@ impl Extractor {
         Ok((self.finish(text, info, &errors), largest))
     }
 
-    /// Looks at the tokens of what is about to be visited; true where it must not be.
+    /// Looks at the tokens of what is about to be visited; true where it may have too many blocks within each other. A text with errors in
+    /// its indentation goes in more often than out.
     pub(super) fn survey(&mut self, tokens: &[Token], level: u32, place: impl Fn(&Token) -> Span) -> bool {
         let (mut level, mut deepest) = (level, level);
         for token in tokens {
@@ -304,7 +309,14 @@ impl Pass<'_> {
     ) -> bool {
         let Some(stream) = &mut self.stream else { return true };
         stream.largest = stream.largest.max(source.len());
-        let parsed = ruff_python_parser::parse_unchecked_source(source, stream.kind);
+        if source.len() > MAX_PIECE && !depth::is_large_allowed() {
+            self.refuse(Refused::TooLarge);
+            return true;
+        }
+        let Some(parsed) = parser::parse(source, stream.kind) else {
+            self.refuse(Refused::TooDeep);
+            return true;
+        };
         if again && !parsed.errors().is_empty() {
             if depth::may_exceed(source.len(), parsed.tokens(), depth::limit()) {
                 self.refuse(Refused::TooDeep);
@@ -314,7 +326,8 @@ impl Pass<'_> {
         }
         let around = std::mem::replace(&mut self.positions, positions);
         let positions = &self.positions;
-        let mut deep = self.x.survey(parsed.tokens(), level, |token| positions.token(token.range()));
+        let mut deep = self.x.survey(parsed.tokens(), level, |token| positions.token(token.range()))
+            && depth::blocks(parsed.syntax()) + level > MAX_BLOCKS;
         deep |= depth::may_exceed(source.len(), parsed.tokens(), depth::limit())
             && depth::exceeds(parsed.syntax(), depth::limit());
         for error in parsed.errors() {
@@ -326,8 +339,11 @@ impl Pass<'_> {
             // Dropping it could overflow the stack just as visiting it would.
             std::mem::forget(parsed);
         } else if !self.is_refused() {
-            visit(self, parsed.syntax());
-            self.rest();
+            // What lies around this piece may have left little of the stack.
+            stacker::maybe_grow(STACK / 2, STACK, || {
+                visit(self, parsed.syntax());
+                self.rest();
+            });
         }
         self.positions = around;
         true

@@ -19,7 +19,7 @@ use crate::parse::{Outcome, Scratch};
 fn block(source: &str) -> Vec<u8> {
     match Scratch::default().parse(source.as_bytes(), false) {
         Outcome::Facts(block) => block,
-        Outcome::TooDeep => panic!("too deep"),
+        Outcome::TooDeep | Outcome::TooLarge => panic!("too deep"),
     }
 }
 

@@ -29,7 +29,7 @@ use rayon::prelude::*;
 use std::sync::Arc;
 
 /// Version of the linker and of the links' schema; part of the snapshot's key.
-pub const LINK_VERSION: u32 = 2;
+pub const LINK_VERSION: u32 = 3;
 
 /// One file as the linker sees it.
 #[derive(Clone, Copy, Debug)]

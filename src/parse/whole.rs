@@ -1,7 +1,7 @@
 //! A whole file at once.
 
 use super::{decode, nesting};
-use crate::extract::{Extractor, Refused, TextInfo, Watch};
+use crate::extract::{self, Extractor, Refused, TextInfo, Watch};
 use crate::model::facts::file_flag;
 use crate::split::ChunkSize;
 use ruff_python_ast::PySourceType;
@@ -13,6 +13,8 @@ pub enum Outcome {
     Facts(Vec<u8>),
     /// Nested too deep to be visited on a worker's stack.
     TooDeep,
+    /// A statement of it takes more memory than a worker beside others may use.
+    TooLarge,
 }
 
 /// Everything a worker reuses from file to file.
@@ -69,10 +71,10 @@ impl Scratch {
         info: TextInfo<'_>,
         watch: Watch<'_>,
     ) -> Option<(Outcome, usize)> {
-        let parsed = ruff_python_parser::parse_unchecked_source(text, kind);
+        let Some(parsed) = extract::parse(text, kind) else { return Some((Outcome::TooDeep, 0)) };
         match self.extractor.extract(text, &parsed, info) {
             Ok(block) => Some((Outcome::Facts(block), text.len())),
-            Err(Refused::TooDeep | Refused::Stopped) => {
+            Err(Refused::TooDeep | Refused::TooLarge | Refused::Stopped) => {
                 // Dropping this AST would overflow the stack just as visiting it would.
                 std::mem::forget(parsed);
                 Some((Outcome::TooDeep, text.len()))
@@ -99,6 +101,7 @@ impl Scratch {
             Err(Refused::Broken) if size != ChunkSize::BROKEN => {
                 self.chunks(text, kind, info, ChunkSize::BROKEN, watch)
             }
+            Err(Refused::TooLarge) => Some((Outcome::TooLarge, 0)),
             Err(Refused::Broken | Refused::TooDeep) => Some((Outcome::TooDeep, 0)),
         }
     }

@@ -40,11 +40,11 @@ pub fn serve(options: WorkerOptions) -> anyhow::Result<()> {
     // What panics is told in a reply.
     std::panic::set_hook(Box::new(|_| {}));
     let (send, requests) = channel();
-    let stack = if options.deep { extract::DEEP_STACK } else { extract::STACK };
     let (ready, started) = channel();
     std::thread::Builder::new()
         .name("parser".to_owned())
-        .stack_size(stack)
+        // The parser has in it what it would have to ask for, against the limit of memory, on a smaller one.
+        .stack_size(extract::DEEP_STACK)
         .spawn(move || {
             let _ = ready.send(());
             // Where it ends without an error the other thread is at its end, whose exit code counts.
@@ -70,6 +70,7 @@ pub fn serve(options: WorkerOptions) -> anyhow::Result<()> {
 }
 
 fn work(options: WorkerOptions, requests: &Receiver<Vec<u8>>) -> io::Result<()> {
+    extract::allow_large();
     if options.deep {
         extract::allow_deep();
     }
@@ -118,7 +119,8 @@ fn parse(scratch: &mut Scratch, task: Task<'_>, out: &RefCell<impl Write>) -> Re
     }));
     let answer = match outcome {
         Ok(Outcome::Facts(block)) => Answer::Facts(block),
-        Ok(Outcome::TooDeep) => Answer::TooDeep,
+        // What is too large here is told by running out of memory.
+        Ok(Outcome::TooDeep | Outcome::TooLarge) => Answer::TooDeep,
         // The parser's own growth of the stack panics where it is refused.
         Err(panic) if words(&*panic).contains("mmap") => std::process::exit(sys::OUT_OF_MEMORY.into()),
         Err(panic) => Answer::Panic(words(&*panic).to_owned()),
