@@ -171,14 +171,17 @@ impl Extractor {
             start: token.start().to_u32(),
             end: token.end().to_u32(),
         });
-        if deep && depth::blocks(parsed.syntax()) > MAX_BLOCKS
-            || depth::may_exceed(text.len(), parsed.tokens(), depth::limit())
-                && depth::exceeds(parsed.syntax(), depth::limit())
+        if depth::may_exceed(text.len(), parsed.tokens(), depth::limit())
+            && depth::exceeds(parsed.syntax(), depth::limit())
         {
             return Err(Refused::TooDeep);
         }
+        // What the parser makes of blocks in a text with errors says nothing about their number.
         if !parsed.errors().is_empty() {
             return Err(Refused::Broken);
+        }
+        if deep && depth::blocks(parsed.syntax()) > MAX_BLOCKS {
+            return Err(Refused::TooDeep);
         }
         self.file_flags = info.flags;
         let mut pass = Pass { x: self, text, positions: Positions::default(), stream: None };

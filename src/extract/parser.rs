@@ -56,17 +56,24 @@ fn worst(source: &[u8]) -> usize {
     brackets * BRACKET + signs * SIGN + source.len() * BYTE
 }
 
-/// Bound of the levels of a text; `None` where it has a token that is none, for after one the parser reads tokens of its own.
+/// Bound of the levels of a text; `None` where the parser may read tokens of its own, as it does after one that is none, and for strings that stay open
+/// in a field of an f-string.
 fn levels(source: &str) -> Option<u32> {
     use ruff_python_ast::token::TokenKind;
     let mut lexer = lex(source, Mode::Module);
     let mut bound = Bound::default();
+    let mut formatted = 0_u32;
     loop {
-        match lexer.next_token() {
+        let kind = lexer.next_token();
+        match kind {
             TokenKind::EndOfFile => return Some(bound.deepest()),
             TokenKind::Unknown => return None,
-            kind => bound.push(kind),
+            TokenKind::String if formatted > 0 => return None,
+            TokenKind::FStringStart | TokenKind::TStringStart => formatted += 1,
+            TokenKind::FStringEnd | TokenKind::TStringEnd => formatted = formatted.saturating_sub(1),
+            _ => {}
         }
+        bound.push(kind);
     }
 }
 
@@ -155,7 +162,9 @@ mod tests {
         let flat = "f(a, [1]); ".repeat(300_000);
         assert!(worst(flat.as_bytes()) > MOST);
         assert!(levels(&flat).is_some_and(|levels| levels < 20));
-        assert!(levels(&"(".repeat(1000)).is_some_and(|levels| levels >= 1000));
-        assert_eq!(levels("x = 'a\n"), None);
+        let deep = format!("{}{}", "(".repeat(1000), ")".repeat(1000));
+        assert!(levels(&deep).is_some_and(|levels| levels >= 1000));
+        assert_eq!(levels("x = (\n"), None);
+        assert_eq!(levels("x = f'{\"a}'\n"), None);
     }
 }

@@ -327,6 +327,7 @@ impl Pass<'_> {
         let around = std::mem::replace(&mut self.positions, positions);
         let positions = &self.positions;
         let mut deep = self.x.survey(parsed.tokens(), level, |token| positions.token(token.range()))
+            && parsed.errors().is_empty()
             && depth::blocks(parsed.syntax()) + level > MAX_BLOCKS;
         deep |= depth::may_exceed(source.len(), parsed.tokens(), depth::limit())
             && depth::exceeds(parsed.syntax(), depth::limit());

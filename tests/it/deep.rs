@@ -34,6 +34,17 @@ enum Fate {
 }
 use Fate::{Complete, Nested, NestedIfMore, Partial};
 
+impl Fate {
+    fn is(self, status: &str, reason: &str) -> bool {
+        match self {
+            Complete => status == "complete",
+            Partial => status == "partial",
+            NestedIfMore if !full() => status == "complete",
+            Nested | NestedIfMore => status == "skipped" && reason.starts_with("nesting: "),
+        }
+    }
+}
+
 /// A text of so many links or levels.
 #[derive(Clone, Copy)]
 enum Text {
@@ -125,7 +136,7 @@ const SHAPES: &[(&str, Text, Fate, usize)] = &[
     ("attributes from outside", Nest("import a\n", "", "a", ".b", "()"), NestedIfMore, 9_800),
     ("calls", Nest("", "", "f", "()", ""), NestedIfMore, 9_843),
     ("subscripts of subscripts", Nest("", "", "f", "[0]", ""), NestedIfMore, 9_843),
-    ("methods", Nest("", "", "a", ".b()", ""), Nested, 4_921),
+    ("methods", Nest("", "", "a", ".b()", ""), NestedIfMore, 4_921),
     ("lines that go on", Nest("x = 1", "", "", " \\\n + 1", ""), NestedIfMore, 9_843),
     ("empty lines that go on", Nest("x = \\\n", "\\\n", "1", "", ""), Complete, ANY),
     ("strings side by side", Nest("x = ", "'a' ", "", "", ""), Complete, ANY),
@@ -136,10 +147,10 @@ const SHAPES: &[(&str, Text, Fate, usize)] = &[
     ("lambdas in defaults", Nest("", "lambda a=", "1", ":0", ""), Nested, 742),
     ("lambdas in parentheses in defaults", Nest("", "lambda a=(", "1", "):0", ""), Nested, 163),
     ("defaults without an end", Nest("", "lambda a=", "", "", ""), Nested, 0),
-    ("lambdas without an end", Nest("", "lambda ", "", "", ""), Partial, 0),
-    ("names in lambdas", Nest("x = ", "lambda:a if a else ", "1", "", ""), Nested, 1_400),
-    ("parameters of lambdas", Numbered("x = ", "lambda a#:a# if b else ", "1"), Nested, 1_400),
-    ("calls in lambdas", Nest("x = ", "lambda:f() if g() else ", "1", "", ""), Nested, 1_400),
+    ("lambdas without an end", Nest("", "lambda ", "", "", ""), Nested, 0),
+    ("names in lambdas", Nest("x = ", "lambda:a if a else ", "1", "", ""), NestedIfMore, 1_400),
+    ("parameters of lambdas", Numbered("x = ", "lambda a#:a# if b else ", "1"), NestedIfMore, 1_400),
+    ("calls in lambdas", Nest("x = ", "lambda:f() if g() else ", "1", "", ""), NestedIfMore, 1_400),
     // Words.
     ("await", Nest("async def f():\n    ", "await (", "a", ")", ""), Nested, 200),
     ("await without parentheses", Nest("async def f():\n    ", "await ", "a", "", ""), Partial, 0),
@@ -224,16 +235,14 @@ fn every_shape_has_its_status_and_no_other_file_suffers() {
     let mut first: Option<String> = None;
     for strategy in ["thread", "process", "hybrid"] {
         let report = project.report(&["--no-cache", "--strategy", strategy]);
-        for (name, _, expected, _) in SHAPES {
-            let (status, reason) = fate(&report, &path_of(name));
-            let right = match expected {
-                Complete => status == "complete",
-                Partial => status == "partial",
-                NestedIfMore if !full() => status == "complete",
-                Nested | NestedIfMore => status == "skipped" && reason.starts_with("nesting: "),
-            };
-            assert!(right, "{name} by {strategy}: {status}, {reason}");
-        }
+        let wrong: Vec<String> = SHAPES
+            .iter()
+            .filter_map(|(name, _, expected, _)| {
+                let (status, reason) = fate(&report, &path_of(name));
+                (!expected.is(status, reason)).then(|| format!("{name}: {status} {reason}"))
+            })
+            .collect();
+        assert!(wrong.is_empty(), "by {strategy}: {wrong:#?}");
         assert_eq!(first.get_or_insert_with(|| digest(&report)), &digest(&report), "{strategy}");
     }
     assert!(records(&project) == before, "other files have other results");
@@ -276,7 +285,7 @@ fn what_is_not_complete_does_not_compile() {
 }
 
 #[test]
-fn names_of_lambdas_within_each_other_are_no_longer_than_a_hundred_levels() {
+fn names_of_lambdas_within_each_other_take_linear_memory() {
     let count = 3_000;
     let chain = Nest("x = ", "lambda:f() if g() else ", "1", "", "").of(count);
     let project = Project::new().file("chain.py", &chain);
