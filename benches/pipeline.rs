@@ -44,7 +44,7 @@ fn facts(sources: &[String]) -> Vec<Vec<u8>> {
         .iter()
         .map(|source| match scratch.parse(source.as_bytes(), false) {
             Outcome::Facts(block) => block.into_vec(),
-            Outcome::TooDeep | Outcome::Unfit(_) => Vec::new(),
+            Outcome::TooDeep | Outcome::TooLarge | Outcome::Unfit(_) => Vec::new(),
         })
         .collect()
 }

@@ -47,7 +47,7 @@ fn broken(bytes: &[u8], seed: u64) -> Option<Vec<u8>> {
 fn block(outcome: Outcome) -> Option<Vec<u8>> {
     match outcome {
         Outcome::Facts(block) => Some(block.into_vec()),
-        Outcome::TooDeep | Outcome::Unfit(_) => None,
+        Outcome::TooDeep | Outcome::TooLarge | Outcome::Unfit(_) => None,
     }
 }
 

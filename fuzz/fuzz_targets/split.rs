@@ -10,7 +10,7 @@ use pydebug_fuzz::python;
 fn block(outcome: Outcome) -> Option<Vec<u8>> {
     match outcome {
         Outcome::Facts(block) => Some(block.into_vec()),
-        Outcome::TooDeep | Outcome::Unfit(_) => None,
+        Outcome::TooDeep | Outcome::TooLarge | Outcome::Unfit(_) => None,
     }
 }
 

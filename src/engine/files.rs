@@ -323,6 +323,7 @@ impl Shared<'_> {
             }
             Ok(Some((Outcome::Unfit(why), _))) => unfit(why),
             Ok(Some((Outcome::TooDeep, _))) => self.fleet.nested(&self.files[number as usize].path, task),
+            Ok(Some((Outcome::TooLarge, _))) => self.fleet.large(&self.files[number as usize].path, task),
             Err(panic) => {
                 *scratch = Scratch::default();
                 internal(words(&*panic))

@@ -3,9 +3,9 @@
 //! Nobody waits for what nobody has begun: the visit parses itself what it finds unclaimed, so that a pool whose threads
 //! are all at work loses nothing. Starts no threads.
 
-use super::depth;
+use super::{depth, parser};
 use ruff_python_ast::{ModModule, PySourceType};
-use ruff_python_parser::{Parsed, parse_unchecked_source};
+use ruff_python_parser::Parsed;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -91,22 +91,19 @@ impl Job {
         Self { shared }
     }
 
-    /// The AST; parses here what nobody has begun.
-    pub(super) fn parsed(self) -> Parsed<ModModule> {
+    /// The AST, as [`parser::parse`] gives it; parses here what nobody has begun.
+    pub(super) fn parsed(self) -> Option<Parsed<ModModule>> {
         let mut state = self.shared.lock();
         loop {
             match std::mem::replace(&mut *state, State::Claimed) {
                 State::Waiting(source) => {
                     drop(state);
-                    return parse_unchecked_source(&source, self.shared.kind);
+                    return parser::parse(&source, self.shared.kind);
                 }
                 State::Claimed => {
                     state = self.shared.done.wait(state).unwrap_or_else(PoisonError::into_inner)
                 }
-                State::Done(mut unseen) => match unseen.parsed.take() {
-                    Some(parsed) => return parsed,
-                    None => unreachable!("it is taken once"),
-                },
+                State::Done(mut unseen) => return unseen.parsed.take(),
                 State::Panicked(panic) => {
                     drop(state);
                     resume_unwind(panic)
@@ -138,9 +135,9 @@ impl Shared {
         }
         let State::Waiting(source) = std::mem::replace(&mut *state, State::Claimed) else { return };
         drop(state);
-        let parsed = catch_unwind(AssertUnwindSafe(|| parse_unchecked_source(&source, self.kind)));
+        let parsed = catch_unwind(AssertUnwindSafe(|| parser::parse(&source, self.kind)));
         *self.lock() = match parsed {
-            Ok(parsed) => State::Done(Unseen { parsed: Some(parsed), bytes: source.len() }),
+            Ok(parsed) => State::Done(Unseen { parsed, bytes: source.len() }),
             Err(panic) => State::Panicked(panic),
         };
         self.done.notify_one();

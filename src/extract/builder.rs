@@ -3,7 +3,8 @@
 use super::large::{Large, is_upper};
 use super::lines::Lines;
 use super::measures::{Frame, Seen};
-use super::stream::{Positions, Stream};
+use super::scopes::Far;
+use super::stream::{MAX_BLOCKS, Positions, Stream};
 use super::{depth, docstring};
 use crate::model::facts::{
     BINDING_CONDITIONAL, BINDING_LAST, BindingKind, FactsBuilder, RefKind, ScopeKind, SymbolKind, col,
@@ -21,11 +22,19 @@ pub const MAX_DEPTH: u32 = 10_000;
 /// Stack of a thread that extracts, bytes: enough for [`MAX_DEPTH`] levels. A build without optimization takes more.
 pub const STACK: usize = if cfg!(debug_assertions) { 64 << 20 } else { 16 << 20 };
 
+/// Lambdas within each other that have a level each in names.
+const MAX_LAMBDAS: u32 = 50;
+
+/// Scopes looked through one by one for what binds a name.
+const NEAR: u32 = 64;
+
 /// Why a text gives no facts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Refused {
     /// It has a syntax error and is to be parsed in the chunks of [`ChunkSize::BROKEN`](crate::split::ChunkSize::BROKEN).
     Broken,
+    /// A statement without anything that can be left out of it exceeds [`MAX_PIECE`](super::MAX_PIECE).
+    TooLarge,
     /// Its nesting exceeds [`MAX_DEPTH`] or [`MAX_BLOCKS`](super::MAX_BLOCKS). An AST must not be dropped on an ordinary
     /// stack.
     TooDeep,
@@ -186,6 +195,8 @@ pub struct Extractor {
     pub(super) conditional: u32,
     pub(super) type_checking: u32,
     pub(super) optional: u32,
+    /// Lambdas whose bodies we stand in.
+    pub(super) lambdas: u32,
     /// Above 0 where decisions do not count (decorators, defaults, `assert`).
     pub(super) uncounted: u32,
     pub(super) file_flags: u32,
@@ -231,14 +242,17 @@ impl Extractor {
             start: token.start().to_u32(),
             end: token.end().to_u32(),
         });
-        if deep
-            || depth::may_exceed(text.len(), parsed.tokens(), depth::limit())
-                && depth::exceeds(parsed.syntax(), depth::limit())
+        if depth::may_exceed(text.len(), parsed.tokens(), depth::limit())
+            && depth::exceeds(parsed.syntax(), depth::limit())
         {
             return Err(Refused::TooDeep);
         }
+        // What the parser makes of blocks in a text with errors says nothing about their number.
         if !parsed.errors().is_empty() {
             return Err(Refused::Broken);
+        }
+        if deep && depth::blocks(parsed.syntax()) > MAX_BLOCKS {
+            return Err(Refused::TooDeep);
         }
         self.file_flags = info.flags;
         let mut pass = Pass { x: self, text, positions: Positions::default(), stream: None };
@@ -310,6 +324,7 @@ impl Extractor {
         self.type_checking = 0;
         self.optional = 0;
         self.uncounted = 0;
+        self.lambdas = 0;
     }
 
     /// Opens a scope and makes it the current one; the caller restores the old one.
@@ -365,6 +380,12 @@ impl Extractor {
             out.push(column, value);
         }
         row
+    }
+
+    /// What a lambda that stands here belongs to, +1: what is around it, but for the innermost of [`MAX_LAMBDAS`] lambdas, which belong to
+    /// the last but one. Names would take the square of their number otherwise.
+    pub(super) fn parent_of_lambda(&self) -> u32 {
+        if self.lambdas < MAX_LAMBDAS { self.symbol + 1 } else { self.out.get(col::SYM_PARENT, self.symbol) }
     }
 
     /// The ref with these fields; makes it where there is none.
@@ -465,47 +486,58 @@ impl Extractor {
     }
 
     pub(super) fn errors(&mut self, text: &str, errors: &[SyntaxError], info: TextInfo<'_>) {
-        // Offset and column of the last error: a line may hold thousands of them.
-        let mut last = (0, 1);
-        if let Some((start, message)) = info.decode_error {
+        let decoding = info.decode_error.map(|(start, message)| {
             let span = Span { start, end: start };
-            self.error(text, span, span, message, &mut last);
-        }
-        for SyntaxError { span, lost, message } in errors {
-            self.error(text, *span, *lost, message, &mut last);
+            (span, span, message)
+        });
+        let all: Vec<(Span, Span, &str)> = decoding
+            .into_iter()
+            .chain(errors.iter().map(|error| (error.span, error.lost, error.message.as_str())))
+            .collect();
+        let columns = self.columns(text, all.iter().map(|(span, ..)| span.start).collect());
+        for ((span, lost, message), column) in all.into_iter().zip(columns) {
+            let line = self.lines.line(span.start);
+            let message = self.names.add(message);
+            for (column, value) in [
+                (col::ERR_START, span.start),
+                (col::ERR_LEN, span.end.saturating_sub(span.start)),
+                (col::ERR_LINE, line),
+                (col::ERR_COLUMN, column),
+                (col::ERR_MESSAGE, message),
+                (col::ERR_LOST_START, lost.start),
+                (col::ERR_LOST_LEN, lost.end.saturating_sub(lost.start)),
+            ] {
+                self.out.push(column, value);
+            }
         }
     }
 
-    fn error(&mut self, text: &str, span: Span, lost: Span, message: &str, last: &mut (u32, u32)) {
-        let start = span.start;
-        let line = self.lines.line(start);
-        let first = self.lines.start(line);
-        let (from, before) = if last.0 >= first && last.0 <= start { *last } else { (first, 1) };
-        let column =
-            before + text.get(from as usize..start as usize).map_or(0, |text| text.chars().count()) as u32;
-        *last = (start, column);
-        let message = self.names.add(message);
-        for (column, value) in [
-            (col::ERR_START, start),
-            (col::ERR_LEN, span.end.saturating_sub(start)),
-            (col::ERR_LINE, line),
-            (col::ERR_COLUMN, column),
-            (col::ERR_MESSAGE, message),
-            (col::ERR_LOST_START, lost.start),
-            (col::ERR_LOST_LEN, lost.end.saturating_sub(lost.start)),
-        ] {
-            self.out.push(column, value);
+    /// The column of each offset, in characters from 1. Walks through a line once: it may hold thousands of them.
+    fn columns(&mut self, text: &str, offsets: Vec<u32>) -> Vec<u32> {
+        let mut order: Vec<usize> = (0..offsets.len()).collect();
+        order.sort_unstable_by_key(|&at| offsets[at]);
+        let mut columns = vec![0; offsets.len()];
+        let mut last = (0, 1);
+        for at in order {
+            let line = self.lines.line(offsets[at]);
+            let first = self.lines.start(line);
+            let (from, before) = if last.0 >= first { last } else { (first, 1) };
+            let between = text.get(from as usize..offsets[at] as usize);
+            last = (offsets[at], before + between.map_or(0, |text| text.chars().count()) as u32);
+            columns[at] = last.1;
         }
+        columns
     }
 
     /// Finds the scope that binds each name ref: Python's rule, with class bodies seen from themselves alone.
     fn resolve_names(&mut self) {
+        let mut far = None;
         for row in 0..self.out.column(col::REF_KIND).len() {
             let kind = self.out.column(col::REF_KIND)[row];
             let scope = self.out.column(col::REF_SCOPE)[row];
             if kind == RefKind::Name as u32 {
                 let name = self.out.column(col::REF_NAME)[row];
-                self.out.column_mut(col::REF_BASE)[row] = self.binder(scope, name);
+                self.out.column_mut(col::REF_BASE)[row] = self.binder(scope, name, &mut far);
             } else if kind == RefKind::Literal as u32 || kind == RefKind::Other as u32 {
                 self.out.column_mut(col::REF_BASE)[row] = 0;
             } else if kind == RefKind::Super as u32 {
@@ -514,30 +546,50 @@ impl Extractor {
         }
     }
 
-    /// The first binding of `name` as seen from `scope`, +1; 0 where no scope of the file binds it.
-    fn binder(&self, scope: u32, name: u32) -> u32 {
+    /// The first binding of `name` as seen from `scope`, +1; 0 where no scope of the file binds it. `far` is made where scopes lie deep
+    /// within each other.
+    fn binder(&self, scope: u32, name: u32, far: &mut Option<Far>) -> u32 {
         let mut at = scope + 1;
         let mut seen_function = false;
+        let mut steps = 0;
         while at != 0 {
             let here = self.scopes.get(at - 1);
             let skip = seen_function && here.kind == ScopeKind::Class || here.kind == ScopeKind::Instance;
-            if !skip {
-                let key = u64::from(at - 1) << 32 | u64::from(name);
-                if self.declares
-                    && let Some(kind) = self.declared(key)
-                {
-                    if kind == BindingKind::Global as u32 {
-                        return self.rows.get(u64::from(name)).map_or(0, |row| row + 1);
-                    }
-                } else if let Some(row) = self.rows.get(key) {
-                    return row + 1;
-                }
+            if !skip && let Some(row) = self.bound_in(at - 1, name) {
+                return row;
             }
             seen_function |=
                 matches!(here.kind, ScopeKind::Function | ScopeKind::Lambda | ScopeKind::Comprehension);
             at = here.parent;
+            steps += 1;
+            if steps > NEAR && seen_function && at != 0 {
+                return far.get_or_insert_with(|| self.far()).find(at - 1, name);
+            }
         }
         0
+    }
+
+    /// The row +1 under which `scope` itself binds `name`; of a `global` that of the module.
+    fn bound_in(&self, scope: u32, name: u32) -> Option<u32> {
+        let key = u64::from(scope) << 32 | u64::from(name);
+        if self.declares
+            && let Some(kind) = self.declared(key)
+        {
+            let global = || self.rows.get(u64::from(name)).map_or(0, |row| row + 1);
+            return (kind == BindingKind::Global as u32).then(global);
+        }
+        self.rows.get(key).map(|row| row + 1)
+    }
+
+    fn far(&self) -> Far {
+        let mut bound: Vec<(u32, u32, u32)> = self
+            .events
+            .iter()
+            .filter_map(|event| Some((event.scope, event.name, self.bound_in(event.scope, event.name)?)))
+            .collect();
+        bound.sort_unstable();
+        bound.dedup();
+        Far::new(&self.scopes.recent, &bound)
     }
 
     /// The `global` or `nonlocal` that a scope says of a name.

@@ -410,7 +410,8 @@ impl Pass<'_> {
         }
         let line = self.x.lines.line(start);
         let (scope, symbol, conditional) = (self.x.scope, self.x.symbol, self.x.conditional);
-        let sym = self.x.add_symbol(SymbolKind::Lambda, 0, 0, symbol + 1, start, end, line);
+        let parent = self.x.parent_of_lambda();
+        let sym = self.x.add_symbol(SymbolKind::Lambda, 0, 0, parent, start, end, line);
         let inner = self.x.open_scope(ScopeKind::Lambda, sym);
         self.x.out.set(col::SYM_SCOPE, sym, inner + 1);
         self.x.symbol = sym;
@@ -419,7 +420,9 @@ impl Pass<'_> {
             self.bind_parameters(sym, parameters);
         }
         self.x.weigh(1);
+        self.x.lambdas += 1;
         self.read(&lambda.body);
+        self.x.lambdas -= 1;
         self.x.weigh(-1);
         (self.x.scope, self.x.symbol, self.x.conditional) = (scope, symbol, conditional);
         // The lambda as a value: a name that nothing else can have.

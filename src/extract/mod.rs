@@ -8,15 +8,18 @@ mod expressions;
 mod large;
 mod lines;
 mod measures;
+mod parser;
+mod scopes;
 mod statements;
 mod stream;
 
 pub use ahead::AHEAD;
 pub use builder::{Extractor, MAX_DEPTH, Refused, STACK, TextInfo};
-pub(crate) use depth::limit as depth_limit;
-pub use depth::{DEEP_DEPTH, DEEP_STACK, allow_deep};
+pub(crate) use depth::is_deep_allowed;
+pub use depth::{DEEP_DEPTH, DEEP_STACK, allow_deep, allow_large};
 pub use lines::Lines;
-pub use stream::{LargePiece, MAX_BLOCKS, Pieces, Watch};
+pub(crate) use parser::parse;
+pub use stream::{LargePiece, MAX_BLOCKS, MAX_PIECE, Pieces, Watch};
 
 #[cfg(test)]
 mod tests;

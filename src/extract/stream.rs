@@ -4,9 +4,9 @@
 //! them like to any block or literal and goes on with their pieces, so that both ways give the same facts.
 
 use super::ahead::{AHEAD, Job, Spent, WORTHWHILE, has_helpers};
-use super::builder::{Extractor, Pass, Refused, Span, SyntaxError, TextInfo};
-use super::depth;
+use super::builder::{Extractor, Pass, Refused, STACK, Span, SyntaxError, TextInfo};
 use super::large::Large;
+use super::{depth, parser};
 use crate::split::{
     Body, ChunkSize, ElementSplitter, Elements, Hole, Piece, Segment, Source, Splitter, TextSplitter,
 };
@@ -23,6 +23,9 @@ pub const MAX_BLOCKS: u32 = 250;
 
 /// Elements that were left out of elements that were left out, above which no more are.
 const MAX_INNER: u32 = 64;
+/// Bytes of a piece above which a text is not parsed where others would suffer: such a piece may take 200 times its size, and no
+/// smaller chunk makes it smaller.
+pub const MAX_PIECE: usize = 2 << 20;
 
 /// Header under which indented statements are parsed.
 const HEADER: &str = "if 1:\n";
@@ -229,7 +232,7 @@ impl Extractor {
     ///
     /// # Errors
     /// [`Refused::Broken`] where there is a syntax error and `size` is not [`ChunkSize::BROKEN`]; [`Refused::TooDeep`];
-    /// [`Refused::Stopped`] by `watch`; [`Refused::NoRoom`] where that folder can't be written to.
+    /// [`Refused::TooLarge`]; [`Refused::Stopped`] by `watch`; [`Refused::NoRoom`] where that folder can't be written to.
     pub fn extract_chunks(
         &mut self,
         text: &str,
@@ -283,7 +286,8 @@ impl Extractor {
         Ok((facts, pieces))
     }
 
-    /// Looks at the tokens of what is about to be visited; true where it must not be.
+    /// Looks at the tokens of what is about to be visited; true where it may have too many blocks within each other. A text with errors in
+    /// its indentation goes in more often than out.
     pub(super) fn survey(&mut self, tokens: &[Token], level: u32, place: impl Fn(&Token) -> Span) -> bool {
         let (mut level, mut deepest) = (level, level);
         for token in tokens {
@@ -528,9 +532,17 @@ impl Pass<'_> {
         }
         let Some(stream) = &mut self.stream else { return true };
         let spent = matches!(source, Given::Job(_)).then(|| stream.spent.clone());
+        if bytes > MAX_PIECE && !depth::is_large_allowed() {
+            self.refuse(Refused::TooLarge);
+            return true;
+        }
         let parsed = match source {
-            Given::Text(source) => ruff_python_parser::parse_unchecked_source(&source, stream.kind),
+            Given::Text(source) => parser::parse(&source, stream.kind),
             Given::Job(job) => job.parsed(),
+        };
+        let Some(parsed) = parsed else {
+            self.refuse(Refused::TooDeep);
+            return true;
         };
         stream.count(bytes, unit.large, &positions, &parsed);
         if again && !parsed.errors().is_empty() {
@@ -543,7 +555,9 @@ impl Pass<'_> {
         let positions = Positions { level, ..positions };
         let around = std::mem::replace(&mut self.positions, positions);
         let positions = &self.positions;
-        let mut deep = self.x.survey(parsed.tokens(), level, |token| positions.token(token.range()));
+        let mut deep = self.x.survey(parsed.tokens(), level, |token| positions.token(token.range()))
+            && parsed.errors().is_empty()
+            && depth::blocks(parsed.syntax()) + level > MAX_BLOCKS;
         deep |= depth::may_exceed(bytes, parsed.tokens(), depth::limit())
             && depth::exceeds(parsed.syntax(), depth::limit());
         for error in parsed.errors() {
@@ -556,8 +570,11 @@ impl Pass<'_> {
             std::mem::forget(parsed);
         } else {
             if !self.is_refused() {
-                visit(self, parsed.syntax());
-                self.rest();
+                // What lies around this piece may have left little of the stack.
+                stacker::maybe_grow(STACK / 2, STACK, || {
+                    visit(self, parsed.syntax());
+                    self.rest();
+                });
             }
             if let Some(spent) = spent {
                 spent.leave(parsed);

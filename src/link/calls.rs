@@ -34,6 +34,9 @@ pub(crate) fn method_rows(project: &Project<'_>, file: u32) -> Column<u64> {
     rows
 }
 
+/// Parts written of a name outside the project.
+const MAX_PARTS: u32 = 40;
+
 /// Methods of the project by name.
 #[derive(Debug, Default)]
 pub(crate) struct MethodIndex {
@@ -720,8 +723,17 @@ impl Project<'_> {
             .find_map(|&[file, class]| self.own_method(file, class, key).map(|method| (file, method)))
     }
 
-    /// Writes the dotted name of a value outside the project; false where it has none.
+    /// Writes the dotted name of a value outside the project; false where it has none. Of a longer one the last [`MAX_PARTS`] are written, after `…`:
+    /// the names of a chain of aliases would take the square of its length.
     pub(crate) fn dotted(&self, value: Value, cx: &mut Context, out: &mut String) -> bool {
+        self.dotted_part(value, 0, cx, out)
+    }
+
+    fn dotted_part(&self, value: Value, after: u32, cx: &mut Context, out: &mut String) -> bool {
+        if after >= MAX_PARTS {
+            out.push('…');
+            return true;
+        }
         match value {
             Value::ExternalImport(file, row) | Value::ExternalTop(file, row) => {
                 let Some(facts) = self.facts(file) else { return false };
@@ -760,7 +772,7 @@ impl Project<'_> {
                 let base = facts.get(col::REF_BASE, row);
                 let mut values = Values::new();
                 self.eval(file, base, cx, &mut values);
-                let named = values.iter().any(|&value| self.dotted_base(value, cx, out));
+                let named = values.iter().any(|&value| self.dotted_base(value, after + 1, cx, out));
                 if !named {
                     return false;
                 }
@@ -773,7 +785,7 @@ impl Project<'_> {
     }
 
     /// Dotted name of what an external attribute is read from: an external value, or a class with an external base.
-    fn dotted_base(&self, value: Value, cx: &mut Context, out: &mut String) -> bool {
+    fn dotted_base(&self, value: Value, after: u32, cx: &mut Context, out: &mut String) -> bool {
         match value {
             Value::Symbol(owner, class)
             | Value::Instance(owner, class)
@@ -782,7 +794,7 @@ impl Project<'_> {
             | Value::Super(owner, class) => {
                 for &[owner, class] in self.classes.mro(owner, class) {
                     if let Some(base) = self.external_base(owner, class, cx)
-                        && self.dotted(base, cx, out)
+                        && self.dotted_part(base, after, cx, out)
                     {
                         return true;
                     }
@@ -790,7 +802,7 @@ impl Project<'_> {
                 out.push_str("object");
                 true
             }
-            _ => self.dotted(value, cx, out),
+            _ => self.dotted_part(value, after, cx, out),
         }
     }
 

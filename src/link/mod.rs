@@ -33,7 +33,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Version of the linker and of the links' schema; part of the snapshot's key.
-pub const LINK_VERSION: u32 = 2;
+pub const LINK_VERSION: u32 = 3;
 
 /// Files whose results are held until they are put in order. Between two such runs of files all workers wait for the last.
 const WINDOW: u32 = 4096;

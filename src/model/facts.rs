@@ -570,11 +570,19 @@ impl Facts<'_> {
 
     /// Appends the qualified name; shadowed definitions carry their number where `ordinals`.
     pub fn push_qualname(&self, symbol: u32, ordinals: bool, out: &mut String) {
-        use std::fmt::Write as _;
-        if let Some(parent) = self.opt(col::SYM_PARENT, symbol).filter(|&parent| parent != 0) {
-            self.push_qualname(parent, ordinals, out);
+        // Outwards first: facts that came from elsewhere may have any number of symbols within each other.
+        let parent = |symbol: &u32| self.opt(col::SYM_PARENT, *symbol).filter(|&parent| parent != 0);
+        let around: smallvec::SmallVec<[u32; 8]> = std::iter::successors(parent(&symbol), parent).collect();
+        for &symbol in around.iter().rev() {
+            self.push_own_name(symbol, ordinals, out);
             out.push('.');
         }
+        self.push_own_name(symbol, ordinals, out);
+    }
+
+    /// Appends the last part of the qualified name.
+    fn push_own_name(&self, symbol: u32, ordinals: bool, out: &mut String) {
+        use std::fmt::Write as _;
         let ordinal = self.get(col::SYM_ORDINAL, symbol);
         let flags = self.get(col::SYM_FLAGS, symbol);
         if self.get(col::SYM_KIND, symbol) == SymbolKind::Lambda as u32 {

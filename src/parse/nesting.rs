@@ -1,12 +1,16 @@
 //! Turns away what no Python takes and no parser should try: brackets or f-strings within each other beyond reason,
-//! and endless runs of signs. A megabyte of `(` takes two gigabytes to parse, nested f-strings the square of their depth.
+//! endless runs of signs, and blocks indented beyond reason. A megabyte of `(` takes two gigabytes to parse, nested f-strings the square of
+//! their depth, and blocks are looked through once for each that they lie in.
 //!
-//! Looks at bytes alone. CPython takes 200 brackets and 150 f-strings within each other.
+//! Looks at bytes alone, and may be deceived by what stands in f-strings: it spares time and memory; what is deep is found
+//! without it too. CPython takes 200 brackets, 150 f-strings and 99 indentations within each other.
 
-use crate::extract;
+use crate::extract::{self, MAX_BLOCKS};
 
-/// Brackets within each other, or signs in a row, on an ordinary stack; more in proportion on a deep one.
+/// Brackets within each other, or signs in a row, on an ordinary stack.
 const MAX_NESTING: usize = 1_000;
+/// The same on a deep one.
+const MAX_DEEP_NESTING: usize = 32_000;
 /// Below this size even the worst text costs little.
 const SMALL: usize = 1 << 16;
 const CHUNK: usize = 128;
@@ -17,7 +21,7 @@ pub(super) fn is_hopeless(text: &[u8]) -> bool {
 }
 
 fn limit() -> usize {
-    MAX_NESTING * (extract::depth_limit() / extract::MAX_DEPTH) as usize
+    if extract::is_deep_allowed() { MAX_DEEP_NESTING } else { MAX_NESTING }
 }
 
 /// A quick look that takes quoted brackets for real ones. Quoted closing ones may hide nesting: the parser then
@@ -31,7 +35,8 @@ fn may_be_deep(text: &[u8]) -> bool {
         let peak = depth + opened;
         depth = peak.saturating_sub(closed);
         signs = if count(chunk, is_sign) == chunk.len() { signs + chunk.len() } else { 0 };
-        peak > limit || signs > limit
+        // As many blanks in a row as blocks may lie within each other fill a chunk.
+        peak > limit || signs > limit || count(chunk, is_blank) == CHUNK
     })
 }
 
@@ -45,18 +50,68 @@ fn is_sign(byte: u8) -> bool {
     matches!(byte, b'-' | b'+' | b'~' | b' ')
 }
 
+#[inline]
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+/// Indentations of the blocks around a line, in characters.
+#[derive(Default)]
+struct Blocks(Vec<usize>);
+
+impl Blocks {
+    /// Enters the line that begins at `at`, and gives its first byte that is no blank.
+    fn line(&mut self, text: &[u8], at: usize) -> usize {
+        let blanks = text[at..].iter().position(|&byte| !is_blank(byte));
+        let code = blanks.map_or(text.len(), |blanks| at + blanks);
+        if !matches!(text.get(code), None | Some(b'\n' | b'\r' | b'#' | b'\\' | 0x0c)) {
+            let indent = code - at;
+            while self.0.last().is_some_and(|&around| around > indent) {
+                self.0.pop();
+            }
+            if self.0.last().copied().unwrap_or(0) < indent {
+                self.0.push(indent);
+            }
+        }
+        code
+    }
+
+    fn are_deep(&self) -> bool {
+        self.0.len() > MAX_BLOCKS as usize
+    }
+}
+
 /// The same with strings and comments left out; the braces of f-strings count.
 fn is_deep(text: &[u8]) -> bool {
     let limit = limit();
-    let (mut depth, mut signs, mut at) = (0usize, 0usize, 0usize);
+    let mut blocks = Blocks::default();
+    let (mut depth, mut signs, mut at) = (0usize, 0usize, blocks.line(text, 0));
     while at < text.len() {
         let byte = text[at];
         match byte {
             b'(' | b'[' | b'{' => depth += 1,
             b')' | b']' | b'}' => depth = depth.saturating_sub(1),
             b'-' | b'+' | b'~' => signs += 1,
-            b'#' => at += memchr::memchr2(b'\n', b'\r', &text[at..]).unwrap_or(text.len() - at),
-            b'"' | b'\'' => at = string(text, at, limit, &mut depth),
+            b'#' => {
+                at += memchr::memchr2(b'\n', b'\r', &text[at..]).unwrap_or(text.len() - at);
+                continue;
+            }
+            b'"' | b'\'' => {
+                at = string(text, at, limit, &mut depth);
+                if matches!(text.get(at), Some(b'\n' | b'\r')) {
+                    continue;
+                }
+            }
+            // A continued line has no indentation.
+            b'\\' => at += 1,
+            b'\n' | b'\r' if depth == 0 => {
+                signs = 0;
+                at = blocks.line(text, at + 1);
+                if blocks.are_deep() {
+                    return true;
+                }
+                continue;
+            }
             _ => {}
         }
         if !is_sign(byte) {
@@ -108,6 +163,9 @@ mod tests {
     #[test]
     fn only_real_nesting_counts() {
         let many = |part: &str| part.repeat(100_000);
+        let indented = |levels: usize, line: &str| -> String {
+            (0..levels).map(|level| format!("{}{line}", " ".repeat(level))).collect()
+        };
         for (text, expected) in [
             (many("("), true),
             (many("[{"), true),
@@ -124,6 +182,14 @@ mod tests {
             (format!("f'{}'", many("{{")), false),
             (format!("# {}\n", many("-")), false),
             (many("x = [\n"), true),
+            (many("if x:\n        y\n    z\n"), false),
+            (many("- #\n"), false),
+            (indented(400, "if x:\n"), true),
+            (indented(400, "if x: # ':\n\n"), true),
+            (indented(400, "if x: '\n"), true),
+            (format!("'''\n{}'''\n", indented(400, "if x:\n")), false),
+            (format!("f(\n{})\n", indented(400, "a,\n")), false),
+            (indented(249, "if x:\n").repeat(3), false),
         ] {
             assert_eq!(is_hopeless(text.as_bytes()), expected, "{}", &text[..20]);
         }

@@ -1,7 +1,7 @@
 //! A whole file at once.
 
 use super::{decode, nesting};
-use crate::extract::{Extractor, LargePiece, Refused, TextInfo, Watch};
+use crate::extract::{self, Extractor, LargePiece, Refused, TextInfo, Watch};
 use crate::model::facts::file_flag;
 use crate::split::ChunkSize;
 use crate::sys::Bytes;
@@ -15,6 +15,8 @@ pub enum Outcome {
     Facts(Bytes),
     /// Nested too deep to be visited on a worker's stack.
     TooDeep,
+    /// A statement of it takes more memory than a worker beside others may use.
+    TooLarge,
     /// It can't be parsed, for this reason: it is too large for what facts can hold, or a scratch file failed.
     Unfit(String),
 }
@@ -107,10 +109,10 @@ impl Scratch {
         info: TextInfo<'_>,
         watch: Watch<'_>,
     ) -> Option<(Outcome, usize)> {
-        let parsed = ruff_python_parser::parse_unchecked_source(text, kind);
+        let Some(parsed) = extract::parse(text, kind) else { return Some((Outcome::TooDeep, 0)) };
         match self.extractor.extract(text, &parsed, info) {
             Ok(block) => Some((Outcome::Facts(block.into()), text.len())),
-            Err(Refused::TooDeep | Refused::Stopped | Refused::NoRoom) => {
+            Err(Refused::TooDeep | Refused::TooLarge | Refused::Stopped | Refused::NoRoom) => {
                 // Dropping this AST would overflow the stack just as visiting it would.
                 std::mem::forget(parsed);
                 Some((Outcome::TooDeep, text.len()))
@@ -145,6 +147,7 @@ impl Scratch {
             Err(Refused::Broken) if size != ChunkSize::BROKEN => {
                 self.chunks(text, kind, info, ChunkSize::BROKEN, watch)
             }
+            Err(Refused::TooLarge) => Some((Outcome::TooLarge, 0)),
             Err(Refused::Broken | Refused::TooDeep) => Some((Outcome::TooDeep, 0)),
         }
     }

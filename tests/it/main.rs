@@ -5,6 +5,7 @@
 mod analyze;
 mod cache;
 mod config;
+mod deep;
 mod graph;
 mod hostile;
 mod links;

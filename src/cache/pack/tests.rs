@@ -62,19 +62,19 @@ fn large_records_go_through_a_scratch_file() {
     }
     let first = Pack::open(file.finish().unwrap().unwrap().0).unwrap();
     let mut copy = PackFile::create(dir.path()).unwrap();
-    for entry in &first.entries {
+    for entry in &first.entries().collect::<Vec<_>>() {
         assert!(copy.append_from(&first, entry).unwrap());
         assert!(!copy.append_from(&first, entry).unwrap());
     }
     let path = copy.finish().unwrap().unwrap().0;
     let pack = Pack::open(path.clone()).unwrap();
-    for (entry, raw) in pack.entries.iter().zip(&records) {
+    for (entry, raw) in pack.entries().collect::<Vec<_>>().iter().zip(&records) {
         let read = pack.raw(entry, 1 << 30, Some(dir.path())).unwrap();
         assert!(read.mapped().is_some() && *read == raw[..]);
         assert_eq!(pack.verify(entry, 1 << 30).unwrap(), len as u64);
         assert!(pack.raw(entry, 1 << 20, Some(dir.path())).is_err(), "beyond the limit");
     }
-    for entry in &pack.entries {
+    for entry in &pack.entries().collect::<Vec<_>>() {
         let mut bytes = std::fs::read(&path).unwrap();
         bytes[(entry.offset + entry.stored_len / 2) as usize] ^= 1;
         let damaged = dir.path().join("damaged");

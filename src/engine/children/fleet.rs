@@ -5,7 +5,7 @@ use super::handle::{Child, End, Start, seconds};
 use super::wire::{Answer, Reply, Task};
 use crate::engine::progress::Interrupt;
 use crate::engine::recovery::{CircuitBreaker, Decision, Recovery, SystemClock, Trouble};
-use crate::extract::{DEEP_DEPTH, MAX_DEPTH};
+use crate::extract::{DEEP_DEPTH, MAX_DEPTH, MAX_PIECE};
 use crate::split::{ChunkSize, Measure};
 use crate::sys::Bytes;
 use std::path::Path;
@@ -147,6 +147,26 @@ impl<'a> Fleet<'a> {
             Err(why) => {
                 Made::Skipped(kind, format!("{words}; it could not be tried again in a child process: {why}"))
             }
+        }
+    }
+
+    /// A file with a statement that may take more memory than others leave: alone in a child, whatever the strategy.
+    pub(in crate::engine) fn large(&self, subject: &str, task: Task<'_>) -> Made {
+        let large = format!("a statement is larger than {} MB", MAX_PIECE as u64 / MB);
+        self.recovery.record(
+            Trouble::Memory,
+            Decision::Isolate,
+            subject,
+            &format!("{large}; alone in a child process"),
+        );
+        match self.alone(task, false) {
+            Ok(Ok(reply)) => self.settle(subject, task, reply),
+            Ok(Err(End::Interrupted)) => Made::Interrupted,
+            Ok(Err(end)) => self.suspect(subject, task, &end),
+            Err(why) => Made::Skipped(
+                Trouble::Memory,
+                format!("{large}, and no child process could be started for it: {why}"),
+            ),
         }
     }
 

@@ -48,12 +48,12 @@ pub fn serve(options: WorkerOptions) -> anyhow::Result<()> {
     // What panics is told in a reply.
     std::panic::set_hook(Box::new(|_| {}));
     let (send, requests) = channel();
-    let stack = if options.deep { extract::DEEP_STACK } else { extract::STACK };
     let (ready, started) = channel();
     let memory = options.memory;
     std::thread::Builder::new()
         .name("parser".to_owned())
-        .stack_size(stack)
+        // The parser has in it what it would have to ask for, against the limit of memory, on a smaller one.
+        .stack_size(extract::DEEP_STACK)
         .spawn(move || {
             let _ = ready.send(());
             // Where it ends without an error the other thread is at its end, whose exit code counts.
@@ -97,6 +97,7 @@ impl Read for Input {
 }
 
 fn work(options: &WorkerOptions, requests: &Receiver<Request>) -> io::Result<()> {
+    extract::allow_large();
     if options.deep {
         extract::allow_deep();
     }
@@ -168,7 +169,8 @@ fn parse(
     }));
     let answer = match outcome {
         Ok(Outcome::Facts(block)) => Answer::Facts(apart(block, folder)),
-        Ok(Outcome::TooDeep) => Answer::TooDeep,
+        // What is too large here is told by running out of memory.
+        Ok(Outcome::TooDeep | Outcome::TooLarge) => Answer::TooDeep,
         Ok(Outcome::Unfit(why)) => Answer::Unfit(why),
         // The parser's own growth of the stack panics where it is refused.
         Err(panic) if words(&*panic).contains("mmap") => std::process::exit(sys::OUT_OF_MEMORY.into()),

@@ -1,4 +1,5 @@
 use super::{bindings, check, uses};
+use crate::model::facts::{BindingKind, Facts, RefKind, ScopeKind, col, table};
 
 #[test]
 fn values_are_kept_as_access_paths() {
@@ -172,4 +173,45 @@ fn everything_that_binds() {
             "module: v = import",
         ],
     );
+}
+
+#[test]
+fn names_far_within_are_bound_as_near_ones_are() {
+    use crate::parse::{Outcome, Scratch};
+    let mut text = String::from(
+        "z = a2 = 1\nclass C:\n    a3 = b4 = 1\n    def f(a5):\n        global b1\n        b1 = b2 = 1\n        return ",
+    );
+    let levels = 150;
+    for level in 0..levels {
+        let (a, b) = (level % 11, level % 10);
+        let (c, d) = (level * 5 % 13, level * 7 % 12);
+        text += &format!("lambda a{a}: [a{c} + b{d} + z for b{b} in a{d} if ");
+    }
+    text += &format!("a1{}\n", "]".repeat(levels));
+    let Outcome::Facts(block) = Scratch::default().parse(text.as_bytes(), false) else { panic!("no facts") };
+    let facts = Facts::open(&block).expect("facts");
+    let mut looked_at = 0;
+    for row in 0..facts.rows(table::Refs) {
+        if facts.get(col::REF_KIND, row) != RefKind::Name as u32 {
+            continue;
+        }
+        let name = facts.get(col::REF_NAME, row);
+        let (bytes, hash) = (facts.bytes_of(name), facts.get(col::STR_HASH, name));
+        let (mut at, mut inside, mut expected) = (Some(facts.get(col::REF_SCOPE, row)), false, 0);
+        while let Some(scope) = at {
+            let kind = facts.get(col::SCO_KIND, scope);
+            let found = facts.lookup(scope, bytes, hash);
+            if !(found.is_empty() || inside && kind == ScopeKind::Class as u32) {
+                let here = facts.get(col::BIN_KIND, found.start) & 15;
+                let global = here == BindingKind::Global as u32;
+                expected = if global { facts.lookup(0, bytes, hash).start } else { found.start } + 1;
+                break;
+            }
+            inside |= kind != ScopeKind::Class as u32;
+            at = facts.opt(col::SCO_PARENT, scope);
+        }
+        assert_eq!(facts.get(col::REF_BASE, row), expected, "{} in row {row}", facts.text(name));
+        looked_at += 1;
+    }
+    assert!(looked_at > 3 * levels);
 }

@@ -16,7 +16,7 @@ fn sizes() -> impl Iterator<Item = ChunkSize> {
 pub(super) fn same(text: &str) -> Option<Vec<u8>> {
     let facts = |outcome| match outcome {
         Outcome::Facts(block) => Some(block.into_vec()),
-        Outcome::TooDeep | Outcome::Unfit(_) => None,
+        Outcome::TooDeep | Outcome::TooLarge | Outcome::Unfit(_) => None,
     };
     let whole = facts(Scratch::default().parse(text.as_bytes(), false));
     let mut scratch = Scratch::default();

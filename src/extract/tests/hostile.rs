@@ -8,7 +8,7 @@ use proptest::prelude::*;
 /// What came of a text: number of errors, `None` where it is too deep.
 fn errors(scratch: &mut Scratch, bytes: &[u8]) -> Option<u32> {
     match scratch.parse(bytes, false) {
-        Outcome::TooDeep | Outcome::Unfit(_) => None,
+        Outcome::TooDeep | Outcome::TooLarge | Outcome::Unfit(_) => None,
         Outcome::Facts(block) => {
             let facts = Facts::open(&block).expect("facts");
             assert_eq!(facts.rows(table::File), 1);
@@ -238,7 +238,7 @@ proptest! {
         let mut scratch = Scratch::default();
         let mut facts = |text: &str| match scratch.parse(text.as_bytes(), false) {
             Outcome::Facts(block) => block.into_vec(),
-            Outcome::TooDeep | Outcome::Unfit(_) => Vec::new(),
+            Outcome::TooDeep | Outcome::TooLarge | Outcome::Unfit(_) => Vec::new(),
         };
         let first = facts(&text);
         // What the scratch memory held before must not show.
