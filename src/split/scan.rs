@@ -494,8 +494,12 @@ impl<'t> Scanner<'t> {
                 Class::Other => {
                     self.at += 1;
                     line.colon = false;
-                    if matches!(byte, b'f' | b'l' | b'y')
-                        && (V::WORDS || around == 1)
+                    if !V::WORDS && around == 0 {
+                        // Names, numbers and operators in one go.
+                        let rest = &self.text[self.at..];
+                        let other = |byte: &u8| CLASS[usize::from(*byte)] == Class::Other;
+                        self.at += rest.iter().take_while(|byte| other(byte)).count();
+                    } else if matches!(byte, b'f' | b'l' | b'y')
                         && self.formatted.is_empty()
                         && let Some(word) = self.word(at)
                     {

@@ -1,6 +1,6 @@
 //! Any bytes as a manifest.
 
-use super::super::file::check_frame;
+use super::super::file::{check_frame, frame};
 use super::*;
 
 /// Bytes before the payload.

@@ -55,9 +55,7 @@ fn put_right(bytes: &mut [u8]) -> bool {
             bytes: &bytes[from..from + entry.stored_len as usize],
         };
         entry.checksum = record_checksum(&entry.key, &record);
-        let mut row = Vec::with_capacity(ENTRY);
-        entry.write(&mut row);
-        bytes[at..at + ENTRY].copy_from_slice(&row);
+        bytes[at..at + ENTRY].copy_from_slice(&entry.write());
     }
     let checksum = wide_checksum(&bytes[offset..footer]);
     bytes[footer..footer + 8].copy_from_slice(&(offset as u64).to_le_bytes());
