@@ -6,7 +6,7 @@ use super::builder::{Event, Extractor, Scope, SyntaxError, TextInfo};
 use crate::model::facts::{
     BINDING_CONDITIONAL, BINDING_LAST, BindingKind, RefKind, ScopeKind, SymbolKind, col, symbol_flag,
 };
-use crate::model::name::PairMap;
+use crate::model::name::{Names, PairMap};
 use crate::sys::{Bytes, BytesWriter, Column, Scratch, Table};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::io;
@@ -19,14 +19,25 @@ const LARGE_SCOPE: u32 = 1 << 14;
 /// Added to an event's kind where its name is written in upper case.
 const UPPER: u32 = 1 << 8;
 
+/// Strings that are held all the time.
+const COMMON: usize = 1 << 16;
+
+/// In the place of a length: the string came before.
+const AGAIN: u32 = u32::MAX;
+
 /// What left memory.
 #[derive(Debug)]
 pub(super) struct Large {
     folder: PathBuf,
     scratch: Arc<Scratch>,
-    /// Hash and length of each string.
+    /// Hash and length of each string; [`AGAIN`] for one that is in `common`.
     names: Column<[u32; 2]>,
     blob: Column<u8>,
+    /// The first [`COMMON`] strings, for most that come again are among them, and their numbers.
+    common: Names,
+    firsts: Vec<u32>,
+    /// Of each string that is [`AGAIN`] there: the number that it had first, and its own.
+    again: Column<[u32; 2]>,
     /// Scope, name, kind, target, line, first byte, length.
     events: Column<[u32; 7]>,
     /// Kind, parent +1, symbol.
@@ -43,6 +54,9 @@ impl Large {
             folder: folder.to_owned(),
             names: Column::new(&scratch),
             blob: Column::new(&scratch),
+            common: Names::default(),
+            firsts: Vec::new(),
+            again: Column::new(&scratch),
             events: Column::new(&scratch),
             scopes: Column::new(&scratch),
             operands: Column::new(&scratch),
@@ -72,14 +86,30 @@ impl Large {
         // What open bodies compare with goes on under its new number.
         let held: Vec<[String; 2]> =
             x.frames.iter().map(|frame| frame.names().map(|id| text(&x.names, id))).collect();
-        let (names, blob) = (&mut self.names, &mut self.blob);
-        x.names.take_out(|hash, bytes| {
-            names.push([hash, bytes.len() as u32]);
-            blob.extend_from_slice(bytes);
-        });
+        x.names.take_out(|hash, bytes| self.take_name(hash, bytes));
         for (frame, names) in x.frames.iter_mut().zip(&held) {
             frame.rename(names.each_ref().map(|name| x.names.add(name)));
         }
+    }
+
+    fn take_name(&mut self, hash: u32, bytes: &[u8]) {
+        let number = self.names.len() as u32;
+        if self.firsts.len() < COMMON {
+            let known = self.common.insert(hash, bytes);
+            if known as usize == self.firsts.len() {
+                self.firsts.push(number);
+            } else {
+                self.again.push([self.firsts[known as usize], number]);
+                self.names.push([hash, AGAIN]);
+                return;
+            }
+        } else if let Some(known) = self.common.find(hash, bytes) {
+            self.again.push([self.firsts[known as usize], number]);
+            self.names.push([hash, AGAIN]);
+            return;
+        }
+        self.names.push([hash, bytes.len() as u32]);
+        self.blob.extend_from_slice(bytes);
     }
 
     fn take_scopes(&mut self, x: &mut Extractor) {
@@ -104,7 +134,7 @@ impl Large {
 
     /// Distinct operands of a body beyond those of this epoch, which `seen` holds.
     pub(super) fn distinct_operands(&mut self, body: u32, seen: &PairMap) -> u32 {
-        let operands = std::mem::replace(&mut self.operands, Column::new(&self.scratch)).finish();
+        let operands = std::mem::replace(&mut self.operands, Column::new(&self.scratch)).finish().in_order();
         let mut hashes = Column::<u32>::new(&self.scratch);
         for &row in operands.iter() {
             if row[0] == body { hashes.push(row[1]) } else { self.operands.push(row) }
@@ -114,12 +144,12 @@ impl Large {
             now += 1;
             hashes.push(key as u32);
         }
-        hashes.sorted().chunk_by(|one, other| one == other).count() as u32 - now
+        hashes.sorted().in_order().chunk_by(|one, other| one == other).count() as u32 - now
     }
 }
 
 /// Bytes of a name that is held.
-fn text(names: &crate::model::name::Names, id: u32) -> String {
+fn text(names: &Names, id: u32) -> String {
     if id == 0 { String::new() } else { String::from_utf8_lossy(names.get(id)).into_owned() }
 }
 
@@ -144,11 +174,11 @@ impl Extractor {
         let encoding = self.names.add(info.encoding);
         self.file_row(text, encoding);
         large.take(self);
-        let Large { folder, scratch, names, blob, events, scopes, .. } = *large;
+        let Large { folder, scratch, names, blob, again, events, scopes, .. } = *large;
         let scratch = &scratch;
-        let strings = Strings::new(scratch, names, &blob.finish())?;
+        let strings = Strings::new(scratch, &names.finish().in_order(), again, &blob.finish().in_order())?;
         let scopes = scopes.finish();
-        let events = events.finish();
+        let events = events.finish().in_order();
         let declared =
             if self.declares { Declared::new(&events, &scopes, &strings) } else { Declared::default() };
         // What comes after these are variables, whose names have their last numbers.
@@ -256,17 +286,22 @@ impl Strings {
         self.rows[number as usize][0]
     }
 
-    fn new(scratch: &Arc<Scratch>, names: Column<[u32; 2]>, blob: &[u8]) -> io::Result<Self> {
-        let names = names.finish();
-        let taken = taken_over(scratch, &names, blob);
+    fn new(
+        scratch: &Arc<Scratch>,
+        names: &[[u32; 2]],
+        again: Column<[u32; 2]>,
+        blob: &[u8],
+    ) -> io::Result<Self> {
+        let taken = taken_over(scratch, names, again, blob);
         let mut taken = taken.iter().peekable();
         let mut numbers = Column::new(scratch);
         let mut rows = Column::new(scratch);
         let mut strings = Column::new(scratch);
         let (mut at, mut next) = (0usize, 0u32);
         for (&[hash, len], name) in names.iter().zip(0u32..) {
-            let bytes = &blob[at..at + len as usize];
-            at += len as usize;
+            let len = if len == AGAIN { 0 } else { len as usize };
+            let bytes = &blob[at..at + len];
+            at += len;
             match taken.next_if(|row| row[0] == name) {
                 Some(&[_, number]) => numbers.push(number),
                 None => {
@@ -278,13 +313,19 @@ impl Strings {
                 }
             }
         }
-        Ok(Self { numbers: numbers.finish(), rows: rows.finish(), blob: strings.finish() })
+        let numbers = numbers.finish().in_order();
+        Ok(Self { numbers, rows: rows.finish(), blob: strings.finish().in_order() })
     }
 }
 
 /// Names that repeat an earlier one, with the last number of that one; sorted.
-fn taken_over(scratch: &Arc<Scratch>, names: &[[u32; 2]], blob: &[u8]) -> Table<[u32; 2]> {
-    let (of_first, repeats) = repeated(scratch, names, blob);
+fn taken_over(
+    scratch: &Arc<Scratch>,
+    names: &[[u32; 2]],
+    again: Column<[u32; 2]>,
+    blob: &[u8],
+) -> Table<[u32; 2]> {
+    let (of_first, repeats) = repeated(scratch, names, again, blob);
     let (mut followers, mut repeats) = (of_first.iter().peekable(), repeats.iter().peekable());
     let (mut next, mut taken) = (0u32, Column::new(scratch));
     for name in 0..names.len() as u32 {
@@ -296,28 +337,36 @@ fn taken_over(scratch: &Arc<Scratch>, names: &[[u32; 2]], blob: &[u8]) -> Table<
         }
         next += 1;
     }
-    taken.sorted()
+    taken.sorted().in_order()
 }
 
-/// Names that repeat an earlier one: (first, name), and name alone, each sorted.
-fn repeated(scratch: &Arc<Scratch>, names: &[[u32; 2]], blob: &[u8]) -> (Table<[u32; 2]>, Table<u32>) {
-    let mut by_hash = Column::new(scratch);
+/// Names that repeat an earlier one: (first, name), and name alone, each sorted. `of_first`: those that are known already.
+fn repeated(
+    scratch: &Arc<Scratch>,
+    names: &[[u32; 2]],
+    mut of_first: Column<[u32; 2]>,
+    blob: &[u8],
+) -> (Table<[u32; 2]>, Table<u32>) {
+    let (mut by_hash, mut alone) = (Column::new(scratch), Column::new(scratch));
     let mut starts = Column::<u64>::new(scratch);
     let mut at = 0u64;
     for (&[hash, len], name) in names.iter().zip(0u32..) {
-        by_hash.push([hash, name]);
         starts.push(at);
-        at += u64::from(len);
+        if len == AGAIN {
+            alone.push(name);
+        } else {
+            by_hash.push([hash, name]);
+            at += u64::from(len);
+        }
     }
     let starts = starts.finish();
     let bytes = |name: u32| {
         let at = starts[name as usize] as usize;
         &blob[at..at + names[name as usize][1] as usize]
     };
-    let (mut of_first, mut alone) = (Column::new(scratch), Column::new(scratch));
     // Distinct names of the hash that is at hand.
     let (mut last, mut distinct) = (0, Vec::<u32>::new());
-    for &[hash, name] in by_hash.sorted().iter() {
+    for &[hash, name] in by_hash.sorted().in_order().iter() {
         if hash != last {
             distinct.clear();
             last = hash;
@@ -330,7 +379,7 @@ fn repeated(scratch: &Arc<Scratch>, names: &[[u32; 2]], blob: &[u8]) -> (Table<[
             None => distinct.push(name),
         }
     }
-    (of_first.sorted(), alone.sorted())
+    (of_first.sorted().in_order(), alone.sorted().in_order())
 }
 
 /// What `global` and `nonlocal` say.
@@ -430,7 +479,7 @@ impl Bindings {
             }
             sorter.push([scope, strings.hash(name), name, at, kind, target, line, start, len]);
         }
-        let sorted = sorter.sorted();
+        let sorted = sorter.sorted().in_order();
         let mut groups = sorted.chunk_by(|one, other| (one[0], one[2]) == (other[0], other[2])).peekable();
         let mut maker = BindingMaker { x, keys: Column::new(scratch), scratch };
         let mut firsts = Column::<u32>::new(scratch);
@@ -591,7 +640,7 @@ impl Refs<'_> {
         }
         while any {
             any = false;
-            let round = std::mem::replace(&mut waiting, Column::new(scratch)).sorted();
+            let round = std::mem::replace(&mut waiting, Column::new(scratch)).sorted().in_order();
             let mut cursor = 0;
             for &[scope, hash, name, row, at, function] in round.iter() {
                 let range = self.bindings.range(scope);
@@ -613,7 +662,7 @@ impl Refs<'_> {
                 }
             }
         }
-        Patches { now: now.finish(), later: later.sorted() }
+        Patches { now: now.finish().in_order(), later: later.sorted().in_order() }
     }
 
     fn waiting(&self, scope: u32, walk: Walk, name: u32, row: u32) -> [u32; 6] {
@@ -678,7 +727,7 @@ fn ordinals(x: &Extractor, scratch: &Arc<Scratch>, strings: &Strings) -> Table<[
             sorter.push([parent, strings.number(name), accessor, row, u32::from(lambda)]);
         }
     }
-    let sorted = sorter.sorted();
+    let sorted = sorter.sorted().in_order();
     let mut rows = sorted.iter().copied().peekable();
     let mut numbers = Column::new(scratch);
     let (mut last, mut number) = ([0; 3], 0);
@@ -692,5 +741,5 @@ fn ordinals(x: &Extractor, scratch: &Arc<Scratch>, strings: &Strings) -> Table<[
             numbers.push([row, number]);
         }
     }
-    numbers.sorted()
+    numbers.sorted().in_order()
 }

@@ -109,27 +109,48 @@ impl Names {
             return 0;
         }
         self.asked += 1;
-        let bytes = text.as_bytes();
-        let hash = hash(bytes);
+        self.base + self.insert(hash(text.as_bytes()), text.as_bytes())
+    }
+
+    /// Place of `bytes`, which hash to `hash`, among the strings held here; they are added where they are not there.
+    #[inline]
+    pub fn insert(&mut self, hash: u32, bytes: &[u8]) -> u32 {
+        if self.slots.is_empty() {
+            self.restart(0);
+        }
+        let slot = match self.slot(hash, bytes) {
+            Ok(place) => return place,
+            Err(slot) => slot,
+        };
+        self.hashes.push(hash);
+        self.blob.extend_from_slice(bytes);
+        self.ends.push(self.blob.len() as u32);
+        self.slots[slot] = self.hashes.len() as u32;
+        if self.hashes.len() * 2 > self.slots.len() {
+            self.grow();
+        }
+        self.hashes.len() as u32 - 1
+    }
+
+    /// Place of `bytes` among the strings held here.
+    pub fn find(&self, hash: u32, bytes: &[u8]) -> Option<u32> {
+        if self.slots.is_empty() { None } else { self.slot(hash, bytes).ok() }
+    }
+
+    /// Place of `bytes`, or the slot where it would be noted.
+    #[inline]
+    fn slot(&self, hash: u32, bytes: &[u8]) -> Result<u32, usize> {
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
         loop {
             match self.slots[at] {
-                0 => break,
+                0 => return Err(at),
                 slot if self.hashes[slot as usize - 1] == hash && self.at(slot as usize - 1) == bytes => {
-                    return self.base + slot - 1;
+                    return Ok(slot - 1);
                 }
                 _ => at = (at + 1) & mask,
             }
         }
-        self.hashes.push(hash);
-        self.blob.extend_from_slice(bytes);
-        self.ends.push(self.blob.len() as u32);
-        self.slots[at] = self.hashes.len() as u32;
-        if self.hashes.len() * 2 > self.slots.len() {
-            self.grow();
-        }
-        self.base + self.hashes.len() as u32 - 1
     }
 
     #[inline]

@@ -455,6 +455,15 @@ impl<T: Plain> Table<T> {
         pieces(self, map)
     }
 
+    /// Says that the values are read in order, by whoever does not ask for [`Self::pieces`].
+    #[must_use]
+    pub fn in_order(self) -> Self {
+        if let Values::Mapped(map, _) = &self.values {
+            super::read_in_order(map);
+        }
+        self
+    }
+
     /// The values, where they are on the heap.
     ///
     /// # Errors

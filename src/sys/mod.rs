@@ -60,6 +60,11 @@ pub fn read_here_and_there(map: &memmap2::Mmap) {
     let _ = map.advise(memmap2::Advice::Random);
 }
 
+/// Says that a map is read from its beginning to its end.
+pub fn read_in_order(map: &memmap2::Mmap) {
+    let _ = map.advise(memmap2::Advice::Sequential);
+}
+
 /// Says that a part of such a map is read next.
 pub fn read_next(map: &memmap2::Mmap, range: std::ops::Range<usize>) {
     let _ = map.advise_range(memmap2::Advice::WillNeed, range.start, range.len());
