@@ -682,7 +682,7 @@ impl Pass<'_> {
         match target {
             Expr::Starred(starred) if !deleted => self.check_elements(&starred.value, deleted, cut),
             Expr::List(_) | Expr::Tuple(_) => {
-                let cut = cut || self.left_out(target.start()).is_some();
+                let cut = cut || self.elements_left_out(target).is_some();
                 self.elements(target, &mut |pass, element| pass.check_elements(element, deleted, cut));
             }
             Expr::Name(_) | Expr::Attribute(_) | Expr::Subscript(_) => {}
@@ -711,6 +711,15 @@ impl Pass<'_> {
         match self.hole_at(offset)? {
             Hole::Elements { elements, .. } => Some(elements),
             _ => None,
+        }
+    }
+
+    /// The elements that were left out of a list, tuple, set or dictionary. A tuple without brackets begins where its first
+    /// element does: what was left out there is that one's.
+    fn elements_left_out(&self, literal: &Expr) -> Option<Elements> {
+        match literal {
+            Expr::Tuple(tuple) if !tuple.parenthesized => None,
+            _ => self.left_out(literal.start()),
         }
     }
 
@@ -763,7 +772,7 @@ impl Pass<'_> {
 
     /// Calls `visit` on each element of a list, tuple, set or dictionary (there key and value), in order.
     pub(super) fn elements(&mut self, literal: &Expr, visit: &mut dyn FnMut(&mut Self, &Expr)) {
-        let Some(elements) = self.left_out(literal.start()) else {
+        let Some(elements) = self.elements_left_out(literal) else {
             self.each(literal, visit);
             return;
         };

@@ -75,6 +75,7 @@ fn statements_of_all_kinds_are_cut_alike() {
         "if a: b(1); c(2); d(3); e(4); f(5); g(6); h(7)\nelse: a = 1, 2, 3, 4, 5, 6, 7; b = 1; c = 2;\n",
         "def f():\n    a = 1; b = [1, 2, 3, 4, 5, 6, 7, 8]; c = (yield); d = '''one\n    two\n    ''' # c\n    e = 1; f = 2; g = 3; h = 4; i = 5;\n",
         "x = [one, # two, three, four\n     # five, six, seven, eight\n\n     nine(10), # in\n     (1, 2, 3, 4, 5, 6, 7, 8), # in\n]\n",
+        "return (one, two, three, four, five, six, seven, eight, nine, ten, eleven), b\nx[(one, two, three, four, five, six), b]\nfor (one, two, three, four, five), b in [one, two, three, four, five], b: pass\nx = {one, two, three, four, five, six}, b\n",
         "x = 1if(a, b, c, d, e, f, g)else(h)\ny = f \\\n (one, two, three, four, five)\nz = [f\n (one, two, three, four, five), ...[one, two, three, four]]\n",
         "try: pass\nexcept* (one, two, three, four, five, six, ImportError): pass\n",
         "match (one, two, three, four, five, six):\n    case (one, two, three, four, five, six): pass\nre.match(one, two, three, four, five)\nmatch(one, two, three, four, five, six)\n",
