@@ -167,7 +167,6 @@ const SHAPES: &[(&str, Text, Fate, usize)] = &[
     ("formats in formats", Nest("f'", "{a:", "", "}", "'"), Nested, 1),
     ("fields", Nest("f'", "{a}", "", "", "'"), Complete, ANY),
     ("f-strings without an end", Nest("", "f'{", "", "", ""), Nested, 0),
-    ("targets behind quotes in a field", Nest("x = f'{\"''''\"}'\n[x for ", "(", "a", ",)", " in y]"), Complete, 0),
     // Blocks.
     ("indentation", Blocks(" ", "if x:"), Nested, 99),
     ("functions", Blocks("\t", "def f():"), Nested, 99),
@@ -293,6 +292,20 @@ fn names_of_lambdas_within_each_other_take_linear_memory() {
     assert!(graph.contains("<lambda3000>") || graph.matches("<lambda").count() >= count, "all are there");
     let bytes = graph.len();
     assert!(bytes < count * 4_000, "{bytes} bytes for {count} lambdas");
+}
+
+#[test]
+fn quotes_in_a_field_hide_no_nesting() {
+    // Whoever looks for quotes alone takes what follows for a string; the words take the stack that targets need.
+    let before = format!("x = f'{{\"''''\"}}'\n{}[x for ", "not ".repeat(20_000));
+    let hidden = format!("{before}{}a{} in y]\n", "(".repeat(90_000), ",)".repeat(90_000));
+    let project = Project::new().file("hidden.py", &hidden);
+    let mut first: Option<String> = None;
+    for strategy in ["thread", "process"] {
+        let report = project.report(&["--no-cache", "--strategy", strategy]);
+        assert_eq!(fate(&report, "hidden.py"), ("complete", ""), "{strategy}");
+        assert_eq!(first.get_or_insert_with(|| digest(&report)), &digest(&report), "{strategy}");
+    }
 }
 
 /// A hundred million bytes on one line.
