@@ -127,16 +127,19 @@ impl Cache {
                 report.skipped += 1;
                 continue;
             }
+            // An object with sorted keys, as all lines are, whose facts are written where they stand.
             let head = json!({
-                "key": key.to_string(),
                 "content": contents.get(key).map(ToString::to_string),
                 "created": record.meta.created,
+            });
+            let tail = json!({
+                "key": key.to_string(),
                 "parse_duration_us": record.meta.parse_duration_us,
             });
-            let head = head.to_string();
+            let (head, tail) = (head.to_string(), tail.to_string());
             write!(out, "{},\"facts\":", head.trim_end_matches('}'))?;
             codec.write_json(&record.raw, &mut out)?;
-            out.write_all(b"}\n")?;
+            writeln!(out, ",{}", tail.trim_start_matches('{'))?;
             report.records += 1;
         }
         out.flush()?;
