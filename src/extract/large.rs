@@ -176,7 +176,7 @@ impl Extractor {
         large.take(self);
         let Large { folder, scratch, names, blob, again, events, scopes, .. } = *large;
         let scratch = &scratch;
-        let strings = Strings::new(scratch, &names.finish().in_order(), again, &blob.finish().in_order())?;
+        let strings = Strings::new(scratch, &names.finish(), again, &blob.finish())?;
         let scopes = scopes.finish();
         let events = events.finish().in_order();
         let declared =
@@ -288,11 +288,13 @@ impl Strings {
 
     fn new(
         scratch: &Arc<Scratch>,
-        names: &[[u32; 2]],
+        names: &Table<[u32; 2]>,
         again: Column<[u32; 2]>,
-        blob: &[u8],
+        blob: &Table<u8>,
     ) -> io::Result<Self> {
         let taken = taken_over(scratch, names, again, blob);
+        names.go_in_order();
+        blob.go_in_order();
         let mut taken = taken.iter().peekable();
         let mut numbers = Column::new(scratch);
         let mut rows = Column::new(scratch);
@@ -321,9 +323,9 @@ impl Strings {
 /// Names that repeat an earlier one, with the last number of that one; sorted.
 fn taken_over(
     scratch: &Arc<Scratch>,
-    names: &[[u32; 2]],
+    names: &Table<[u32; 2]>,
     again: Column<[u32; 2]>,
-    blob: &[u8],
+    blob: &Table<u8>,
 ) -> Table<[u32; 2]> {
     let (of_first, repeats) = repeated(scratch, names, again, blob);
     let (mut followers, mut repeats) = (of_first.iter().peekable(), repeats.iter().peekable());
@@ -343,14 +345,14 @@ fn taken_over(
 /// Names that repeat an earlier one: (first, name), and name alone, each sorted. `of_first`: those that are known already.
 fn repeated(
     scratch: &Arc<Scratch>,
-    names: &[[u32; 2]],
+    names: &Table<[u32; 2]>,
     mut of_first: Column<[u32; 2]>,
-    blob: &[u8],
+    blob: &Table<u8>,
 ) -> (Table<[u32; 2]>, Table<u32>) {
     let (mut by_hash, mut alone) = (Column::new(scratch), Column::new(scratch));
     let mut starts = Column::<u64>::new(scratch);
     let mut at = 0u64;
-    for (&[hash, len], name) in names.iter().zip(0u32..) {
+    for (&[hash, len], name) in names.pieces().flatten().zip(0u32..) {
         starts.push(at);
         if len == AGAIN {
             alone.push(name);

@@ -455,12 +455,17 @@ impl<T: Plain> Table<T> {
         pieces(self, map)
     }
 
-    /// Says that the values are read in order, by whoever does not ask for [`Self::pieces`].
-    #[must_use]
-    pub fn in_order(self) -> Self {
+    /// Says that the values are read in order from now on, by whoever does not ask for [`Self::pieces`].
+    pub fn go_in_order(&self) {
         if let Values::Mapped(map, _) = &self.values {
             super::read_in_order(map);
         }
+    }
+
+    /// The same, said of a new table.
+    #[must_use]
+    pub fn in_order(self) -> Self {
+        self.go_in_order();
         self
     }
 
