@@ -72,7 +72,7 @@ pub struct TextInfo<'a> {
 
 /// Names and refs that are asked for within one epoch. At its end the tables that tell what was there before are emptied, so that
 /// they are never as large as a file: what comes again gets a row again. Part of what facts are.
-const EPOCH: u32 = 1 << 18;
+const EPOCH: u32 = 1 << 16;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Event {

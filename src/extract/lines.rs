@@ -138,6 +138,11 @@ impl Lines {
         self.count as u32
     }
 
+    /// How many of lines `first..=last` (from 1) there are.
+    pub fn within(&self, first: u32, last: u32) -> u32 {
+        last.min(self.count()).saturating_sub(first - 1)
+    }
+
     /// Line of `offset`, from 1. Quick where offsets come in about the order of the text.
     #[inline]
     pub fn line(&mut self, offset: u32) -> u32 {

@@ -146,7 +146,7 @@ impl Extractor {
             let (code, comment) = self.lines.before(last + 1);
             let (code, comment) =
                 (code.saturating_sub(frame.before.0), comment.saturating_sub(frame.before.1));
-            (code, comment, (last + 1 - first).saturating_sub(code + comment))
+            (code, comment, self.lines.within(first, last).saturating_sub(code + comment))
         } else {
             self.lines.between(first, last)
         };

@@ -89,6 +89,7 @@ fn statements_of_all_kinds_are_cut_alike() {
 fn broken_texts_do_not_depend_on_chunks() {
     for text in [
         "def f(:\n    a()\n\nb()\n",
+        "async def f@lambda(\"\"\"\n",
         "def f():\n    a(\n\ndef g():\n    b()\n",
         "if a:\nb()\n",
         "a()\n    b()\nc()\n",
