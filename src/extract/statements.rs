@@ -351,7 +351,8 @@ impl Pass<'_> {
         self.x.symbol = sym;
         self.bind_parameters(sym, &node.parameters);
         let mut frame = Frame::new(Body::Function);
-        frame.own_name = name;
+        // An epoch may have ended within the defaults, and with it the number of the name.
+        frame.own_name = self.x.names.add(&node.name.id);
         frame.method = in_class.is_some();
         if let Some(class_scope) = in_class {
             let first = node.parameters.posonlyargs.first().or(node.parameters.args.first());

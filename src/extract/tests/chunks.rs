@@ -59,6 +59,7 @@ fn statements_of_all_kinds_are_cut_alike() {
         "x = f'''{a(1):>{b(2)}} {{}} {\n  c(3) # c }\n}\n''' + rf\"\\{d(4)!r}\"\n",
         "@a\n@b(1,\n   2)\n# c\n@c.d\ndef f(): return 1\n",
         "a = 1; b = f(a); c = g(b); d = h(c); e = i(d)\nif a: b(); c()\nelse: d()\n",
+        "def f(a=g(1, 2, h(3), *i)):\n    return f(a)\n",
         "if a:\n\tif b:\n\t\tc()\n\n\t# d\n\n\te()\nf()\n",
         "def f(x):\n    global a\n    a = [x, x.y, x.y.z]\n    def g():\n        nonlocal x\n        x = lambda: a\n    return g\n\ndef f(y):\n    return [i for i in y if (j := i)]\n",
         "with (open(a) as b, open(c, 'd') as e):\n    b.read(e)\nfor (a, b) in [(1, 2), (3, 4), (5, 6)]:\n    del (a, b)\nfrom x import (one, two, three, four, five, six)\n",
