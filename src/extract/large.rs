@@ -94,19 +94,19 @@ impl Large {
 
     fn take_name(&mut self, hash: u32, bytes: &[u8]) {
         let number = self.names.len() as u32;
-        if self.firsts.len() < COMMON {
-            let known = self.common.insert(hash, bytes);
-            if known as usize == self.firsts.len() {
-                self.firsts.push(number);
-            } else {
-                self.again.push([self.firsts[known as usize], number]);
+        let place = if self.firsts.len() < COMMON {
+            Some(self.common.insert(hash, bytes))
+        } else {
+            self.common.find(hash, bytes)
+        };
+        match place.map(|place| self.firsts.get(place as usize)) {
+            Some(Some(&first)) => {
+                self.again.push([first, number]);
                 self.names.push([hash, AGAIN]);
                 return;
             }
-        } else if let Some(known) = self.common.find(hash, bytes) {
-            self.again.push([self.firsts[known as usize], number]);
-            self.names.push([hash, AGAIN]);
-            return;
+            Some(None) => self.firsts.push(number),
+            None => {}
         }
         self.names.push([hash, bytes.len() as u32]);
         self.blob.extend_from_slice(bytes);
