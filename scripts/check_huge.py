@@ -39,17 +39,25 @@ def words(number: int) -> str:
     return f"{kinds[number % 8]} {kinds[number // 8 % 8]} {number * 2654435761 % 1000003}"
 
 
-def dictionary(size: int) -> Iterator[str]:
-    yield "TABLE = {\n"
+def parts(size: int, part: Callable[[int], str]) -> Iterator[str]:
+    """Numbered parts, until there are `size` bytes of them."""
     number = written = 0
     while written < size:
-        entry = (
+        text = part(number)
+        written += len(text)
+        yield text
+        number += 1
+
+
+def dictionary(size: int) -> Iterator[str]:
+    yield "TABLE = {\n"
+    yield from parts(
+        size,
+        lambda number: (
             f"    'key_{number}': {{'name': '{words(number)}', 'price': {number % 9973}.25, 'tags': ['{words(number + 1)}', {number}, None],\n"
             f"        'nested': {{'left': {number * 7}, 'right': -{number % 31}, 'text': \"{words(number + 2)}\", 'flag': {number % 2 == 0}}}}},\n"
-        )
-        written += len(entry)
-        yield entry
-        number += 1
+        ),
+    )
     yield "}\n"
 
 
@@ -64,57 +72,46 @@ def function(number: int, indent: str, head: str) -> str:
     )
 
 
+def definition(number: int) -> str:
+    if number % 5 == 4:
+        return f"class Model{number}(object):\n    \"\"\"Keeps the {words(number)}.\"\"\"\n\n    kind = '{words(number)}'\n\n" + function(number, "    ", "self, ")
+    return function(number, "", "")
+
+
 def definitions(size: int) -> Iterator[str]:
     yield "from helpers import adjust, record\n\n"
-    number = written = 0
-    while written < size:
-        if number % 5 == 4:
-            part = f"class Model{number}(object):\n    \"\"\"Keeps the {words(number)}.\"\"\"\n\n    kind = '{words(number)}'\n\n" + function(number, "    ", "self, ")
-        else:
-            part = function(number, "", "")
-        written += len(part)
-        yield part
-        number += 1
+    yield from parts(size, definition)
 
 
 def one_class(size: int) -> Iterator[str]:
     yield 'from helpers import adjust, record\n\n\nclass Everything:\n    """Has too many methods."""\n\n'
-    number = written = 0
-    while written < size:
-        part = function(number, "    ", "self, ")
-        written += len(part)
-        yield part
-        number += 1
+    yield from parts(size, lambda number: function(number, "    ", "self, "))
 
 
-def statements(size: int, indent: str) -> Iterator[str]:
-    number = written = 0
-    while written < size:
-        part = f"{indent}value_{number} = record({number}, 'part {number % 1009}', adjust(value_{max(number - 1, 0)}, {number % 17}))\n"
-        written += len(part)
-        yield part
-        number += 1
+def statements(size: int) -> Iterator[str]:
+    yield from parts(
+        size,
+        lambda number: f"    value_{number} = record({number}, 'part {number % 1009}', adjust(value_{max(number - 1, 0)}, {number % 17}))\n",
+    )
 
 
 def one_function(size: int) -> Iterator[str]:
     yield "from helpers import adjust, record\n\n\ndef everything(value_0):\n"
-    yield from statements(size, "    ")
+    yield from statements(size)
     yield "    return value_0\n"
 
 
 def one_if(size: int) -> Iterator[str]:
     yield "from helpers import adjust, record\n\nvalue_0 = 0\nif value_0 == 0:\n"
-    yield from statements(size, "    ")
+    yield from statements(size)
 
 
 def one_string(size: int) -> Iterator[str]:
     yield 'TEXT = """\n'
-    number = written = 0
-    while written < size:
-        part = f"The {words(number)} said: it's \"{number}\" (or more), {{and}} so on.\n"
-        written += len(part)
-        yield part
-        number += 1
+    yield from parts(
+        size,
+        lambda number: f"The {words(number)} said: it's \"{number}\" (or more), {{and}} so on.\n",
+    )
     yield '"""\n'
 
 
