@@ -440,6 +440,14 @@ impl<'a, const COLUMNS: usize, const TABLES: usize> View<'a, COLUMNS, TABLES> {
         }
     }
 
+    /// Whether the values of `column` take no more bytes each than the largest one needs, as a [`Builder`] has it. `table_of`: that of
+    /// the schema.
+    pub fn is_narrow(&self, column: usize, table_of: &[u8]) -> bool {
+        let rows = self.rows[usize::from(table_of[column])];
+        let bits = (0..rows).fold(0, |bits, row| bits | self.get(column, row));
+        self.widths[column] == width_of(bits)
+    }
+
     /// The string blob.
     #[inline]
     pub fn blob(&self) -> &'a [u8] {

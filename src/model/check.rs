@@ -4,6 +4,7 @@
 //! brings may have been written by anyone, and reading rows that do not exist would end the run. Whether the facts are *true* is no
 //! matter of this module.
 
+use super::block::Schema as _;
 use super::facts::{
     BINDING_CONDITIONAL, BINDING_LAST, BindingKind, Facts, FactsSchema, ImportKind, ParamKind, RefKind,
     ScopeKind, SymbolKind, col, table,
@@ -146,6 +147,10 @@ pub(crate) fn facts(facts: &Facts<'_>) -> Result<(), String> {
         }
     }
     strings(facts)?;
+    // Equal rows have equal bytes.
+    if let Some(column) = (0..col::COUNT).find(|&column| !facts.is_narrow(column, FactsSchema::TABLE_OF)) {
+        return Err(format!("takes more room than it needs for `{}`", name(column)));
+    }
     let mut column = 0;
     for (number, (_, columns)) in FactsSchema::NAMES.iter().enumerate() {
         for _ in *columns {
@@ -210,7 +215,7 @@ pub(crate) fn facts(facts: &Facts<'_>) -> Result<(), String> {
     }
 }
 
-/// Strings follow each other, and the first is empty.
+/// Strings follow each other up to the end, the first is empty, and their hashes are theirs.
 fn strings(facts: &Facts<'_>) -> Result<(), String> {
     let text = std::str::from_utf8(facts.blob()).map_err(|_| "has strings that are not UTF-8")?;
     let mut start = 0;
@@ -219,9 +224,12 @@ fn strings(facts: &Facts<'_>) -> Result<(), String> {
         if end < start || !text.is_char_boundary(end) || (row == 0 && end != 0) {
             return Err(format!("has a wrong end of string {row}"));
         }
+        if facts.get(col::STR_HASH, row) != super::name::hash(&text.as_bytes()[start..end]) {
+            return Err(format!("has a wrong hash of string {row}"));
+        }
         start = end;
     }
-    Ok(())
+    if start == text.len() { Ok(()) } else { Err("has text after its last string".to_owned()) }
 }
 
 #[cfg(test)]
@@ -261,11 +269,31 @@ async def f(n):
 def broken(:
 ";
 
+    fn block() -> Vec<u8> {
+        match Scratch::default().parse(SOURCE.as_bytes(), false) {
+            Outcome::Facts(block) => block.into_vec(),
+            other => panic!("{other:?}"),
+        }
+    }
+
     fn sample() -> Value {
-        let Outcome::Facts(block) = Scratch::default().parse(SOURCE.as_bytes(), false) else {
-            panic!("facts")
-        };
-        json::to_json(&block).unwrap()
+        json::to_json(&block()).unwrap()
+    }
+
+    #[test]
+    fn what_passes_has_the_form_that_its_rows_have() {
+        let block = block();
+        let mut passed = 0;
+        for (at, bit) in (0..block.len()).flat_map(|at| [(at, 1), (at, 0x80)]) {
+            let mut changed = block.clone();
+            changed[at] ^= bit;
+            if Facts::open(&changed).is_some_and(|opened| facts(&opened).is_ok()) {
+                passed += 1;
+                let text = json::to_json(&changed).unwrap().to_string();
+                assert!(json::from_json(&text).unwrap() == changed, "byte {at}, bit {bit}");
+            }
+        }
+        assert!(passed > 100, "{passed}");
     }
 
     /// Does with the facts what a run and its reports do.
