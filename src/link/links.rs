@@ -87,8 +87,11 @@ impl<'a> Links<'a> {
         Self::new(bytes, LinkSchema::TABLE_OF)
     }
 
-    /// String `id`.
+    /// String `id`; empty where there is no such string.
     pub fn link_text(&self, id: u32) -> &'a str {
+        if id >= self.rows(table::Strings) {
+            return "";
+        }
         let start = if id == 0 { 0 } else { self.get(col::LSTR_END, id - 1) } as usize;
         let bytes = self.blob().get(start..self.get(col::LSTR_END, id) as usize).unwrap_or_default();
         std::str::from_utf8(bytes).unwrap_or_default()

@@ -483,9 +483,12 @@ impl<'a> Facts<'a> {
         Self::new(bytes, FactsSchema::TABLE_OF)
     }
 
-    /// Bytes of string `id`.
+    /// Bytes of string `id`; none where there is no such string.
     #[inline]
     pub fn bytes_of(&self, id: u32) -> &'a [u8] {
+        if id >= self.rows(table::Strings) {
+            return &[];
+        }
         let start = if id == 0 { 0 } else { self.get(col::STR_END, id - 1) } as usize;
         self.blob().get(start..self.get(col::STR_END, id) as usize).unwrap_or_default()
     }
