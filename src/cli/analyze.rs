@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::SettingArgs;
+use super::{SettingArgs, StoreArgs};
 
 /// The report's form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -54,6 +54,9 @@ pub struct AnalyzeArgs {
     /// Exit with 2 if a file has a syntax error or is skipped, or children or threads could not be started
     #[arg(long)]
     pub strict: bool,
+    #[expect(missing_docs, reason = "clap would print it")]
+    #[command(flatten)]
+    pub stores: StoreArgs,
     #[expect(missing_docs, reason = "clap would print it")]
     #[command(flatten)]
     pub settings: SettingArgs,

@@ -10,10 +10,12 @@ use super::GraphKind;
 use crate::config::Config;
 use crate::engine::progress::{Interrupt, ProgressObserver};
 use crate::engine::{Analyzer, Run};
+use crate::engine::stores;
 use crate::query::{self, GraphQuery};
 use crate::report::data::ReportData;
 use crate::report::graphfmt::Graph;
 use crate::report::jsonl::Record;
+use crate::store::Store;
 
 /// What a run is given.
 #[derive(Clone)]
@@ -65,6 +67,22 @@ pub trait Analysis {
     ///
     /// Where the graph cannot be read back.
     fn graph(&self, request: GraphRequest) -> anyhow::Result<Box<dyn Graph + '_>>;
+
+    /// Brings stores to the graph. What became of each is in its report.
+    fn push(&self, stores: &mut [Box<dyn Store>], interrupt: &Interrupt) -> Vec<stores::Report>;
+}
+
+/// What to do with stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreRequest {
+    /// Make the schema.
+    Init,
+    /// Say which graph each holds.
+    Status,
+    /// Compare what they hold with the last graph of the tree.
+    Verify,
+    /// Remove what no reader sees.
+    Gc,
 }
 
 /// What to do with a cache.
@@ -111,6 +129,18 @@ pub trait Host {
     /// Where that could not be done.
     fn cache(&self, config: &Config, request: CacheRequest<'_>) -> anyhow::Result<Answer>;
 
+    /// Looks after stores.
+    ///
+    /// # Errors
+    ///
+    /// Where that could not be done.
+    fn stores(
+        &self,
+        request: &Request<'_>,
+        command: StoreRequest,
+        stores: &mut [Box<dyn Store>],
+    ) -> anyhow::Result<Answer>;
+
     /// Walks, reads, checks UTF-8, parses and drops; nothing else.
     ///
     /// # Errors
@@ -149,6 +179,15 @@ impl Host for Engine {
         super::maintenance::answer(config, request)
     }
 
+    fn stores(
+        &self,
+        request: &Request<'_>,
+        command: StoreRequest,
+        stores: &mut [Box<dyn Store>],
+    ) -> anyhow::Result<Answer> {
+        super::stores::answer(request, command, stores)
+    }
+
     fn bench_floor(&self, request: &Request<'_>) -> anyhow::Result<Answer> {
         let report = Analyzer::floor(request.config, request.paths)?;
         let fields = vec![
@@ -183,5 +222,9 @@ impl Analysis for Run {
             GraphKind::Inherits => GraphQuery::Inherits,
         };
         Ok(Box::new(query::graph(Run::graph(self), kind, request.external, self.scratch())))
+    }
+
+    fn push(&self, stores: &mut [Box<dyn Store>], interrupt: &Interrupt) -> Vec<stores::Report> {
+        Run::push(self, stores, interrupt)
     }
 }

@@ -12,6 +12,8 @@ mod maintenance;
 mod output;
 pub mod run;
 mod shared;
+mod store;
+mod stores;
 mod worker;
 
 pub use analyze::{AnalyzeArgs, OutputFormat, ProgressMode};
@@ -22,13 +24,15 @@ pub use config::{ConfigArgs, ConfigFormat};
 pub use graph::{GraphArgs, GraphKind};
 pub use run::main;
 pub use shared::{ColorMode, GlobalArgs, SettingArgs};
+pub use store::{StoreArgs, StoreCommand, StoreCommandArgs, StoreTarget};
 pub use worker::WorkerArgs;
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done; syntax errors and skipped files are warnings
-  1    a check found something (`cache verify`: damaged records)
+  1    a check found something (`cache verify`: damaged records; `store verify`: other rows)
   2    the command line or configuration is wrong, or what was asked could not be done;
+       (also a store that could not be written: the analysis itself is kept);
        with --strict, also a file with a syntax error or a skipped one, or a run that degraded
   130  interrupted; what was finished is kept
 
@@ -57,6 +61,8 @@ pub enum Command {
     Analyze(Box<AnalyzeArgs>),
     /// Write the calls, imports or inheritance of a Python tree
     Graph(Box<GraphArgs>),
+    /// Look after the databases that hold the graph
+    Store(Box<StoreCommandArgs>),
     /// Look after the cache of a tree
     Cache(Box<CacheArgs>),
     /// Show every setting, its value and where it came from

@@ -10,11 +10,13 @@ use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser as _};
 use serde_json::{Map, Value};
 
-use super::host::{Answer, CacheRequest, Engine, GraphRequest, Host, Request};
+use super::host::{Analysis, Answer, CacheRequest, Engine, GraphRequest, Host, Request, StoreRequest};
 use super::output::Streams;
+use super::stores;
 use super::{
     AnalyzeArgs, BenchArgs, CacheArgs, CacheCommand, Cli, ColorMode, Command, ConfigArgs, ConfigFormat,
-    GlobalArgs, GraphArgs, OutputFormat, ProgressMode, SettingArgs, WorkerArgs,
+    GlobalArgs, GraphArgs, OutputFormat, ProgressMode, SettingArgs, StoreArgs, StoreCommand, StoreCommandArgs,
+    WorkerArgs,
 };
 use crate::config::{self, Config, Key};
 use crate::engine::Budget;
@@ -25,6 +27,8 @@ use crate::report::escape::escape;
 use crate::report::graphfmt::{self, GraphFormat};
 use crate::report::progress::{BarObserver, JsonObserver};
 use crate::report::{json, jsonl, text};
+use crate::store::Store;
+use crate::store::sqlite::Sqlite;
 
 /// How a run ended, as the process says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,6 +148,7 @@ pub fn run(
     let result = match &cli.command {
         Command::Analyze(args) => session.analyze(args),
         Command::Graph(args) => session.graph(args),
+        Command::Store(args) => session.store(args),
         Command::Cache(args) => session.cache(args),
         Command::Config(args) => session.config(args),
         Command::Completions(args) => {
@@ -176,7 +181,7 @@ struct Session<'a, 's> {
 impl Session<'_, '_> {
     fn settle(&mut self, paths: &[PathBuf], settings: &SettingArgs) -> anyhow::Result<Config> {
         let root = config::common_root(paths)?;
-        let mut builder = Config::builder(root).environment(std::mem::take(&mut self.environment));
+        let mut builder = Config::builder(root).environment(self.environment.iter().cloned());
         if !settings.isolated {
             builder = builder.discover();
         }
@@ -241,16 +246,45 @@ impl Session<'_, '_> {
         }
     }
 
+    /// The stores that flags and environment name.
+    fn stores(&mut self, args: &StoreArgs, config: &Config) -> anyhow::Result<Vec<Box<dyn Store>>> {
+        let mut stores: Vec<Box<dyn Store>> = Vec::new();
+        if let Some(path) = &args.sqlite {
+            stores.push(Box::new(Sqlite::new(path)));
+        }
+        if !stores.is_empty() {
+            stores::check_project(config.project())?;
+        }
+        Ok(stores)
+    }
+
+    /// Brings stores to the graph of `analysis`.
+    fn push(&mut self, analysis: &dyn Analysis, stores: &mut [Box<dyn Store>]) -> anyhow::Result<Vec<engine::stores::Report>> {
+        if stores.is_empty() {
+            return Ok(Vec::new());
+        }
+        let reports = analysis.push(stores, self.interrupt);
+        self.interrupt.check()?;
+        for report in &reports {
+            if let Some(error) = &report.error {
+                self.streams.error(&anyhow::anyhow!("{} at `{}`: {error}", report.store, report.place));
+            }
+        }
+        Ok(reports)
+    }
+
     fn analyze(&mut self, args: &AnalyzeArgs) -> anyhow::Result<Outcome> {
         let config = self.settle(&args.paths, &args.settings)?;
-        let report_only = args.output_format != OutputFormat::Jsonl;
+        let mut stores = self.stores(&args.stores, &config)?;
+        let report_only = args.output_format != OutputFormat::Jsonl && stores.is_empty();
         let request =
             Request { report_only, ..self.request(&config, &args.paths, args.progress, &args.settings) };
         let analysis = self.host.analyze(&request);
         // The bar is gone before anything is printed.
         request.observer.finish();
         let analysis = analysis?;
-        let report = analysis.report()?;
+        let mut report = analysis.report()?;
+        report.stores = self.push(&*analysis, &mut stores)?;
         for warning in &report.warnings {
             self.streams.warn(warning);
         }
@@ -280,6 +314,9 @@ impl Session<'_, '_> {
                 }
                 Ok(())
             })?;
+        }
+        if report.stores.iter().any(|store| store.error.is_some()) {
+            anyhow::bail!(NOT_SENT);
         }
         if args.strict && !report.is_clean() {
             anyhow::bail!("some files have syntax errors or are skipped, and `--strict` asks for none");
@@ -321,6 +358,37 @@ impl Session<'_, '_> {
         }
         self.streams.emit(args.output.as_deref(), |out| Ok(graphfmt::write(&*graph, args.format, out)?))?;
         Ok(Outcome::Done)
+    }
+
+    fn store(&mut self, args: &StoreCommandArgs) -> anyhow::Result<Outcome> {
+        let target = args.command.target();
+        let config = self.settle(&target.paths, &target.settings)?;
+        let mut stores = self.stores(&target.stores, &config)?;
+        anyhow::ensure!(!stores.is_empty(), "no store is named; give `--sqlite FILE`");
+        let request = self.request(&config, &target.paths, target.progress, &target.settings);
+        let command = match &args.command {
+            StoreCommand::Init { .. } => StoreRequest::Init,
+            StoreCommand::Status { .. } => StoreRequest::Status,
+            StoreCommand::Verify { .. } => StoreRequest::Verify,
+            StoreCommand::Gc { .. } => StoreRequest::Gc,
+            StoreCommand::Push { .. } => {
+                let analysis = self.host.analyze(&request);
+                request.observer.finish();
+                let reports = self.push(&*analysis?, &mut stores)?;
+                let fields = reports.iter().map(|report| Ok((report.store, serde_json::to_value(report)?)));
+                let answer = Answer { fields: fields.collect::<anyhow::Result<_>>()?, found: false };
+                if !self.global.quiet {
+                    self.answer(&answer, target.format)?;
+                }
+                anyhow::ensure!(reports.iter().all(|report| report.error.is_none()), NOT_SENT);
+                return Ok(Outcome::Done);
+            }
+        };
+        let answer = self.host.stores(&request, command, &mut stores)?;
+        if !self.global.quiet || command == StoreRequest::Status {
+            self.answer(&answer, target.format)?;
+        }
+        Ok(if answer.found { Outcome::Found } else { Outcome::Done })
     }
 
     fn cache(&mut self, args: &CacheArgs) -> anyhow::Result<Outcome> {
@@ -385,6 +453,14 @@ impl Session<'_, '_> {
                             items.iter().map(|item| escape(item.as_str().unwrap_or_default())).collect();
                         lines.join(&format!("\n{:width$}  ", ""))
                     }
+                    Value::Object(fields) => {
+                        let inner = fields.keys().map(String::len).max().unwrap_or(0);
+                        let lines: Vec<_> = fields
+                            .iter()
+                            .map(|(name, value)| format!("{:<inner$}  {}", name.replace('_', " "), scalar(value)))
+                            .collect();
+                        lines.join(&format!("\n{:width$}  ", ""))
+                    }
                     other => escape(&other.to_string()).into_owned(),
                 };
                 writeln!(out, "{:<width$}  {shown}", name.replace('_', " "))?;
@@ -411,6 +487,24 @@ impl Session<'_, '_> {
         let answer = measure(&self.request(&config, &args.paths, ProgressMode::None, &args.settings))?;
         self.answer(&answer, ConfigFormat::Json)?;
         Ok(Outcome::Done)
+    }
+}
+
+/// What is said where a store could not be written.
+const NOT_SENT: &str = "a store was not written; the analysis is kept, `pydebug store push` sends it later";
+
+/// A value within an answer, on one line or on several.
+fn scalar(value: &Value) -> String {
+    match value {
+        Value::Null => "none".to_owned(),
+        Value::Bool(yes) => if *yes { "yes" } else { "no" }.to_owned(),
+        Value::Number(number) if number.is_u64() => text::thousands(number.as_u64().unwrap_or(0)),
+        Value::String(text) => escape(text).into_owned(),
+        Value::Array(items) if items.is_empty() => "none".to_owned(),
+        Value::Array(items) => {
+            items.iter().map(|item| format!("\n    {}", escape(item.as_str().unwrap_or_default()))).collect()
+        }
+        other => escape(&other.to_string()).into_owned(),
     }
 }
 

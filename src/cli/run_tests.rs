@@ -36,6 +36,10 @@ impl Analysis for FakeAnalysis {
         Ok(Box::new(std::iter::once(Record::new(RecordKind::File, "a.py", 1, "a"))))
     }
 
+    fn push(&self, _: &mut [Box<dyn Store>], _: &Interrupt) -> Vec<engine::stores::Report> {
+        Vec::new()
+    }
+
     fn graph(&self, request: GraphRequest) -> anyhow::Result<Box<dyn Graph + '_>> {
         let node = |id: &str, external| NodeRow {
             id: id.to_owned(),
@@ -57,6 +61,10 @@ impl Analysis for FakeAnalysis {
 }
 
 impl Host for Fake {
+    fn stores(&self, _: &Request<'_>, _: StoreRequest, _: &mut [Box<dyn Store>]) -> anyhow::Result<Answer> {
+        Ok(Answer::default())
+    }
+
     fn analyze(&self, request: &Request<'_>) -> anyhow::Result<Box<dyn Analysis>> {
         if self.interrupted {
             request.interrupt.request();

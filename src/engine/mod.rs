@@ -9,6 +9,7 @@ mod memory;
 mod pipeline;
 pub mod progress;
 pub mod recovery;
+pub mod stores;
 mod strategy;
 mod threads;
 

@@ -7,6 +7,7 @@ use super::ledger::{Ledger, Settled};
 use super::memory::{Budget, Memory, Parsed};
 use super::progress::{Interrupt, NullObserver, Phase, ProgressObserver, ProgressTracker};
 use super::recovery::{Decision, Event, Recovery, Trouble};
+use super::stores;
 use super::strategy;
 use super::threads::Threads;
 use crate::cache::{
@@ -19,7 +20,7 @@ use crate::model::metrics::{MemoryMetrics, ProcessingMetrics, Tally};
 use crate::model::source::FileKind;
 use crate::report::data::Phases;
 use crate::store::snapshot::{self, Entries, FileEntry, Meta};
-use crate::store::{CodeGraph, FileStatus, GraphFile};
+use crate::store::{CodeGraph, FileStatus, GraphFile, Store};
 use crate::sys::Scratch;
 use crate::walk::{self, WalkOptions, Walked};
 use anyhow::Context as _;
@@ -54,6 +55,8 @@ pub struct Run {
     recovery: Vec<Event>,
     root: PathBuf,
     scratch: Arc<Scratch>,
+    /// The graph before this one.
+    previous: Option<CodeGraph>,
 }
 
 impl Run {
@@ -97,6 +100,19 @@ impl Run {
     #[must_use]
     pub fn recovery(&self) -> &[Event] {
         &self.recovery
+    }
+
+    /// Brings stores to the graph, each by what it lacks. What became of each is in its report: an error of one does not keep the others from
+    /// being written.
+    pub fn push(&self, stores: &mut [Box<dyn Store>], interrupt: &Interrupt) -> Vec<stores::Report> {
+        let target = stores::Target {
+            code: &self.graph,
+            previous: self.previous.as_ref(),
+            scratch: &self.scratch,
+            recovery: &Recovery::default(),
+            interrupt,
+        };
+        stores::push(stores, &target)
     }
 
     /// The analyzed root.
@@ -178,6 +194,19 @@ impl Analyzer {
     pub fn totals_only(mut self, totals_only: bool) -> Self {
         self.totals_only = totals_only;
         self
+    }
+
+    /// The last graph of the tree that was kept, as it is, and where queries of it keep what outgrows memory.
+    ///
+    /// # Errors
+    /// A path that does not exist.
+    pub fn latest(&self) -> anyhow::Result<Option<(CodeGraph, Arc<Scratch>)>> {
+        let paths = absolute(&self.paths)?;
+        let cache = open_cache(&self.config);
+        let id = manifest_id(&self.config, &paths);
+        let graph = cache.snapshots(&id).into_iter().find_map(|(_, path)| CodeGraph::open(&path).ok());
+        let folder = cache.snapshot_dir().unwrap_or_else(std::env::temp_dir);
+        Ok(graph.map(|graph| (graph, Scratch::new(Some(folder), Budget::of(&self.config).bytes / 16))))
     }
 
     /// Runs.
@@ -343,7 +372,7 @@ impl Session<'_> {
             self.touch(&walked, &manifest, &partition);
             let cached = vec![true; graph.len() as usize];
             let graph = previous.context("the snapshot was just looked at")?;
-            return Ok(self.finish(&walked, graph, cached, None));
+            return Ok(self.finish(&walked, (graph, None), cached, None));
         }
         self.relink(&walked, &manifest, &partition, previous)
     }
@@ -515,7 +544,7 @@ impl Session<'_> {
         let cached = (0..graph.len()).map(|file| settled.row(file).cached).collect();
         // Freeing the facts file by file takes longer than the rest of the run.
         drop(settled);
-        Ok(self.finish(walked, graph, cached, Some(&memory)))
+        Ok(self.finish(walked, (graph, previous), cached, Some(&memory)))
     }
 
     fn link(&mut self, files: &Gathered<'_>, pool: &rayon::ThreadPool) -> anyhow::Result<CodeGraph> {
@@ -533,7 +562,12 @@ impl Session<'_> {
         self.tracker.start(Phase::Store, count, 0);
         let started = Instant::now();
         let (key, skipped) = files.key(&layout);
-        let meta = Meta { project: layout.project.clone(), summary: linked.summary.clone(), skipped };
+        let meta = Meta {
+            project: layout.project.clone(),
+            roots: linked.root_names.clone(),
+            summary: linked.summary.clone(),
+            skipped,
+        };
         let graph = pool.install(|| self.keep(&key, files, &linked, &meta, touched));
         self.tracker.end();
         self.phases.add(Phase::Store, started.elapsed().as_secs_f64());
@@ -610,7 +644,13 @@ impl Session<'_> {
     }
 
     /// `memory`: that of a run which parsed or linked.
-    fn finish(self, walked: &Walked, graph: CodeGraph, cached: Vec<bool>, memory: Option<&Memory>) -> Run {
+    fn finish(
+        self,
+        walked: &Walked,
+        (graph, previous): (CodeGraph, Option<CodeGraph>),
+        cached: Vec<bool>,
+        memory: Option<&Memory>,
+    ) -> Run {
         let mut warnings = Vec::new();
         for warning in self.cache.take_warnings() {
             if let CacheWarning::Corrupt { path, message } = &warning {
@@ -679,6 +719,7 @@ impl Session<'_> {
             recovery,
             root: walked.root.clone(),
             scratch: Scratch::new(Some(folder.unwrap_or_else(std::env::temp_dir)), budget / 16),
+            previous,
         }
     }
 }

@@ -110,6 +110,10 @@ impl Input for Slice<'_> {
 pub struct Linked {
     /// Name of each file's module.
     pub modules: Texts,
+    /// Source root of each file, a place in `root_names`.
+    pub roots: Vec<u16>,
+    /// Source roots relative to the analyzed root; the analyzed root itself is empty.
+    pub root_names: Vec<String>,
     /// Number of each file's first symbol in the project.
     pub symbol_base: Vec<u32>,
     /// Links of each file, as a block.
@@ -316,7 +320,8 @@ pub fn link_into(files: &dyn Input, layout: &Layout, means: Means<'_>) -> Linked
     summary.finish(&totals, &project, loads);
     step("summary");
     let Project { table, base, .. } = project;
-    Linked { modules: table.names, symbol_base: base, links, digest: sum.bytes(), summary }
+    let modules::ModuleTable { names: modules, roots, root_names, .. } = table;
+    Linked { modules, roots, root_names, symbol_base: base, links, digest: sum.bytes(), summary }
 }
 
 /// Number of each file's first symbol in the project.

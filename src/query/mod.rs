@@ -4,6 +4,7 @@ mod graph;
 mod records;
 mod report;
 
+pub(crate) use graph::caller;
 pub use graph::{GraphQuery, graph};
 pub use records::records;
 pub use report::report;

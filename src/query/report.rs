@@ -66,6 +66,7 @@ pub fn report(run: &Run) -> ReportData {
             .collect(),
         import_cycle_count: graph.meta().summary.cycle_count,
         import_cycles: cycles.iter().map(|cycle| cycle.modules.clone()).collect(),
+        stores: Vec::new(),
         warnings: warnings(run),
         recovery: run.recovery().to_vec(),
         files: graph

@@ -7,6 +7,7 @@ use serde::ser::{SerializeMap, Serializer};
 
 use crate::engine::progress::Phase;
 use crate::engine::recovery::{Decision, Event};
+use crate::engine::stores;
 use crate::model::metrics::ProcessingMetrics;
 
 /// Named counts in an order that means something; a map in JSON.
@@ -206,6 +207,8 @@ pub struct ReportData {
     pub warnings: Vec<String>,
     /// What was decided about trouble, by file; `metrics.recovery` counts.
     pub recovery: Vec<Event>,
+    /// What became of each store that was asked for.
+    pub stores: Vec<stores::Report>,
     /// Every file, by path.
     pub files: Vec<FileReport>,
 }
@@ -231,6 +234,7 @@ impl Default for ReportData {
             import_cycles: Vec::new(),
             warnings: Vec::new(),
             recovery: Vec::new(),
+            stores: Vec::new(),
             files: Vec::new(),
         }
     }

@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use xxhash_rust::xxh3::xxh3_64;
 
 const MAGIC: &[u8; 8] = b"PYDBSNAP";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEADER: usize = 8 + 4 + 4 + 32 + 32 + 3 * 24 + 8;
 const ROW: usize = 136;
 
@@ -93,6 +93,8 @@ pub struct FileEntry<'a> {
 pub struct Meta {
     /// Project name.
     pub project: String,
+    /// Source roots relative to the analyzed root; the analyzed root itself is empty.
+    pub roots: Vec<String>,
     /// Totals.
     pub summary: Summary,
     /// Skipped files and places that the walk left out: path and reason.
@@ -302,7 +304,8 @@ fn row(
     put(&mut row, &(linked.links.size(index) as u32).to_le_bytes());
     put(&mut row, &file.size.to_le_bytes());
     put(&mut row, &file.parse_us.to_le_bytes());
-    put(&mut row, &[0; 4]);
+    put(&mut row, &linked.roots[index].to_le_bytes());
+    put(&mut row, &[0; 2]);
     put(&mut row, &file.key.0);
     put(&mut row, &file.facts_hash);
     put(&mut row, &written.facts_sum.to_le_bytes());
@@ -558,6 +561,12 @@ pub struct GraphFile<'g> {
 }
 
 impl<'g> GraphFile<'g> {
+    /// Its number in the graph.
+    #[must_use]
+    pub fn index(&self) -> u32 {
+        self.index
+    }
+
     /// Path relative to the root, escaped.
     #[must_use]
     pub fn path(&self) -> &'g str {
@@ -609,6 +618,13 @@ impl<'g> GraphFile<'g> {
     #[must_use]
     pub fn parse_us(&self) -> u32 {
         u32_at(self.row, 40)
+    }
+
+    /// Source root of its module, relative to the analyzed root; empty for that itself.
+    #[must_use]
+    pub fn root(&self) -> &'g str {
+        let number = u16::from_le_bytes([self.row[44], self.row[45]]);
+        self.graph.meta.roots.get(usize::from(number)).map_or("", String::as_str)
     }
 
     /// Where its facts are in the cache.

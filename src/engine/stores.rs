@@ -1,0 +1,477 @@
+//! Brings stores to the graph of a run: finds out what each one holds, then sends it the difference, or everything.
+//!
+//! Stores work beside each other, each on a thread of its own. Those that take everything are fed the same batches through bounded queues: rows
+//! are made once, on the threads of the pool, and a slow store holds up the making, not memory.
+
+use super::progress::Interrupt;
+use super::recovery::{CircuitBreaker, Decision, Recovery, SystemClock, Trouble};
+use crate::store::delta::{self, Delta};
+use crate::store::projection::{Batch, Projection, Tables, digest_of};
+use crate::store::rows::{Digest, Key, Rows, TableId};
+use crate::store::{self, Batches, CodeGraph, Collected, Fault, Head, State, Store, StoreError, Written};
+use crate::sys::Scratch;
+use rayon::prelude::*;
+use rustc_hash::{FxHashMap, FxHashSet};
+use serde::Serialize;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+/// Batches that wait for a store.
+const QUEUE: usize = 4;
+
+/// How a store was brought up to date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// It held the graph already.
+    Current,
+    /// By what differs from the graph it held.
+    Delta,
+    /// By everything, as a new generation.
+    Full,
+}
+
+/// What became of a store.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Its kind.
+    pub store: &'static str,
+    /// Where it is.
+    pub place: String,
+    /// How it was written; none where it could not be.
+    pub kind: Option<Kind>,
+    /// Rows written or deleted.
+    pub rows: u64,
+    /// The generation that readers see.
+    pub generation: i64,
+    /// What it took.
+    pub seconds: f64,
+    /// Why it could not be written.
+    pub error: Option<String>,
+}
+
+/// What a store is told to do.
+enum Plan {
+    Current(Head),
+    Delta(Head, Box<Delta>),
+    Full,
+}
+
+/// The graph that stores are brought to.
+pub struct Target<'a> {
+    /// The graph.
+    pub code: &'a CodeGraph,
+    /// The one before it, if it is at hand.
+    pub previous: Option<&'a CodeGraph>,
+    /// Keeps tables that outgrow memory.
+    pub scratch: &'a Arc<Scratch>,
+    /// Takes note of trouble.
+    pub recovery: &'a Recovery,
+    /// Ends the work.
+    pub interrupt: &'a Interrupt,
+}
+
+/// A delta above this share of all rows takes longer than a new generation.
+const LARGE_DELTA: usize = 3;
+
+/// Brings all `stores` to the graph of `target`. An error of one store does not keep the others from being written.
+pub fn push(stores: &mut [Box<dyn Store>], target: &Target<'_>) -> Vec<Report> {
+    let mut projection = Projection::new(target.code);
+    let state = State::of(target.code);
+    let started = Instant::now();
+    let breakers: Vec<_> = stores.iter().map(|_| CircuitBreaker::new(SystemClock::default(), 8, Duration::from_secs(5))).collect();
+    let plans: Vec<store::Result<Plan>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = stores
+            .iter_mut()
+            .zip(&breakers)
+            .map(|(store, breaker)| {
+                let (projection, state) = (&projection, &state);
+                scope.spawn(move || persist(store.as_mut(), target, breaker, |store| plan(store, projection, state, target)))
+            })
+            .collect();
+        threads.into_iter().map(join).collect()
+    });
+    if plans.iter().any(|plan| matches!(plan, Ok(Plan::Full))) {
+        projection.index(target.scratch);
+    }
+    let projection = &projection;
+    let state = &state;
+    std::thread::scope(|scope| {
+        let mut senders = Vec::new();
+        let threads: Vec<_> = stores
+            .iter_mut()
+            .zip(plans)
+            .zip(&breakers)
+            .map(|((store, plan), breaker)| {
+                let feed = matches!(plan, Ok(Plan::Full)).then(|| {
+                    let (sender, receiver) = sync_channel(QUEUE);
+                    senders.push(Some(sender));
+                    receiver
+                });
+                scope.spawn(move || {
+                    let (kind, place) = (store.kind(), store.place());
+                    let done = plan.and_then(|plan| write(store.as_mut(), plan, feed, projection, state, target, breaker));
+                    report(kind, place, done, started, target)
+                })
+            })
+            .collect();
+        if !senders.is_empty() {
+            feed_all(projection, &mut senders, target.interrupt);
+        }
+        drop(senders);
+        threads.into_iter().map(join).collect()
+    })
+}
+
+fn join<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+fn report(
+    store: &'static str,
+    place: String,
+    done: store::Result<(Kind, Written)>,
+    started: Instant,
+    target: &Target<'_>,
+) -> Report {
+    let seconds = started.elapsed().as_secs_f64();
+    match done {
+        Ok((kind, written)) => Report {
+            store,
+            place,
+            kind: Some(kind),
+            rows: written.rows,
+            generation: written.generation,
+            seconds,
+            error: None,
+        },
+        Err(error) => {
+            if error.fault != Fault::Interrupted {
+                target.recovery.record(Trouble::StoreUnavailable, Decision::Fail, store, &error.message);
+            }
+            Report { store, place, kind: None, rows: 0, generation: 0, seconds, error: Some(error.message) }
+        }
+    }
+}
+
+/// Sends every batch to all who still listen.
+fn feed_all(projection: &Projection<'_>, senders: &mut [Option<SyncSender<Message>>], interrupt: &Interrupt) {
+    projection.batches(&mut |batch| {
+        let batch = Arc::new(batch);
+        let stop = interrupt.check().is_err();
+        for sender in senders.iter_mut() {
+            let message = if stop { Message::Stop } else { Message::Batch(Arc::clone(&batch)) };
+            if sender.as_ref().is_some_and(|open| open.send(message).is_err()) {
+                *sender = None;
+            }
+        }
+        !stop && senders.iter().any(Option::is_some)
+    });
+    for sender in senders.iter().flatten() {
+        // Without this a feed that ends is one that broke.
+        let _ = sender.send(Message::End);
+    }
+}
+
+enum Message {
+    Batch(Arc<Batch>),
+    End,
+    Stop,
+}
+
+struct Feed<'a>(&'a Receiver<Message>);
+
+impl Batches for Feed<'_> {
+    fn next(&mut self) -> store::Result<Option<Arc<Batch>>> {
+        match self.0.recv() {
+            Ok(Message::Batch(batch)) => Ok(Some(batch)),
+            Ok(Message::End) => Ok(None),
+            Ok(Message::Stop) => Err(StoreError { fault: Fault::Interrupted, message: "interrupted".to_owned() }),
+            Err(_) => Err(StoreError::lasting("the rows of the graph could not be made")),
+        }
+    }
+}
+
+/// Tries again what may pass.
+fn persist<T>(
+    store: &mut dyn Store,
+    target: &Target<'_>,
+    breaker: &CircuitBreaker,
+    mut work: impl FnMut(&mut dyn Store) -> store::Result<T>,
+) -> store::Result<T> {
+    let kind = store.kind();
+    let transient = |error: &StoreError| error.fault == Fault::Transient && target.interrupt.check().is_ok();
+    target.recovery.persist(Trouble::StoreUnavailable, kind, transient, std::thread::sleep, || {
+        match breaker.call(|| work(store)) {
+            Ok(result) => result,
+            Err(open) => Err(StoreError::lasting(open)),
+        }
+    })
+}
+
+/// Compares what the store holds with the graph.
+fn plan(store: &mut dyn Store, projection: &Projection<'_>, state: &State, target: &Target<'_>) -> store::Result<Plan> {
+    let project = projection.project();
+    store.init()?;
+    let Some(head) = store.head(project)? else { return Ok(Plan::Full) };
+    if head.state == *state {
+        return Ok(Plan::Current(head));
+    }
+    let previous = target.previous.filter(|previous| State::of(previous) == head.state);
+    let delta = match previous {
+        Some(previous) => Some(delta::of_graphs(&Projection::new(previous), projection, head.outside)),
+        None => against_store(store, projection, &head)?,
+    };
+    let rows: u64 = projection.code().meta().summary.symbols.values().sum::<u64>()
+        + projection.code().meta().summary.edges.values().sum::<u64>();
+    Ok(match delta {
+        Some(delta) if delta.len() <= 1000 || delta.len() <= rows as usize / LARGE_DELTA => {
+            Plan::Delta(head, Box::new(delta))
+        }
+        _ => Plan::Full,
+    })
+}
+
+/// The difference from what a store holds, by the digests of its owners. None where so much differs that a full load is shorter.
+fn against_store(store: &mut dyn Store, projection: &Projection<'_>, head: &Head) -> store::Result<Option<Delta>> {
+    let project = projection.project();
+    let mut stored: FxHashMap<Key, Key> = FxHashMap::default();
+    store.read(project, head, TableId::Owners, None, &mut |row| {
+        let (owner, digest) = (key_at(row, 0), key_at(row, 16));
+        stored.insert(owner, digest);
+    })?;
+    let (mut tables, mut same, mut changed) = (Tables::default(), FxHashSet::default(), 0usize);
+    let mut outside = FxHashSet::default();
+    for units in projection.units().chunks(256) {
+        let made: Vec<(Key, Tables, FxHashSet<(bool, &str)>)> = units
+            .par_iter()
+            .map(|unit| {
+                let (mut rows, mut found) = (Tables::default(), FxHashSet::default());
+                delta::unit_rows(projection, unit, &mut rows);
+                projection.outside_of(unit, &mut found);
+                (projection.file_key(unit.file), rows, found)
+            })
+            .collect();
+        for (owner, rows, found) in made {
+            outside.extend(found);
+            let digest = rows[TableId::Owners as usize].iter().next().map(|row| key_at(row, 16));
+            if stored.get(&owner).copied() == digest {
+                same.insert(owner);
+                continue;
+            }
+            changed += 1;
+            if changed > projection.units().len() / LARGE_DELTA + 1 {
+                return Ok(None);
+            }
+            tables.iter_mut().zip(&rows).for_each(|(all, some)| all.append(some));
+        }
+    }
+    let mut rest = Tables::default();
+    projection.project_nodes(outside.into_iter(), &mut rest);
+    projection.project_edges(&mut rest);
+    let digest = digest_of(&rest);
+    rest[TableId::Owners as usize].row().key(projection.project_key()).key(digest.key()).end();
+    tables.iter_mut().zip(&rest).for_each(|(all, some)| all.append(some));
+    let owners: Vec<Key> = stored.into_keys().filter(|owner| !same.contains(owner)).collect();
+    let mut before = Tables::default();
+    for &table in store.tables() {
+        let rows = &mut before[table as usize];
+        store.read(project, head, table, Some(&owners), &mut |row| rows.push(row))?;
+    }
+    Ok(Some(Delta::between(&before, &tables)))
+}
+
+fn key_at(row: &[u8], at: usize) -> Key {
+    row.get(at..).and_then(|rest| rest.first_chunk()).map_or(Key::NONE, |bytes| Key(*bytes))
+}
+
+fn write(
+    store: &mut dyn Store,
+    plan: Plan,
+    feed: Option<Receiver<Message>>,
+    projection: &Projection<'_>,
+    state: &State,
+    target: &Target<'_>,
+    breaker: &CircuitBreaker,
+) -> store::Result<(Kind, Written)> {
+    let project = projection.project();
+    match plan {
+        Plan::Current(head) => Ok((Kind::Current, Written { generation: head.generation, rows: 0 })),
+        Plan::Delta(head, delta) => {
+            let done = persist(store, target, breaker, |store| arrived(store, project, state, |store| store.apply(project, &head, state, &delta)));
+            match done {
+                Err(error) if error.fault == Fault::Moved => {
+                    // Somebody else wrote meanwhile: everything, then.
+                    let written = load(store, None, projection, state, target, breaker)?;
+                    Ok((Kind::Full, written))
+                }
+                done => Ok((Kind::Delta, done?)),
+            }
+        }
+        Plan::Full => Ok((Kind::Full, load(store, feed, projection, state, target, breaker)?)),
+    }
+}
+
+/// Writes everything: first what the feed brings, again what this store alone asks for.
+fn load(
+    store: &mut dyn Store,
+    mut feed: Option<Receiver<Message>>,
+    projection: &Projection<'_>,
+    state: &State,
+    target: &Target<'_>,
+    breaker: &CircuitBreaker,
+) -> store::Result<Written> {
+    let project = projection.project();
+    persist(store, target, breaker, |store| {
+        arrived(store, project, state, |store| match feed.take() {
+            Some(receiver) => store.load(project, state, &mut Feed(&receiver)),
+            None => std::thread::scope(|scope| {
+                let (sender, receiver) = sync_channel(QUEUE);
+                scope.spawn(move || feed_all(projection, &mut [Some(sender)], target.interrupt));
+                let written = store.load(project, state, &mut Feed(&receiver));
+                drop(receiver);
+                written
+            }),
+        })
+    })
+}
+
+/// Writes, and where that seems to have failed looks whether it did: the answer to a commit may get lost.
+fn arrived(
+    store: &mut dyn Store,
+    project: &str,
+    state: &State,
+    work: impl FnOnce(&mut dyn Store) -> store::Result<Written>,
+) -> store::Result<Written> {
+    let error = match work(store) {
+        Ok(written) => return Ok(written),
+        Err(error) => error,
+    };
+    if error.fault == Fault::Transient
+        && let Ok(Some(head)) = store.head(project)
+        && head.state == *state
+    {
+        return Ok(Written { generation: head.generation, rows: 0 });
+    }
+    Err(error)
+}
+
+/// What of a store is not as the graph says.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Verified {
+    /// Rows looked at.
+    pub rows: u64,
+    /// Per kind of row its number and digest, as stored.
+    pub digests: std::collections::BTreeMap<String, (u64, String)>,
+    /// The first differences, in words.
+    pub differences: Vec<String>,
+}
+
+/// Differences that are named.
+const NAMED: usize = 20;
+
+/// Reads a store back and compares every row with those of the graph: by digests of the rows of each kind, recomputed from what is stored, and where
+/// they differ row by row.
+///
+/// # Errors
+/// Those of the store.
+pub fn verify(store: &mut dyn Store, target: &Target<'_>) -> store::Result<Verified> {
+    let mut projection = Projection::new(target.code);
+    projection.index(target.scratch);
+    let project = projection.project();
+    let mut verified = Verified::default();
+    let Some(head) = store.head(project)? else {
+        verified.differences.push(format!("it holds nothing of project `{project}`; `pydebug store push` writes it"));
+        return Ok(verified);
+    };
+    if head.state != State::of(target.code) {
+        verified.differences.push("it holds another graph; `pydebug store push` brings it up to date".to_owned());
+        return Ok(verified);
+    }
+    let mut expected: FxHashMap<String, (u64, Digest)> = FxHashMap::default();
+    let tables = store.tables();
+    projection.batches(&mut |batch| {
+        if tables.contains(&batch.table) {
+            batch.rows.iter().for_each(|row| count(&mut expected, batch.table, row));
+        }
+        true
+    });
+    let mut stored: FxHashMap<String, (u64, Digest)> = FxHashMap::default();
+    for &table in tables {
+        store.read(project, &head, table, None, &mut |row| {
+            verified.rows += 1;
+            count(&mut stored, table, row);
+        })?;
+    }
+    let kinds: std::collections::BTreeSet<&String> = expected.keys().chain(stored.keys()).collect();
+    let none = (0, Digest::default());
+    let mut differ = FxHashSet::default();
+    for kind in kinds {
+        let (want, have) = (expected.get(kind).unwrap_or(&none), stored.get(kind).unwrap_or(&none));
+        verified.digests.insert(kind.clone(), (have.0, have.1.key().to_string()));
+        if want != have {
+            verified.differences.push(format!("{kind}: {} rows, {} expected", have.0, want.0));
+            differ.insert(kind.split(':').next().unwrap_or_default().to_owned());
+        }
+    }
+    for &table in tables.iter().filter(|table| differ.contains(table.def().name)) {
+        name_differences(store, &projection, &head, table, &mut verified.differences)?;
+    }
+    Ok(verified)
+}
+
+fn name_differences(
+    store: &mut dyn Store,
+    projection: &Projection<'_>,
+    head: &Head,
+    table: TableId,
+    out: &mut Vec<String>,
+) -> store::Result<()> {
+    let (mut before, mut after) = (Tables::default(), Tables::default());
+    let stored: &mut Rows = &mut before[table as usize];
+    store.read(projection.project(), head, table, None, &mut |row| stored.push(row))?;
+    projection.batches(&mut |batch| {
+        if batch.table == table {
+            after[table as usize].append(&batch.rows);
+        }
+        true
+    });
+    let delta = Delta::between(&before, &after);
+    let change = delta.table(table);
+    for (what, rows) in [("not expected", &change.removed), ("missing", &change.added), ("different", &change.changed)] {
+        for row in rows.iter().take(NAMED.saturating_sub(out.len())) {
+            let shown: Vec<String> = crate::store::rows::values(table, row).take(6).map(|value| format!("{value:?}")).collect();
+            out.push(format!("{}: {what}: {}", table.def().name, shown.join(" ")));
+        }
+    }
+    Ok(())
+}
+
+/// Counts a row under its kind: its table, and the label of a symbol or the type of an edge.
+fn count(kinds: &mut FxHashMap<String, (u64, Digest)>, table: TableId, row: &[u8]) {
+    let column = match table {
+        TableId::Symbols => Some(2),
+        TableId::Edges => Some(1),
+        _ => None,
+    };
+    let label = column.and_then(|column| crate::store::rows::values(table, row).nth(column));
+    let add = |entry: &mut (u64, Digest)| {
+        entry.0 += 1;
+        entry.1.add(table, row);
+    };
+    let name = match label {
+        Some(store::rows::Value::Text(label)) => format!("{}:{label}", table.def().name),
+        _ => table.def().name.to_owned(),
+    };
+    add(kinds.entry(name).or_default());
+}
+
+/// Removes what no reader sees any more.
+///
+/// # Errors
+/// Those of the store.
+pub fn gc(store: &mut dyn Store, project: &str, target: &Target<'_>) -> store::Result<Collected> {
+    let breaker = CircuitBreaker::new(SystemClock::default(), 8, Duration::from_secs(5));
+    persist(store, target, &breaker, |store| store.gc(project))
+}

@@ -1,0 +1,14 @@
+CREATE UNIQUE INDEX files_key ON files (gen, key);
+CREATE INDEX files_path ON files (gen, path);
+CREATE UNIQUE INDEX modules_key ON modules (gen, key);
+CREATE INDEX modules_name ON modules (gen, name);
+CREATE UNIQUE INDEX symbols_key ON symbols (gen, key);
+CREATE INDEX symbols_qualname ON symbols (gen, qualname);
+CREATE INDEX symbols_name ON symbols (gen, name);
+CREATE UNIQUE INDEX edges_key ON edges (gen, source, type, target);
+CREATE INDEX edges_target ON edges (gen, target, type);
+CREATE UNIQUE INDEX imports_key ON imports (gen, source, ordinal);
+CREATE INDEX imports_module ON imports (gen, module);
+CREATE UNIQUE INDEX call_sites_key ON call_sites (gen, caller, ordinal);
+CREATE UNIQUE INDEX parse_errors_key ON parse_errors (gen, file, ordinal);
+CREATE UNIQUE INDEX owners_key ON owners (gen, file);
