@@ -6,6 +6,7 @@
 //! What a store holds of a project is a *generation*: all rows of one full load. A new one becomes visible by a flip of the project's head, so that
 //! no reader sees half of it. A delta changes a generation in place, in one transaction where the store has those that hide what they do.
 
+pub mod address;
 pub mod delta;
 pub mod projection;
 pub mod rows;
