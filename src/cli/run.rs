@@ -28,6 +28,9 @@ use crate::report::graphfmt::{self, GraphFormat};
 use crate::report::progress::{BarObserver, JsonObserver};
 use crate::report::{json, jsonl, text};
 use crate::store::Store;
+use crate::store::address::{self, Variables};
+use crate::store::neo4j::Neo4j;
+use crate::store::postgres::{self, Postgres};
 use crate::store::sqlite::Sqlite;
 
 /// How a run ended, as the process says it.
@@ -252,6 +255,30 @@ impl Session<'_, '_> {
         if let Some(path) = &args.sqlite {
             stores.push(Box::new(Sqlite::new(path)));
         }
+        let variables: Variables = self
+            .environment
+            .iter()
+            .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())))
+            .collect();
+        let of = |flag: &Option<String>, variable: &str| {
+            flag.clone().or_else(|| variables.get(variable).filter(|value| !value.is_empty()).cloned())
+        };
+        let mut in_argument = false;
+        if let Some(url) = of(&args.postgres, "PYDEBUG_POSTGRES_URL") {
+            let address = address::postgres(&url, &variables).context("the address of PostgreSQL can't be used")?;
+            in_argument |= args.postgres.is_some() && address.password_in_url;
+            stores.push(Box::new(Postgres::new(address)));
+        }
+        if let Some(url) = of(&args.neo4j, "PYDEBUG_NEO4J_URI") {
+            let address = address::neo4j(&url, &variables).context("the address of Neo4j can't be used")?;
+            in_argument |= args.neo4j.is_some() && address.password_in_url;
+            stores.push(Box::new(Neo4j::new(address)));
+        }
+        if in_argument {
+            self.streams.warn(
+                "a password in an argument can be seen by every user of this machine; give it by PGPASSWORD, PYDEBUG_NEO4J_PASSWORD or a password file",
+            );
+        }
         if !stores.is_empty() {
             stores::check_project(config.project())?;
         }
@@ -362,9 +389,16 @@ impl Session<'_, '_> {
 
     fn store(&mut self, args: &StoreCommandArgs) -> anyhow::Result<Outcome> {
         let target = args.command.target();
+        if let StoreCommand::Init { print_sql: true, .. } = &args.command {
+            self.streams.emit(None, |out| Ok(out.write_all(postgres::schema_sql().as_bytes())?))?;
+            return Ok(Outcome::Done);
+        }
         let config = self.settle(&target.paths, &target.settings)?;
         let mut stores = self.stores(&target.stores, &config)?;
-        anyhow::ensure!(!stores.is_empty(), "no store is named; give `--sqlite FILE`");
+        anyhow::ensure!(
+            !stores.is_empty(),
+            "no store is named; give `--sqlite FILE`, `--postgres URL` or `--neo4j URL`, or set PYDEBUG_POSTGRES_URL or PYDEBUG_NEO4J_URI"
+        );
         let request = self.request(&config, &target.paths, target.progress, &target.settings);
         let command = match &args.command {
             StoreCommand::Init { .. } => StoreRequest::Init,

@@ -11,6 +11,12 @@ pub struct StoreArgs {
     /// Keep the graph in this SQLite file too
     #[arg(long, value_name = "FILE")]
     pub sqlite: Option<PathBuf>,
+    /// Keep the graph in this PostgreSQL database too: postgres://USER@HOST/DATABASE [env: PYDEBUG_POSTGRES_URL]
+    #[arg(long, value_name = "URL")]
+    pub postgres: Option<String>,
+    /// Keep the graph in this Neo4j server too: bolt://HOST:7687 [env: PYDEBUG_NEO4J_URI]
+    #[arg(long, value_name = "URL")]
+    pub neo4j: Option<String>,
 }
 
 /// Arguments of `store`.
@@ -47,6 +53,9 @@ pub struct StoreTarget {
 pub enum StoreCommand {
     /// Make the schema, or bring it up to date
     Init {
+        /// Print the SQL for PostgreSQL instead, for somebody else to run
+        #[arg(long)]
+        print_sql: bool,
         #[command(flatten)]
         target: StoreTarget,
     },
@@ -77,7 +86,7 @@ impl StoreCommand {
     #[must_use]
     pub fn target(&self) -> &StoreTarget {
         match self {
-            Self::Init { target }
+            Self::Init { target, .. }
             | Self::Status { target }
             | Self::Verify { target }
             | Self::Push { target }

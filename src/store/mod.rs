@@ -8,10 +8,13 @@
 
 pub mod address;
 pub mod delta;
+pub mod neo4j;
+pub mod postgres;
 pub mod projection;
 pub mod rows;
 pub mod snapshot;
 pub mod sqlite;
+mod tls;
 
 pub use snapshot::{CodeGraph, FileStatus, GraphFile};
 

@@ -1,0 +1,851 @@
+//! The graph in Neo4j: a node for each file and symbol, a relationship for each edge.
+//!
+//! Neo4j is read-committed: a transaction is not seen all at once. So a full load goes under a generation of its own that no reader asks for, and becomes visible when
+//! the `head` of the `:Project` node names it. A delta changes the shown generation between `updating: true` and `updating: false, rev + 1`: who needs
+//! an exact answer looks at both before and after the query. Writers keep each other away by a lease on the `:Project` node.
+//!
+//! The `:Project` node is the only one outside generations (its `gen` is 0). Keys are hexadecimal text.
+
+use super::address::{Neo4jAddress, Tls};
+use super::delta::Delta;
+use super::rows::{Digest, Key, NULL, Rows, TableId, Type, Value, values};
+use super::{Batches, Collected, Fault, Head, Result, SCHEMA_VERSION, State, Store, StoreError, Written};
+use neo4rs::{BoltList, BoltMap, BoltNull, BoltString, BoltType, ConfigBuilder, Graph, Query, Row, Txn, query};
+use rustc_hash::FxHashMap;
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
+
+/// Labels that a symbol may have; one of them stands beside `:PyDebug`.
+const LABELS: &str = "File:Package:Module:Class:Function:Method:Variable:External";
+/// How long nobody else may write, from the last sign of life.
+const LEASE: Duration = Duration::from_secs(10);
+/// How long to wait for another writer.
+const PATIENCE: Duration = Duration::from_secs(25);
+/// Longest wait for the first answer of a server.
+const FIRST_ANSWER: Duration = Duration::from_secs(20);
+/// Rows of one statement.
+const ROWS: usize = 10_000;
+/// The state of a project in whose generation a delta was being written when the writer ended.
+const UPDATING: &str = "updating";
+
+/// A store in a Neo4j server.
+pub struct Neo4j {
+    address: Neo4jAddress,
+    connection: Option<(Runtime, Graph)>,
+}
+
+impl std::fmt::Debug for Neo4j {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Neo4j").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// Whether a server says that a statement takes more memory than it may: less of it may do.
+fn is_too_much(error: &neo4rs::Error) -> bool {
+    matches!(error, neo4rs::Error::Neo4j(error) if error.code().ends_with("MemoryPoolOutOfMemoryError"))
+}
+
+impl From<neo4rs::Error> for StoreError {
+    fn from(error: neo4rs::Error) -> Self {
+        let said = error.to_string();
+        match &error {
+            neo4rs::Error::Neo4j(known) => {
+                let code = known.code();
+                let advice = match code.rsplit('.').next().unwrap_or_default() {
+                    "Unauthorized" => "; check user and password (PYDEBUG_NEO4J_USERNAME, PYDEBUG_NEO4J_PASSWORD, or the address)",
+                    "DatabaseNotFound" => "; create the database or name another one (PYDEBUG_NEO4J_DATABASE)",
+                    "Forbidden" => "; grant the user the right to write",
+                    "AuthenticationRateLimit" => "; too many wrong passwords: wait before the next try",
+                    "MemoryPoolOutOfMemoryError" => "; give the server more memory for transactions",
+                    _ => "",
+                };
+                let lasting = code.ends_with("MemoryPoolOutOfMemoryError") || !code.contains("TransientError");
+                let busy = code.ends_with("DatabaseUnavailable") || code.ends_with("ForbiddenOnReadOnlyDatabase");
+                let fault = if lasting && !busy { Fault::Lasting } else { Fault::Transient };
+                Self { fault, message: format!("{said}{advice}") }
+            }
+            neo4rs::Error::AuthenticationError(_) => Self::lasting(format!(
+                "{said}; check user and password (PYDEBUG_NEO4J_USERNAME, PYDEBUG_NEO4J_PASSWORD, or the address)"
+            )),
+            neo4rs::Error::ProtocolMismatch(_) | neo4rs::Error::UnsupportedVersion(..) => {
+                Self::lasting(format!("{said}; the address must be that of the Bolt connector, usually port 7687"))
+            }
+            neo4rs::Error::IOError { detail } if detail.kind() == std::io::ErrorKind::InvalidData => {
+                Self::lasting(format!("{said}; check the certificate and the scheme of the address"))
+            }
+            neo4rs::Error::IOError { .. }
+            | neo4rs::Error::ConnectionError
+            | neo4rs::Error::IncompleteBoltExchange
+            | neo4rs::Error::Ignored(_)
+            | neo4rs::Error::RequestIgnoredError
+            | neo4rs::Error::ServerUnavailableError(_)
+            | neo4rs::Error::ConnectionTimedOut => Self::transient(said),
+            _ => Self::lasting(said),
+        }
+    }
+}
+
+impl From<neo4rs::DeError> for StoreError {
+    fn from(error: neo4rs::DeError) -> Self {
+        Self::lasting(format!("an answer that makes no sense: {error}"))
+    }
+}
+
+fn hex(key: Key) -> String {
+    key.to_string()
+}
+
+fn unhex(text: &str) -> Key {
+    let mut key = [0; 16];
+    for (byte, at) in key.iter_mut().zip((0..).step_by(2)) {
+        *byte = text.get(at..at + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok()).unwrap_or(0);
+    }
+    Key(key)
+}
+
+fn bolt(value: Value<'_>) -> BoltType {
+    match value {
+        Value::Key(key) => hex(key).into(),
+        Value::Text(text) => text.into(),
+        Value::Int(NULL) => BoltType::Null(BoltNull),
+        Value::Int(number) => number.into(),
+    }
+}
+
+fn list(values: impl IntoIterator<Item = BoltType>) -> BoltType {
+    BoltType::List(BoltList::from(values.into_iter().collect::<Vec<_>>()))
+}
+
+/// Name of a column as a property: what every node has under one name is told apart from columns of that name.
+fn property(column: &'static str) -> &'static str {
+    if column == "file" { "owner" } else { column }
+}
+
+/// Columns of a table of nodes or edges that are properties, and their places in a row.
+fn properties(table: TableId) -> impl Iterator<Item = (usize, &'static str)> {
+    let left_out: &[&str] = if table == TableId::Edges { &["source", "type", "target"] } else { &["label"] };
+    let columns = table.def().columns.iter().enumerate();
+    columns.filter(|(_, (name, _))| !left_out.contains(name)).map(|(at, (name, _))| (at, property(name)))
+}
+
+/// The properties of a row in the form of a map literal over the list `r`.
+fn literal(table: TableId) -> String {
+    let mut out = String::from("gen: $gen");
+    for (at, name) in properties(table) {
+        let _ = write!(out, ", {name}: r[{at}]");
+    }
+    if table == TableId::Files {
+        out.push_str(", name: r[1]");
+    }
+    out
+}
+
+/// All values of rows, as lists.
+fn lists<'r>(table: TableId, rows: impl Iterator<Item = &'r [u8]>) -> Vec<BoltType> {
+    rows.map(|row| list(values(table, row).map(bolt))).collect()
+}
+
+fn texts(row: &[u8], table: TableId, at: usize) -> String {
+    match values(table, row).nth(at) {
+        Some(Value::Text(text)) => text.to_owned(),
+        Some(Value::Key(key)) => hex(key),
+        Some(Value::Int(_)) | None => String::new(),
+    }
+}
+
+fn key_of(row: &[u8], table: TableId, at: usize) -> Key {
+    match values(table, row).nth(at) {
+        Some(Value::Key(key)) => key,
+        _ => Key::NONE,
+    }
+}
+
+/// Runs a statement and gives its rows.
+async fn ask(txn: &mut Txn, query: Query) -> std::result::Result<Vec<Row>, neo4rs::Error> {
+    let mut stream = txn.execute(query).await?;
+    let mut rows = Vec::new();
+    while let Some(row) = stream.next(txn.handle()).await? {
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+/// Runs a statement in a transaction of its own. Nothing is tried again here: a second try may do twice what the first did.
+async fn once(graph: &Graph, query: Query) -> std::result::Result<Vec<Row>, neo4rs::Error> {
+    let mut txn = graph.start_txn().await?;
+    let rows = ask(&mut txn, query).await?;
+    txn.commit().await?;
+    Ok(rows)
+}
+
+/// Runs a statement over `rows` as `$rows`; where the server has no memory for so many, in halves.
+async fn in_pieces(
+    graph: &Graph,
+    make: &(dyn Fn(Vec<BoltType>) -> Query + Sync),
+    rows: Vec<BoltType>,
+    found: &mut Vec<Row>,
+) -> Result<()> {
+    let mut open = vec![rows];
+    while let Some(rows) = open.pop() {
+        match once(graph, make(rows.clone())).await {
+            Ok(answer) => found.extend(answer),
+            Err(error) if is_too_much(&error) && rows.len() > 1 => {
+                let (first, second) = rows.split_at(rows.len() / 2);
+                open.push(second.to_vec());
+                open.push(first.to_vec());
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// A right to write that others respect.
+struct Lease {
+    token: String,
+    project: String,
+    seen: Instant,
+}
+
+impl Lease {
+    /// Shows a sign of life, now and then.
+    async fn keep(&mut self, graph: &Graph) -> Result<()> {
+        if self.seen.elapsed() < LEASE / 5 {
+            return Ok(());
+        }
+        let rows = once(
+            graph,
+            query("MATCH (p:PyDebug {gen: 0, key: $key}) WHERE p.lease = $token SET p.lease_until = timestamp() + $period RETURN 1 AS one")
+                .param("key", self.project.as_str())
+                .param("token", self.token.as_str())
+                .param("period", LEASE.as_millis() as i64),
+        )
+        .await?;
+        if rows.is_empty() {
+            return Err(StoreError::transient("another writer took over: this one was silent for too long"));
+        }
+        self.seen = Instant::now();
+        Ok(())
+    }
+}
+
+fn token() -> String {
+    let mut state = blake2b_simd::Params::new().hash_length(16).to_state();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let place: u8 = 0;
+    state.update(&now.as_nanos().to_le_bytes()).update(&std::process::id().to_le_bytes());
+    state.update(&(std::ptr::from_ref(&place) as usize).to_le_bytes());
+    state.finalize().to_hex().to_string()
+}
+
+/// Takes the lease of a project, which is made where it is not there. `condition` must hold of it; the statement goes on with `then` and
+/// returns `value`.
+async fn lease(graph: &Graph, project: &str, period: Duration, then: &str) -> Result<(Lease, i64)> {
+    let lease = Lease { token: token(), project: hex(Key::project(project)), seen: Instant::now() };
+    let statement = format!(
+        "MERGE (p:PyDebug {{gen: 0, key: $key}}) ON CREATE SET p:Project, p.name = $name, p.rev = 0, p.head = 0, p.updating = false, p.generations = [] \
+         WITH p WHERE p.lease IS NULL OR p.lease_until < timestamp() SET p.lease = $token, p.lease_until = timestamp() + $period WITH p {then}"
+    );
+    let started = Instant::now();
+    loop {
+        let rows = once(
+            graph,
+            query(&statement)
+                .param("key", lease.project.as_str())
+                .param("name", &*super::rows::store_text(project))
+                .param("token", lease.token.as_str())
+                .param("period", period.as_millis() as i64),
+        )
+        .await?;
+        if let Some(row) = rows.first() {
+            return Ok((lease, row.get("value")?));
+        }
+        if started.elapsed() > PATIENCE {
+            return Err(StoreError::transient("another run is writing this project; try again when it is done"));
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+}
+
+/// Gives the lease back, whatever else happened.
+async fn release(graph: &Graph, lease: &Lease) {
+    let done = once(
+        graph,
+        query("MATCH (p:PyDebug {gen: 0, key: $key}) WHERE p.lease = $token REMOVE p.lease, p.lease_until")
+            .param("key", lease.project.as_str())
+            .param("token", lease.token.as_str()),
+    )
+    .await;
+    if let Err(error) = done {
+        tracing::debug!("the lease ends by itself: {error}");
+    }
+}
+
+/// Internal ids of nodes that were created in this load. They are never stored.
+type Ids = FxHashMap<Key, i64>;
+
+async fn create_nodes(graph: &Graph, generation: i64, table: TableId, rows: &Rows, ids: &mut Ids) -> Result<()> {
+    let label = if table == TableId::Files { "File" } else { "$(r[2])" };
+    let statement =
+        format!("UNWIND $rows AS r CREATE (n:PyDebug:{label} {{{}}}) RETURN collect(id(n)) AS ids", literal(table));
+    let make = |rows: Vec<BoltType>| {
+        query(&statement).param("gen", generation).param("rows", BoltType::List(BoltList::from(rows)))
+    };
+    for start in (0..rows.len()).step_by(ROWS) {
+        let piece = start..rows.len().min(start + ROWS);
+        let mut answers = Vec::new();
+        in_pieces(graph, &make, lists(table, piece.clone().map(|at| rows.get(at))), &mut answers).await?;
+        let mut made = Vec::with_capacity(piece.len());
+        for answer in answers {
+            made.extend(answer.get::<Vec<i64>>("ids")?);
+        }
+        count("nodes", made.len(), piece.len())?;
+        ids.extend(piece.zip(made).map(|(at, id)| (key_of(rows.get(at), table, 0), id)));
+    }
+    Ok(())
+}
+
+fn count(what: &str, made: usize, sent: usize) -> Result<()> {
+    if made == sent {
+        return Ok(());
+    }
+    Err(StoreError::transient(format!("the server made {made} {what} of {sent}")))
+}
+
+async fn create_edges(graph: &Graph, generation: i64, rows: &Rows, ids: &Ids) -> Result<()> {
+    let statement = format!(
+        "UNWIND $rows AS r MATCH (a) WHERE id(a) = r[0] MATCH (b) WHERE id(b) = r[2] CREATE (a)-[e:$(r[1]) {{{}}}]->(b) RETURN count(*) AS made",
+        literal(TableId::Edges)
+    );
+    let make = |rows: Vec<BoltType>| {
+        query(&statement).param("gen", generation).param("rows", BoltType::List(BoltList::from(rows)))
+    };
+    for start in (0..rows.len()).step_by(ROWS) {
+        let mut sent = Vec::with_capacity(ROWS);
+        for at in start..rows.len().min(start + ROWS) {
+            let row = rows.get(at);
+            let end = |at| ids.get(&key_of(row, TableId::Edges, at)).copied();
+            let (Some(source), Some(target)) = (end(0), end(2)) else {
+                return Err(StoreError::lasting("an edge leads to or from a node that is not there: this is a bug"));
+            };
+            let mut row: Vec<BoltType> = values(TableId::Edges, row).map(bolt).collect();
+            row[0] = source.into();
+            row[2] = target.into();
+            sent.push(list(row));
+        }
+        let (count_sent, mut answers) = (sent.len(), Vec::new());
+        in_pieces(graph, &make, sent, &mut answers).await?;
+        let mut made = 0;
+        for answer in answers {
+            made += answer.get::<i64>("made")? as usize;
+        }
+        count("relationships", made, count_sent)?;
+    }
+    Ok(())
+}
+
+/// Sends all batches under a generation. Gives the number of rows and the digest of the project's own.
+async fn send(
+    graph: &Graph,
+    project: &str,
+    generation: i64,
+    batches: &mut dyn Batches,
+    lease: &mut Lease,
+) -> Result<(u64, Key)> {
+    let key = Key::project(project);
+    let answer = once(
+        graph,
+        query("MATCH (p:PyDebug {gen: 0, key: $key}) RETURN id(p) AS id").param("key", hex(key)),
+    )
+    .await?;
+    let mut ids = Ids::default();
+    ids.insert(key, answer.first().ok_or_else(|| StoreError::transient("the project is gone"))?.get("id")?);
+    let (mut sent, mut digest) = (0, Key::NONE);
+    while let Some(batch) = batches.next()? {
+        lease.keep(graph).await?;
+        match batch.table {
+            TableId::Files | TableId::Symbols => {
+                create_nodes(graph, generation, batch.table, &batch.rows, &mut ids).await?;
+            }
+            TableId::Edges => create_edges(graph, generation, &batch.rows, &ids).await?,
+            TableId::Owners => {
+                let mut rows = Vec::with_capacity(batch.rows.len());
+                for row in batch.rows.iter() {
+                    let (owner, of) = (key_of(row, TableId::Owners, 0), key_of(row, TableId::Owners, 1));
+                    match ids.get(&owner) {
+                        _ if owner == key => digest = of,
+                        Some(&id) => rows.push(list([id.into(), hex(of).into()])),
+                        None => {}
+                    }
+                }
+                let make = |rows: Vec<BoltType>| {
+                    query("UNWIND $rows AS r MATCH (n) WHERE id(n) = r[0] SET n.digest = r[1]")
+                        .param("rows", BoltType::List(BoltList::from(rows)))
+                };
+                in_pieces(graph, &make, rows, &mut Vec::new()).await?;
+            }
+            // They are rows of a relational store.
+            TableId::Modules | TableId::Imports | TableId::CallSites | TableId::ParseErrors => continue,
+        }
+        sent += batch.rows.len() as u64;
+    }
+    Ok((sent, digest))
+}
+
+async fn full_load(graph: &Graph, project: &str, state: &State, batches: &mut dyn Batches) -> Result<Written> {
+    let reserve = "MERGE (c:PyDebugCounter {name: 'generation'}) SET c.value = coalesce(c.value, 0) + 1, \
+                   p.generations = p.generations + c.value RETURN c.value AS value";
+    let (mut lease, generation) = lease(graph, project, LEASE, reserve).await?;
+    let sent = send(graph, project, generation, batches, &mut lease).await;
+    let (rows, digest) = match sent {
+        Ok(sent) => sent,
+        Err(error) => {
+            release(graph, &lease).await;
+            return Err(error);
+        }
+    };
+    let answer = once(
+        graph,
+        query(
+            "MATCH (p:PyDebug {gen: 0, key: $key}) WHERE p.lease = $token \
+             SET p.head = $gen, p.rev = p.rev + 1, p.state = $state, p.digest = $digest, p.updating = false, p.updated_at = datetime() \
+             REMOVE p.lease, p.lease_until RETURN p.rev AS rev",
+        )
+        .param("key", lease.project.as_str())
+        .param("token", lease.token.as_str())
+        .param("gen", generation)
+        .param("state", state.0.as_str())
+        .param("digest", hex(digest)),
+    )
+    .await?;
+    if answer.is_empty() {
+        return Err(StoreError::transient("another writer took over: this one was silent for too long"));
+    }
+    Ok(Written { generation, rows })
+}
+
+/// Node maps of a delta: key, label, all properties.
+fn node_map(generation: i64, table: TableId, row: &[u8]) -> BoltType {
+    let mut map = BoltMap::new();
+    map.put(BoltString::from("gen"), generation.into());
+    for ((at, name), value) in properties(table).map(|(at, name)| ((at, name), values(table, row).nth(at))) {
+        debug_assert!(at < table.def().columns.len());
+        if let Some(value) = value {
+            map.put(BoltString::from(name), bolt(value));
+        }
+    }
+    let label = if table == TableId::Files {
+        map.put(BoltString::from("name"), texts(row, table, 1).into());
+        "File".to_owned()
+    } else {
+        texts(row, table, 2)
+    };
+    list([texts(row, table, 0).into(), label.into(), BoltType::Map(map)])
+}
+
+/// The statements of a delta.
+fn delta_queries(project: Key, generation: i64, delta: &Delta) -> Vec<Query> {
+    let rows = |rows: Vec<BoltType>| BoltType::List(BoltList::from(rows));
+    let mut queries = Vec::new();
+    // The project's node is in no generation.
+    let of = |key: Key| if key == project { 0 } else { generation };
+    let edges = delta.table(TableId::Edges);
+    let ends = |row: &[u8]| {
+        let source = key_of(row, TableId::Edges, 0);
+        [of(source).into(), hex(source).into(), texts(row, TableId::Edges, 1).into(), texts(row, TableId::Edges, 2).into()]
+    };
+    let gone: Vec<_> = edges.removed.iter().chain(edges.changed.iter()).map(|row| list(ends(row))).collect();
+    if !gone.is_empty() {
+        queries.push(
+            query(
+                "UNWIND $rows AS r MATCH (a:PyDebug {gen: r[0], key: r[1]}) MATCH (b:PyDebug {gen: $gen, key: r[3]}) \
+                 MATCH (a)-[e]->(b) WHERE type(e) = r[2] DELETE e",
+            )
+            .param("gen", generation)
+            .param("rows", rows(gone)),
+        );
+    }
+    let tables = [TableId::Files, TableId::Symbols];
+    let gone: Vec<BoltType> =
+        tables.iter().flat_map(|&table| delta.table(table).removed.iter().map(move |row| texts(row, table, 0).into())).collect();
+    if !gone.is_empty() {
+        queries.push(
+            query("UNWIND $rows AS k MATCH (n:PyDebug {gen: $gen, key: k}) DETACH DELETE n")
+                .param("gen", generation)
+                .param("rows", rows(gone)),
+        );
+    }
+    let nodes: Vec<_> = tables
+        .iter()
+        .flat_map(|&table| {
+            let change = delta.table(table);
+            change.changed.iter().chain(change.added.iter()).map(move |row| node_map(generation, table, row))
+        })
+        .collect();
+    if !nodes.is_empty() {
+        queries.push(
+            query(&format!(
+                "UNWIND $rows AS r MERGE (n:PyDebug {{gen: $gen, key: r[0]}}) REMOVE n:{LABELS} SET n:$(r[1]) SET n = r[2]"
+            ))
+            .param("gen", generation)
+            .param("rows", rows(nodes)),
+        );
+    }
+    let made: Vec<_> = edges
+        .changed
+        .iter()
+        .chain(edges.added.iter())
+        .map(|row| {
+            let tail = values(TableId::Edges, row).skip(3).map(bolt);
+            list(ends(row).into_iter().chain(tail))
+        })
+        .collect();
+    if !made.is_empty() {
+        let columns = properties(TableId::Edges).map(|(at, name)| format!("{name}: r[{}]", at + 1));
+        let columns: Vec<String> = columns.collect();
+        queries.push(
+            query(&format!(
+                "UNWIND $rows AS r MATCH (a:PyDebug {{gen: r[0], key: r[1]}}) MATCH (b:PyDebug {{gen: $gen, key: r[3]}}) \
+                 CREATE (a)-[:$(r[2]) {{gen: $gen, {}}}]->(b)",
+                columns.join(", ")
+            ))
+            .param("gen", generation)
+            .param("rows", rows(made)),
+        );
+    }
+    let owners = delta.table(TableId::Owners);
+    let digests: Vec<_> = owners
+        .changed
+        .iter()
+        .chain(owners.added.iter())
+        .map(|row| {
+            let owner = key_of(row, TableId::Owners, 0);
+            list([of(owner).into(), hex(owner).into(), texts(row, TableId::Owners, 1).into()])
+        })
+        .collect();
+    if !digests.is_empty() {
+        queries.push(
+            query("UNWIND $rows AS r MATCH (n:PyDebug {gen: r[0], key: r[1]}) SET n.digest = r[2]")
+                .param("rows", rows(digests)),
+        );
+    }
+    queries
+}
+
+async fn apply_delta(graph: &Graph, project: &str, head: &Head, state: &State, delta: &Delta) -> Result<Written> {
+    // One transaction writes all of it, and shows no sign of life meanwhile.
+    let period = LEASE + Duration::from_micros(500) * delta.len() as u32;
+    let (lease, revision) = lease(graph, project, period, "SET p.updating = true RETURN p.rev AS value").await?;
+    let written = async {
+        if revision != head.revision {
+            return Err(StoreError::moved());
+        }
+        let mut txn = graph.start_txn().await?;
+        for query in delta_queries(Key::project(project), head.generation, delta) {
+            txn.run(query).await?;
+        }
+        txn.commit().await?;
+        Ok(())
+    }
+    .await;
+    let done = match &written {
+        Ok(()) => "p.rev = p.rev + 1, p.state = $state, p.updated_at = datetime(), p.updating = false",
+        // The transaction may have been committed though its answer was lost: nobody knows what the generation holds.
+        Err(error) if error.fault == Fault::Moved => "p.updating = p.updating",
+        Err(_) => "p.updating = true",
+    };
+    let answer = once(
+        graph,
+        query(&format!(
+            "MATCH (p:PyDebug {{gen: 0, key: $key}}) WHERE p.lease = $token SET {done} REMOVE p.lease, p.lease_until RETURN p.rev AS rev"
+        ))
+        .param("key", lease.project.as_str())
+        .param("token", lease.token.as_str())
+        .param("state", state.0.as_str()),
+    )
+    .await;
+    written?;
+    if answer?.is_empty() {
+        return Err(StoreError::transient("another writer took over: this one was silent for too long"));
+    }
+    Ok(Written { generation: head.generation, rows: delta.len() as u64 })
+}
+
+async fn delete_generation(graph: &Graph, project: Key, generation: i64) -> Result<()> {
+    // Outside of a transaction of ours: it makes its own.
+    let mut stream = graph
+        .execute(
+            query(
+                "MATCH (n:PyDebug) WHERE n.gen = $gen AND n.key IS NOT NULL CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 5000 ROWS",
+            )
+            .param("gen", generation),
+        )
+        .await?;
+    while stream.next().await?.is_some() {}
+    once(
+        graph,
+        query("MATCH (p:PyDebug {gen: 0, key: $key}) SET p.generations = [g IN p.generations WHERE g <> $gen]")
+            .param("key", hex(project))
+            .param("gen", generation),
+    )
+    .await?;
+    Ok(())
+}
+
+/// Deletes generations that are not shown, all but the youngest `kept` of them.
+async fn collect(graph: &Graph, project: &str, kept: usize) -> Result<Collected> {
+    let key = Key::project(project);
+    let rows = once(
+        graph,
+        query("MATCH (p:PyDebug {gen: 0, key: $key}) RETURN p.head AS head, p.generations AS generations").param("key", hex(key)),
+    )
+    .await?;
+    let Some(row) = rows.first() else { return Ok(Collected::default()) };
+    let head: i64 = row.get("head")?;
+    let mut generations: Vec<i64> = row.get("generations")?;
+    generations.retain(|&generation| generation != head);
+    generations.sort_unstable_by_key(|&generation| std::cmp::Reverse(generation));
+    let mut collected = Collected::default();
+    if generations.len() <= kept {
+        return Ok(collected);
+    }
+    let (lease, _) = lease(graph, project, LEASE * 30, "RETURN 1 AS value").await?;
+    let mut result = Ok(());
+    for &generation in generations.iter().skip(kept) {
+        result = delete_generation(graph, key, generation).await;
+        if result.is_err() {
+            break;
+        }
+        collected.generations += 1;
+    }
+    release(graph, &lease).await;
+    result.map(|()| collected)
+}
+
+impl Neo4j {
+    /// The store at an address. Nothing is connected yet.
+    #[must_use]
+    pub fn new(address: Neo4jAddress) -> Self {
+        Self { address, connection: None }
+    }
+
+    fn connect(address: &Neo4jAddress) -> Result<(Runtime, Graph)> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StoreError::lasting)?;
+        let scheme = match address.tls {
+            Tls::Disable | Tls::Prefer => "bolt",
+            Tls::Require => "bolt+ssc",
+            Tls::VerifyCa | Tls::VerifyFull => "bolt+s",
+        };
+        let host = if address.host.contains(':') { format!("[{}]", address.host) } else { address.host.clone() };
+        let mut config = ConfigBuilder::default()
+            .uri(format!("{scheme}://{host}:{}", address.port))
+            .user(address.user.as_str())
+            .password(address.password.as_ref().map_or("", super::address::Secret::expose))
+            .max_connections(2)
+            .fetch_size(5000)
+            // It also bounds every wait for an answer, and a large statement takes its time.
+            .connection_timeout(Duration::from_secs(600));
+        if !address.database.is_empty() {
+            config = config.db(address.database.as_str());
+        }
+        let graph = runtime.block_on(async {
+            let graph = Graph::connect(config.build()?)?;
+            match tokio::time::timeout(FIRST_ANSWER, once(&graph, query("RETURN 1"))).await {
+                Ok(answer) => answer.map(|_| graph).map_err(StoreError::from),
+                Err(_) => Err(StoreError::transient("the server does not answer")),
+            }
+        })?;
+        Ok((runtime, graph))
+    }
+
+    /// Does something with a connection. After an error it is a new one.
+    fn with<T>(&mut self, work: impl AsyncFnOnce(&Graph) -> Result<T>) -> Result<T> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => Self::connect(&self.address)?,
+        };
+        let (runtime, graph) = self.connection.insert(connection);
+        let result = runtime.block_on(work(graph));
+        if result.as_ref().is_err_and(|error| error.fault == Fault::Transient) {
+            self.connection = None;
+        }
+        result
+    }
+}
+
+impl Store for Neo4j {
+    fn kind(&self) -> &'static str {
+        "neo4j"
+    }
+
+    fn place(&self) -> String {
+        self.address.to_string()
+    }
+
+    fn init(&mut self) -> Result<()> {
+        self.with(async |graph| {
+            let rows = once(graph, query("MATCH (c:PyDebugCounter {name: 'schema'}) RETURN c.value AS version")).await?;
+            if let Some(row) = rows.first() {
+                let version: i64 = row.get("version")?;
+                return if version > SCHEMA_VERSION { Err(StoreError::newer(version)) } else { Ok(()) };
+            }
+            for statement in [
+                "CREATE CONSTRAINT pydebug_key IF NOT EXISTS FOR (n:PyDebug) REQUIRE (n.gen, n.key) IS UNIQUE",
+                "CREATE CONSTRAINT pydebug_counter IF NOT EXISTS FOR (c:PyDebugCounter) REQUIRE c.name IS UNIQUE",
+                "CREATE INDEX pydebug_project IF NOT EXISTS FOR (p:Project) ON (p.name)",
+                "CALL db.awaitIndexes(60)",
+            ] {
+                let mut stream = graph.execute(query(statement)).await?;
+                while stream.next().await?.is_some() {}
+            }
+            once(
+                graph,
+                query("MERGE (c:PyDebugCounter {name: 'schema'}) SET c.value = $version").param("version", SCHEMA_VERSION),
+            )
+            .await?;
+            Ok(())
+        })
+    }
+
+    fn head(&mut self, project: &str) -> Result<Option<Head>> {
+        let key = hex(Key::project(project));
+        self.with(async |graph| {
+            let rows = once(
+                graph,
+                query(
+                    "MATCH (p:PyDebug {gen: 0, key: $key}) WHERE p.head > 0 \
+                     RETURN p.head AS head, p.rev AS rev, p.state AS state, p.updating AS updating, p.digest AS digest",
+                )
+                .param("key", key.as_str()),
+            )
+            .await?;
+            let Some(row) = rows.first() else { return Ok(None) };
+            let updating: bool = row.get("updating")?;
+            let state = if updating { UPDATING.to_owned() } else { row.get("state")? };
+            Ok(Some(Head {
+                generation: row.get("head")?,
+                revision: row.get("rev")?,
+                state: State(state),
+                outside: Digest::of_key(unhex(&row.get::<String>("digest")?)),
+            }))
+        })
+    }
+
+    fn load(&mut self, project: &str, state: &State, batches: &mut dyn Batches) -> Result<Written> {
+        self.with(async |graph| {
+            let written = full_load(graph, project, state, batches).await?;
+            // Whoever reads the generation before this one may go on.
+            collect(graph, project, 1).await?;
+            Ok(written)
+        })
+    }
+
+    fn apply(&mut self, project: &str, head: &Head, state: &State, delta: &Delta) -> Result<Written> {
+        self.with(async |graph| apply_delta(graph, project, head, state, delta).await)
+    }
+
+    fn tables(&self) -> &'static [TableId] {
+        &[TableId::Files, TableId::Symbols, TableId::Edges, TableId::Owners]
+    }
+
+    fn read(
+        &mut self,
+        project: &str,
+        head: &Head,
+        table: TableId,
+        owners: Option<&[Key]>,
+        found: &mut dyn FnMut(&[u8]),
+    ) -> Result<()> {
+        let own = Key::project(project);
+        let project = hex(own);
+        let wanted: Option<Vec<String>> = owners.map(|owners| owners.iter().map(|owner| hex(*owner)).collect());
+        self.with(async |graph| {
+            let def = table.def();
+            let columns: Vec<String> = match table {
+                TableId::Edges => def.columns.iter().map(|(name, _)| match *name {
+                    "source" => "a.key".to_owned(),
+                    "target" => "b.key".to_owned(),
+                    "type" => "type(e)".to_owned(),
+                    name => format!("e.{}", property(name)),
+                }).collect(),
+                TableId::Owners => vec!["n.key".to_owned(), "n.digest".to_owned()],
+                _ => def.columns.iter().map(|(name, _)| match *name {
+                    "label" => "[l IN labels(n) WHERE l <> 'PyDebug'][0]".to_owned(),
+                    name => format!("n.{}", property(name)),
+                }).collect(),
+            };
+            let columns: Vec<String> = columns.iter().enumerate().map(|(at, column)| format!("{column} AS c{at}")).collect();
+            let columns = columns.join(", ");
+            let only = |owner: &str| if wanted.is_some() { format!(" AND {owner} IN $owners") } else { String::new() };
+            let within = "n.gen = $gen AND n.key IS NOT NULL";
+            let statement = match table {
+                TableId::Edges => format!(
+                    "MATCH (b:PyDebug)<-[e]-(a) WHERE b.gen = $gen AND b.key IS NOT NULL{} RETURN {columns}",
+                    only("e.owner")
+                ),
+                TableId::Owners => format!(
+                    "MATCH (n:PyDebug) WHERE {within} AND n:File{} RETURN {columns} UNION ALL MATCH (n:PyDebug {{gen: 0, key: $project}}) RETURN {columns}",
+                    only("n.key")
+                ),
+                TableId::Files => format!("MATCH (n:PyDebug) WHERE {within} AND n:File{} RETURN {columns}", only("n.key")),
+                _ => format!("MATCH (n:PyDebug) WHERE {within} AND NOT n:File{} RETURN {columns}", only("n.owner")),
+            };
+            let mut asked = query(&statement).param("gen", head.generation).param("project", project.as_str());
+            if let Some(wanted) = &wanted {
+                asked = asked.param("owners", list(wanted.iter().map(|key| key.as_str().into())));
+            }
+            let names: Vec<String> = (0..def.columns.len()).map(|at| format!("c{at}")).collect();
+            let mut txn = graph.start_txn().await?;
+            let mut stream = txn.execute(asked).await?;
+            let mut one = Rows::default();
+            while let Some(row) = stream.next(txn.handle()).await? {
+                one.clear();
+                let mut writer = one.row();
+                for ((_, kind), name) in def.columns.iter().zip(&names) {
+                    writer = match kind {
+                        Type::Key | Type::NullKey => {
+                            writer.key(row.get::<Option<String>>(name)?.map_or(Key::NONE, |text| unhex(&text)))
+                        }
+                        Type::Text => {
+                            let text = row.get::<Option<String>>(name)?.unwrap_or_default();
+                            writer.value(Value::Text(&text))
+                        }
+                        Type::Int | Type::NullInt => {
+                            writer.value(Value::Int(row.get::<Option<i64>>(name)?.unwrap_or(NULL)))
+                        }
+                    };
+                }
+                writer.end();
+                // The project's digest is asked for beside those of files, wanted or not.
+                if table != TableId::Owners || owners.is_none_or(|owners| owners.contains(&super::rows::owner(table, one.get(0)))) {
+                    found(one.get(0));
+                }
+            }
+            txn.commit().await?;
+            Ok(())
+        })?;
+        if self.head_of(&project)? == Some((head.generation, head.revision)) { Ok(()) } else { Err(StoreError::moved()) }
+    }
+
+    fn gc(&mut self, project: &str) -> Result<Collected> {
+        self.with(async |graph| collect(graph, project, 0).await)
+    }
+}
+
+impl Neo4j {
+    /// The shown generation and its revision.
+    fn head_of(&mut self, key: &str) -> Result<Option<(i64, i64)>> {
+        self.with(async |graph| {
+            let rows = once(
+                graph,
+                query("MATCH (p:PyDebug {gen: 0, key: $key}) RETURN p.head AS head, p.rev AS rev").param("key", key),
+            )
+            .await?;
+            match rows.first() {
+                Some(row) => Ok(Some((row.get("head")?, row.get("rev")?))),
+                None => Ok(None),
+            }
+        })
+    }
+}
