@@ -164,7 +164,7 @@ class Server:
                     command = (entry / "cmdline").read_bytes()
                 except OSError:
                     continue
-                if self.folder.encode() in command and int(entry.name) != os.getpid() and b"services" not in command:
+                if self.folder.encode() in command and int(entry.name) != os.getpid() and b"services.py" not in command:
                     found.append(int(entry.name))
         return found
 

@@ -515,14 +515,16 @@ fn delta_queries(project: Key, generation: i64, delta: &Delta) -> Vec<Query> {
         );
     }
     let owners = delta.table(TableId::Owners);
+    let owner = |row: &[u8], digest: BoltType| {
+        let owner = key_of(row, TableId::Owners, 0);
+        list([of(owner).into(), hex(owner).into(), digest])
+    };
+    // A file that owns nothing any more may still be there: a stub to which a source came.
     let digests: Vec<_> = owners
-        .changed
+        .removed
         .iter()
-        .chain(owners.added.iter())
-        .map(|row| {
-            let owner = key_of(row, TableId::Owners, 0);
-            list([of(owner).into(), hex(owner).into(), texts(row, TableId::Owners, 1).into()])
-        })
+        .map(|row| owner(row, BoltType::Null(BoltNull)))
+        .chain(owners.changed.iter().chain(owners.added.iter()).map(|row| owner(row, texts(row, TableId::Owners, 1).into())))
         .collect();
     if !digests.is_empty() {
         queries.push(
@@ -785,7 +787,7 @@ impl Store for Neo4j {
                     only("e.owner")
                 ),
                 TableId::Owners => format!(
-                    "MATCH (n:PyDebug) WHERE {within} AND n:File{} RETURN {columns} UNION ALL MATCH (n:PyDebug {{gen: 0, key: $project}}) RETURN {columns}",
+                    "MATCH (n:PyDebug) WHERE {within} AND n:File AND n.digest IS NOT NULL{} RETURN {columns} UNION ALL MATCH (n:PyDebug {{gen: 0, key: $project}}) RETURN {columns}",
                     only("n.key")
                 ),
                 TableId::Files => format!("MATCH (n:PyDebug) WHERE {within} AND n:File{} RETURN {columns}", only("n.key")),
