@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import shutil
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -36,10 +37,11 @@ def timed(command: list[str], environment: dict[str, str], cwd: Path, text: str 
 
 
 class Bench:
-    def __init__(self, options: argparse.Namespace, folder: Path, servers: dict[str, services.Server], table: Table) -> None:
+    def __init__(self, options: argparse.Namespace, folder: Path, servers: dict[str, services.Server]) -> None:
         self.stores = Stores(find_binary(options.binary or ROOT / "target/release/pydebug"), folder, servers)
         self.loop = options.loop.resolve()
-        self.folder, self.table, self.runs = folder, table, options.runs
+        self.folder, self.runs = folder, options.runs
+        self.table: Table  # set when there is something to show
         self.tree, self.cache = folder / "tree", folder / "cache"
         shutil.copytree(options.corpora / "transformers", self.tree)
         self.number = 0
@@ -47,7 +49,6 @@ class Bench:
         if code != 0:
             sys.exit(f"error: {said}")
         self.rows = report["stores"][0]["rows"]
-        print(f"transformers {version('transformers')}: {self.rows} rows\n", flush=True)
 
     def analyze(self, names: list[str], project: str) -> float:
         command = [str(self.stores.binary), "analyze", ".", "-q", "--project", project, "--cache-dir", str(self.cache), *self.stores.flags(*names)]
@@ -156,7 +157,10 @@ class Bench:
         if not out.exists():
             out.mkdir()
             for table in tables:
-                subprocess.run(["sqlite3", "-csv", str(database), f".once {out / table}", f"SELECT * FROM {table}"], check=True)
+                # A CSV can't hold the bytes of keys: the shell's side has them as text.
+                columns = [(name, kind) for _, name, kind, *_ in sqlite3.connect(database).execute(f"PRAGMA table_info({table})")]
+                chosen = ", ".join(f'hex("{name}")' if kind == "BLOB" else f'"{name}"' for name, kind in columns)
+                subprocess.run(["sqlite3", "-csv", str(database), f".once {out / table}", f"SELECT {chosen} FROM {table}"], check=True)
         plain = self.folder / "plain.db"
         plain.unlink(missing_ok=True)
         lines = ["PRAGMA journal_mode = WAL;", "PRAGMA synchronous = NORMAL;", *(statement + ";" for statement in schema), ".mode csv"]
@@ -212,8 +216,9 @@ def main() -> int:
         for name in ("postgres", "neo4j"):
             servers[name] = services.start(folder, name)
         print(f"{machine()}; {given.runs} runs a side, medians; " + "; ".join(f"{server.name} {server.version} {json.dumps(server.memory)}" for server in servers.values()), flush=True)
-        table = Table()
-        bench = Bench(given, folder, servers, table)
+        bench = Bench(given, folder, servers)
+        print(f"transformers {version('transformers')}: {bench.rows:,} rows\n", flush=True)
+        bench.table = table = Table()
         alone = [bench.sqlite(), bench.postgres(), bench.neo4j()]
         bench.together(alone)
     finally:

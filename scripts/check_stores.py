@@ -442,13 +442,6 @@ def encrypted(stores: Stores, name: str, server: services.Server, refused: Calla
     for mode in ("verify-full", "verify-ca", "require"):
         refused(f"{name}, {mode}, another authority", of("localhost", f"sslmode={mode}&sslrootcert={wrong}"), ["certificate", "tls"])
     refused(f"{name}, verify-full, an authority nobody knows", of("localhost", "sslmode=verify-full"), ["certificate", "tls"])
-    configuration = Path(server.folder) / "data" / "postgresql.auto.conf"
-
-    def reload(statement: str) -> None:
-        server.psql(statement)
-        server.psql("SELECT pg_reload_conf()")
-        time.sleep(0.5)
-
     # The command line of the server names its certificate, and nothing but a new command line changes it.
     kept = list(server.command)
     server.command = [part.replace(server.tls["server_certificate"], server.tls["stranger_certificate"]).replace(server.tls["server_key"], server.tls["stranger_key"])
@@ -465,7 +458,34 @@ def encrypted(stores: Stores, name: str, server: services.Server, refused: Calla
     server.command = kept
     server.stop()
     server.launch()
-    del configuration, reload
+
+
+def imports(stores: Stores, scratch: Path, checks: Checks) -> None:
+    """What `neo4j-admin database import full` makes of the exported files is what a load writes, and goes on from there."""
+    if "neo4j" not in stores.servers:
+        return
+    server = stores.servers["neo4j"]
+    tree, cache = scratch / "imported", scratch / "cache-imported"
+    shutil.copytree(scratch / "pristine", tree)
+    write(tree, HOSTILE)
+    code, _, said = stores.run("analyze", ".", "--project", "imported", "--cache-dir", cache, "-q", cwd=tree)
+    checks.check(code == 0, f"before the export: {said[-600:]}")
+    code, out, said = stores.run("store", "export", ".", "--neo4j-import", scratch / "files", "--project", "imported", "--cache-dir", cache, "--format", "json", cwd=tree)
+    if not checks.check(code == 0, f"export: {said[-600:]}"):
+        return
+    options = json.loads(out)["command"].split()[4:]
+    server.stop()
+    server.import_full(options)
+    server.launch()
+    code, _, said = stores.run("store", "init", ".", "--project", "imported", "--cache-dir", cache, *stores.flags("neo4j"), cwd=tree)
+    checks.check(code == 0, f"init after the import: {said[-600:]}")
+    equal, why = stores.verify(tree, cache, "neo4j", project="imported")
+    checks.check(equal, f"after the import: {why}")
+    small_change(tree, 1)
+    code, report, said = stores.analyze(tree, cache, "neo4j", project="imported")
+    checks.check(code == 0 and report["stores"][0]["kind"] == "delta", f"a delta after the import: {code} {report.get('stores')} {said[-600:]}")
+    equal, why = stores.verify(tree, cache, "neo4j", project="imported")
+    checks.check(equal, f"a delta after the import: {why}")
 
 
 def obtain(names: list[str], folder: Path, checks: Checks) -> dict[str, services.Server]:
@@ -482,7 +502,7 @@ def obtain(names: list[str], folder: Path, checks: Checks) -> dict[str, services
 
 def main() -> int:
     options = parser(__doc__)
-    options.add_argument("package", type=Path, nargs="?", help="the package to edit, such as `.cache/corpora/django/django` (else fixtures/flask-like trees)")
+    options.add_argument("package", type=Path, nargs="?", help="the package to edit, such as `.cache/corpora/django/django` (else the scripts of this project)")
     options.add_argument("--part", action="append", default=[], help="a folder of it (repeatable; all of it unless given)")
     options.add_argument("--scripts", type=int, default=5, help="edit scripts (default 5)")
     options.add_argument("--seed", type=int, default=1, help="seed of the first script")
@@ -491,7 +511,7 @@ def main() -> int:
     options.add_argument("--deltas", type=int, default=6, help="deltas that readers race (default 6)")
     options.add_argument("--loads", type=int, default=2, help="full loads that readers race (default 2)")
     options.add_argument("--server", action="append", default=[], choices=services.NAMES, help="only these servers (repeatable)")
-    options.add_argument("--only", action="append", default=[], help="only these parts: scenarios, refusals, edits, races, kills, server_kills")
+    options.add_argument("--only", action="append", default=[], help="only these parts: scenarios, refusals, edits, races, kills, server_kills, imports")
     given = options.parse_args()
     checks = Checks()
     binary = find_binary(given.binary)
@@ -511,6 +531,7 @@ def main() -> int:
                 "races": lambda: races(stores, scratch, checks, given.deltas, given.loads),
                 "kills": lambda: kills(stores, scratch, checks, given.kills),
                 "server_kills": lambda: server_kills(stores, scratch, checks, given.server_kills),
+                "imports": lambda: imports(stores, scratch, checks),
             }
             for name, part in parts.items():
                 if given.only and name not in given.only:

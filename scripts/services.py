@@ -204,6 +204,13 @@ class Server:
         if self.is_alive():
             self.kill()
 
+    def import_full(self, options: list[str]) -> str:
+        """Replaces the database of a Neo4j that is stopped with what `neo4j-admin database import full` makes of files."""
+        at = self.command.index("-cp")
+        opens = [part for part in self.command if part.startswith("--add-opens")]
+        return run(["java", *opens, "-cp", self.command[at + 1], "org.neo4j.cli.AdminTool", "database", "import", "full", *options],
+                   env=os.environ | self.environment, cwd=self.folder).stdout
+
     def psql(self, statement: str, database: str = "") -> str:
         """What PostgreSQL answers, row by row."""
         environment = os.environ | {"PGPASSWORD": self.password}

@@ -9,8 +9,9 @@ use serde_json::Value;
 use super::GraphKind;
 use crate::config::Config;
 use crate::engine::progress::{Interrupt, ProgressObserver};
-use crate::engine::{Analyzer, Run};
+use crate::engine::recovery::Recovery;
 use crate::engine::stores;
+use crate::engine::{Analyzer, Run};
 use crate::query::{self, GraphQuery};
 use crate::report::data::ReportData;
 use crate::report::graphfmt::Graph;
@@ -69,7 +70,12 @@ pub trait Analysis {
     fn graph(&self, request: GraphRequest) -> anyhow::Result<Box<dyn Graph + '_>>;
 
     /// Brings stores to the graph. What became of each is in its report.
-    fn push(&self, stores: &mut [Box<dyn Store>], interrupt: &Interrupt) -> Vec<stores::Report>;
+    fn push(
+        &self,
+        stores: &mut [Box<dyn Store>],
+        recovery: &Recovery,
+        interrupt: &Interrupt,
+    ) -> Vec<stores::Report>;
 }
 
 /// What to do with stores.
@@ -141,6 +147,13 @@ pub trait Host {
         stores: &mut [Box<dyn Store>],
     ) -> anyhow::Result<Answer>;
 
+    /// Writes the last graph of a tree to the folder `to`, as files that Neo4j imports.
+    ///
+    /// # Errors
+    ///
+    /// Where that could not be done.
+    fn export(&self, request: &Request<'_>, to: &Path) -> anyhow::Result<Answer>;
+
     /// Walks, reads, checks UTF-8, parses and drops; nothing else.
     ///
     /// # Errors
@@ -188,6 +201,10 @@ impl Host for Engine {
         super::stores::answer(request, command, stores)
     }
 
+    fn export(&self, request: &Request<'_>, to: &Path) -> anyhow::Result<Answer> {
+        super::stores::export(request, to)
+    }
+
     fn bench_floor(&self, request: &Request<'_>) -> anyhow::Result<Answer> {
         let report = Analyzer::floor(request.config, request.paths)?;
         let fields = vec![
@@ -224,7 +241,12 @@ impl Analysis for Run {
         Ok(Box::new(query::graph(Run::graph(self), kind, request.external, self.scratch())))
     }
 
-    fn push(&self, stores: &mut [Box<dyn Store>], interrupt: &Interrupt) -> Vec<stores::Report> {
-        Run::push(self, stores, interrupt)
+    fn push(
+        &self,
+        stores: &mut [Box<dyn Store>],
+        recovery: &Recovery,
+        interrupt: &Interrupt,
+    ) -> Vec<stores::Report> {
+        Run::push(self, stores, recovery, interrupt)
     }
 }

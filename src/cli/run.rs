@@ -15,12 +15,13 @@ use super::output::Streams;
 use super::stores;
 use super::{
     AnalyzeArgs, BenchArgs, CacheArgs, CacheCommand, Cli, ColorMode, Command, ConfigArgs, ConfigFormat,
-    GlobalArgs, GraphArgs, OutputFormat, ProgressMode, SettingArgs, StoreArgs, StoreCommand, StoreCommandArgs,
-    WorkerArgs,
+    GlobalArgs, GraphArgs, OutputFormat, ProgressMode, SettingArgs, StoreArgs, StoreCommand,
+    StoreCommandArgs, WorkerArgs,
 };
 use crate::config::{self, Config, Key};
 use crate::engine::Budget;
 use crate::engine::progress::{Interrupt, Interrupted, NullObserver, ProgressObserver};
+use crate::engine::recovery::Recovery;
 use crate::engine::{self, WorkerOptions};
 use crate::report::data::{FileStatus, ReportData};
 use crate::report::escape::escape;
@@ -265,7 +266,8 @@ impl Session<'_, '_> {
         };
         let mut in_argument = false;
         if let Some(url) = of(&args.postgres, "PYDEBUG_POSTGRES_URL") {
-            let address = address::postgres(&url, &variables).context("the address of PostgreSQL can't be used")?;
+            let address =
+                address::postgres(&url, &variables).context("the address of PostgreSQL can't be used")?;
             in_argument |= args.postgres.is_some() && address.password_in_url;
             stores.push(Box::new(Postgres::new(address)));
         }
@@ -286,11 +288,16 @@ impl Session<'_, '_> {
     }
 
     /// Brings stores to the graph of `analysis`.
-    fn push(&mut self, analysis: &dyn Analysis, stores: &mut [Box<dyn Store>]) -> anyhow::Result<Vec<engine::stores::Report>> {
+    fn push(
+        &mut self,
+        analysis: &dyn Analysis,
+        stores: &mut [Box<dyn Store>],
+        recovery: &Recovery,
+    ) -> anyhow::Result<Vec<engine::stores::Report>> {
         if stores.is_empty() {
             return Ok(Vec::new());
         }
-        let reports = analysis.push(stores, self.interrupt);
+        let reports = analysis.push(stores, recovery, self.interrupt);
         self.interrupt.check()?;
         for report in &reports {
             if let Some(error) = &report.error {
@@ -311,7 +318,12 @@ impl Session<'_, '_> {
         request.observer.finish();
         let analysis = analysis?;
         let mut report = analysis.report()?;
-        report.stores = self.push(&*analysis, &mut stores)?;
+        let recovery = Recovery::default();
+        report.stores = self.push(&*analysis, &mut stores, &recovery)?;
+        for event in recovery.report().0 {
+            report.metrics.recovery.count(event.kind.name(), event.decision.name());
+            report.recovery.push(event);
+        }
         for warning in &report.warnings {
             self.streams.warn(warning);
         }
@@ -394,6 +406,15 @@ impl Session<'_, '_> {
             return Ok(Outcome::Done);
         }
         let config = self.settle(&target.paths, &target.settings)?;
+        if let StoreCommand::Export { neo4j_import, .. } = &args.command {
+            stores::check_project(config.project())?;
+            let request = self.request(&config, &target.paths, ProgressMode::None, &target.settings);
+            let answer = self.host.export(&request, neo4j_import)?;
+            if !self.global.quiet {
+                self.answer(&answer, target.format)?;
+            }
+            return Ok(Outcome::Done);
+        }
         let mut stores = self.stores(&target.stores, &config)?;
         anyhow::ensure!(
             !stores.is_empty(),
@@ -404,11 +425,12 @@ impl Session<'_, '_> {
             StoreCommand::Init { .. } => StoreRequest::Init,
             StoreCommand::Status { .. } => StoreRequest::Status,
             StoreCommand::Verify { .. } => StoreRequest::Verify,
-            StoreCommand::Gc { .. } => StoreRequest::Gc,
+            // Both were done with above where that can be.
+            StoreCommand::Gc { .. } | StoreCommand::Export { .. } => StoreRequest::Gc,
             StoreCommand::Push { .. } => {
                 let analysis = self.host.analyze(&request);
                 request.observer.finish();
-                let reports = self.push(&*analysis?, &mut stores)?;
+                let reports = self.push(&*analysis?, &mut stores, &Recovery::default())?;
                 let fields = reports.iter().map(|report| Ok((report.store, serde_json::to_value(report)?)));
                 let answer = Answer { fields: fields.collect::<anyhow::Result<_>>()?, found: false };
                 if !self.global.quiet {
@@ -491,7 +513,9 @@ impl Session<'_, '_> {
                         let inner = fields.keys().map(String::len).max().unwrap_or(0);
                         let lines: Vec<_> = fields
                             .iter()
-                            .map(|(name, value)| format!("{:<inner$}  {}", name.replace('_', " "), scalar(value)))
+                            .map(|(name, value)| {
+                                format!("{:<inner$}  {}", name.replace('_', " "), scalar(value))
+                            })
                             .collect();
                         lines.join(&format!("\n{:width$}  ", ""))
                     }

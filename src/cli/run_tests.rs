@@ -36,7 +36,7 @@ impl Analysis for FakeAnalysis {
         Ok(Box::new(std::iter::once(Record::new(RecordKind::File, "a.py", 1, "a"))))
     }
 
-    fn push(&self, _: &mut [Box<dyn Store>], _: &Interrupt) -> Vec<engine::stores::Report> {
+    fn push(&self, _: &mut [Box<dyn Store>], _: &Recovery, _: &Interrupt) -> Vec<engine::stores::Report> {
         Vec::new()
     }
 
@@ -62,6 +62,10 @@ impl Analysis for FakeAnalysis {
 
 impl Host for Fake {
     fn stores(&self, _: &Request<'_>, _: StoreRequest, _: &mut [Box<dyn Store>]) -> anyhow::Result<Answer> {
+        Ok(Answer::default())
+    }
+
+    fn export(&self, _: &Request<'_>, _: &Path) -> anyhow::Result<Answer> {
         Ok(Answer::default())
     }
 

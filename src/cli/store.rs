@@ -74,6 +74,14 @@ pub enum StoreCommand {
         #[command(flatten)]
         target: StoreTarget,
     },
+    /// Write the last graph of the tree as files for `neo4j-admin database import full`, which replaces a whole database with them; `store init` follows
+    Export {
+        /// Folder to write the files to
+        #[arg(long, value_name = "DIR")]
+        neo4j_import: PathBuf,
+        #[command(flatten)]
+        target: StoreTarget,
+    },
     /// Remove what no reader sees any more
     Gc {
         #[command(flatten)]
@@ -90,6 +98,7 @@ impl StoreCommand {
             | Self::Status { target }
             | Self::Verify { target }
             | Self::Push { target }
+            | Self::Export { target, .. }
             | Self::Gc { target } => target,
         }
     }

@@ -4,9 +4,11 @@ use super::host::{Answer, Request, StoreRequest};
 use crate::config::UNNAMED;
 use crate::engine::recovery::Recovery;
 use crate::engine::{Analyzer, stores};
-use crate::store::{State, Store};
+use crate::store::projection::Projection;
+use crate::store::{State, Store, neo4j};
 use anyhow::Context as _;
 use serde_json::json;
+use std::path::Path;
 
 /// Does what was asked.
 pub(super) fn answer(
@@ -38,12 +40,15 @@ pub(super) fn answer(
                 })
             }
             StoreRequest::Verify => {
-                let (graph, scratch) = latest.as_ref().context(
-                    "no graph of this tree is kept to compare with; run `pydebug analyze` with the same paths and cache first",
-                )?;
+                let (graph, scratch) = latest.as_ref().context(NO_GRAPH)?;
                 let recovery = Recovery::default();
-                let target =
-                    stores::Target { code: graph, previous: None, scratch, recovery: &recovery, interrupt: &request.interrupt };
+                let target = stores::Target {
+                    code: graph,
+                    previous: None,
+                    scratch,
+                    recovery: &recovery,
+                    interrupt: &request.interrupt,
+                };
                 let verified = stores::verify(store.as_mut(), &target).with_context(failed)?;
                 answer.found |= !verified.differences.is_empty();
                 json!({
@@ -59,6 +64,26 @@ pub(super) fn answer(
         answer.fields.push((kind, value));
     }
     Ok(answer)
+}
+
+const NO_GRAPH: &str =
+    "no graph of this tree is kept; run `pydebug analyze` with the same paths, project and cache first";
+
+/// Writes the last graph for Neo4j's own import.
+pub(super) fn export(request: &Request<'_>, to: &Path) -> anyhow::Result<Answer> {
+    let latest = Analyzer::new(request.config.clone()).paths(request.paths.iter().cloned()).latest()?;
+    let (graph, scratch) = latest.context(NO_GRAPH)?;
+    let mut projection = Projection::new(&graph);
+    projection.index(&scratch);
+    let (nodes, relationships) = neo4j::export(&projection, &State::of(&graph), to)
+        .with_context(|| format!("cannot write to `{}`", to.display()))?;
+    let fields = vec![
+        ("nodes", nodes.into()),
+        ("relationships", relationships.into()),
+        ("command", neo4j::command(to).into()),
+        ("replaces", "the whole database; `pydebug store init` makes its constraints afterwards".into()),
+    ];
+    Ok(Answer { fields, found: false })
 }
 
 /// Stores name projects apart: one that has no name would take another's place.

@@ -103,13 +103,18 @@ impl Run {
     }
 
     /// Brings stores to the graph, each by what it lacks. What became of each is in its report: an error of one does not keep the others from
-    /// being written.
-    pub fn push(&self, stores: &mut [Box<dyn Store>], interrupt: &Interrupt) -> Vec<stores::Report> {
+    /// being written. `recovery` takes note of what was tried again.
+    pub fn push(
+        &self,
+        stores: &mut [Box<dyn Store>],
+        recovery: &Recovery,
+        interrupt: &Interrupt,
+    ) -> Vec<stores::Report> {
         let target = stores::Target {
             code: &self.graph,
             previous: self.previous.as_ref(),
             scratch: &self.scratch,
-            recovery: &Recovery::default(),
+            recovery,
             interrupt,
         };
         stores::push(stores, &target)

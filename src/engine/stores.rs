@@ -80,14 +80,19 @@ pub fn push(stores: &mut [Box<dyn Store>], target: &Target<'_>) -> Vec<Report> {
     let mut projection = Projection::new(target.code);
     let state = State::of(target.code);
     let started = Instant::now();
-    let breakers: Vec<_> = stores.iter().map(|_| CircuitBreaker::new(SystemClock::default(), 8, Duration::from_secs(5))).collect();
+    let breakers: Vec<_> = stores
+        .iter()
+        .map(|_| CircuitBreaker::new(SystemClock::default(), 8, Duration::from_secs(5)))
+        .collect();
     let plans: Vec<store::Result<Plan>> = std::thread::scope(|scope| {
         let threads: Vec<_> = stores
             .iter_mut()
             .zip(&breakers)
             .map(|(store, breaker)| {
                 let (projection, state) = (&projection, &state);
-                scope.spawn(move || persist(store.as_mut(), target, breaker, |store| plan(store, projection, state, target)))
+                scope.spawn(move || {
+                    persist(store.as_mut(), target, breaker, |store| plan(store, projection, state, target))
+                })
             })
             .collect();
         threads.into_iter().map(join).collect()
@@ -111,7 +116,9 @@ pub fn push(stores: &mut [Box<dyn Store>], target: &Target<'_>) -> Vec<Report> {
                 });
                 scope.spawn(move || {
                     let (kind, place) = (store.kind(), store.place());
-                    let done = plan.and_then(|plan| write(store.as_mut(), plan, feed, projection, state, target, breaker));
+                    let done = plan.and_then(|plan| {
+                        write(store.as_mut(), plan, feed, projection, state, target, breaker)
+                    });
                     report(kind, place, done, started, target)
                 })
             })
@@ -187,7 +194,9 @@ impl Batches for Feed<'_> {
         match self.0.recv() {
             Ok(Message::Batch(batch)) => Ok(Some(batch)),
             Ok(Message::End) => Ok(None),
-            Ok(Message::Stop) => Err(StoreError { fault: Fault::Interrupted, message: "interrupted".to_owned() }),
+            Ok(Message::Stop) => {
+                Err(StoreError { fault: Fault::Interrupted, message: "interrupted".to_owned() })
+            }
             Err(_) => Err(StoreError::lasting("the rows of the graph could not be made")),
         }
     }
@@ -202,16 +211,21 @@ fn persist<T>(
 ) -> store::Result<T> {
     let kind = store.kind();
     let transient = |error: &StoreError| error.fault == Fault::Transient && target.interrupt.check().is_ok();
-    target.recovery.persist(Trouble::StoreUnavailable, kind, transient, std::thread::sleep, || {
-        match breaker.call(|| work(store)) {
-            Ok(result) => result,
-            Err(open) => Err(StoreError::lasting(open)),
-        }
+    target.recovery.persist(Trouble::StoreUnavailable, kind, transient, std::thread::sleep, || match breaker
+        .call(|| work(store))
+    {
+        Ok(result) => result,
+        Err(open) => Err(StoreError::lasting(open)),
     })
 }
 
 /// Compares what the store holds with the graph.
-fn plan(store: &mut dyn Store, projection: &Projection<'_>, state: &State, target: &Target<'_>) -> store::Result<Plan> {
+fn plan(
+    store: &mut dyn Store,
+    projection: &Projection<'_>,
+    state: &State,
+    target: &Target<'_>,
+) -> store::Result<Plan> {
     let project = projection.project();
     store.init()?;
     let Some(head) = store.head(project)? else { return Ok(Plan::Full) };
@@ -234,7 +248,11 @@ fn plan(store: &mut dyn Store, projection: &Projection<'_>, state: &State, targe
 }
 
 /// The difference from what a store holds, by the digests of its owners. None where so much differs that a full load is shorter.
-fn against_store(store: &mut dyn Store, projection: &Projection<'_>, head: &Head) -> store::Result<Option<Delta>> {
+fn against_store(
+    store: &mut dyn Store,
+    projection: &Projection<'_>,
+    head: &Head,
+) -> store::Result<Option<Delta>> {
     let project = projection.project();
     let mut stored: FxHashMap<Key, Key> = FxHashMap::default();
     store.read(project, head, TableId::Owners, None, &mut |row| {
@@ -299,7 +317,9 @@ fn write(
     match plan {
         Plan::Current(head) => Ok((Kind::Current, Written { generation: head.generation, rows: 0 })),
         Plan::Delta(head, delta) => {
-            let done = persist(store, target, breaker, |store| arrived(store, project, state, |store| store.apply(project, &head, state, &delta)));
+            let done = persist(store, target, breaker, |store| {
+                arrived(store, project, state, |store| store.apply(project, &head, state, &delta))
+            });
             match done {
                 Err(error) if error.fault == Fault::Moved => {
                     // Somebody else wrote meanwhile: everything, then.
@@ -382,11 +402,15 @@ pub fn verify(store: &mut dyn Store, target: &Target<'_>) -> store::Result<Verif
     let project = projection.project();
     let mut verified = Verified::default();
     let Some(head) = store.head(project)? else {
-        verified.differences.push(format!("it holds nothing of project `{project}`; `pydebug store push` writes it"));
+        verified
+            .differences
+            .push(format!("it holds nothing of project `{project}`; `pydebug store push` writes it"));
         return Ok(verified);
     };
     if head.state != State::of(target.code) {
-        verified.differences.push("it holds another graph; `pydebug store push` brings it up to date".to_owned());
+        verified
+            .differences
+            .push("it holds another graph; `pydebug store push` brings it up to date".to_owned());
         return Ok(verified);
     }
     let mut expected: FxHashMap<String, (u64, Digest)> = FxHashMap::default();
@@ -439,9 +463,12 @@ fn name_differences(
     });
     let delta = Delta::between(&before, &after);
     let change = delta.table(table);
-    for (what, rows) in [("not expected", &change.removed), ("missing", &change.added), ("different", &change.changed)] {
+    for (what, rows) in
+        [("not expected", &change.removed), ("missing", &change.added), ("different", &change.changed)]
+    {
         for row in rows.iter().take(NAMED.saturating_sub(out.len())) {
-            let shown: Vec<String> = crate::store::rows::values(table, row).take(6).map(|value| format!("{value:?}")).collect();
+            let shown: Vec<String> =
+                crate::store::rows::values(table, row).take(6).map(|value| format!("{value:?}")).collect();
             out.push(format!("{}: {what}: {}", table.def().name, shown.join(" ")));
         }
     }

@@ -34,6 +34,12 @@ impl RecoveryCounts {
         self.decisions.values().sum()
     }
 
+    /// Counts one more decision.
+    pub fn count(&mut self, kind: &str, decision: &str) {
+        *self.kinds.entry(kind.to_owned()).or_default() += 1;
+        *self.decisions.entry(decision.to_owned()).or_default() += 1;
+    }
+
     /// Decisions of that name.
     #[must_use]
     pub fn decided(&self, name: &str) -> u64 {

@@ -10,6 +10,7 @@ use super::escape::escape;
 use crate::config::UNNAMED;
 use crate::engine::progress::Phase;
 use crate::engine::recovery::Decision;
+use crate::engine::stores::Kind;
 use crate::model::metrics::MemoryMetrics;
 
 /// Lines of each list unless all are asked for.
@@ -188,6 +189,7 @@ pub fn full(data: &ReportData, options: Options, out: impl Write) -> io::Result<
     cycles(data, &mut page)?;
     troubles(data, &mut page)?;
     recovery(data, &mut page)?;
+    stores(data, &mut page)?;
     cost(data, &mut page)
 }
 
@@ -330,6 +332,26 @@ fn recovery<W: Write>(data: &ReportData, page: &mut Page<W>) -> io::Result<()> {
         )?;
     }
     page.more(told.len().saturating_sub(limit))
+}
+
+/// What became of the stores that were asked for.
+fn stores<W: Write>(data: &ReportData, page: &mut Page<W>) -> io::Result<()> {
+    if data.stores.is_empty() {
+        return Ok(());
+    }
+    page.head("Stores", thousands(data.stores.len() as u64), String::new())?;
+    for store in &data.stores {
+        let did = match (&store.kind, &store.error) {
+            (_, Some(error)) => format!("not written: {error}"),
+            (Some(Kind::Current), None) => "up to date".to_owned(),
+            (Some(Kind::Delta), None) => format!("{} rows changed", thousands(store.rows)),
+            (Some(Kind::Full), None) => format!("{} rows written", thousands(store.rows)),
+            (None, None) => "not written".to_owned(),
+        };
+        let took = seconds(store.seconds);
+        writeln!(page.out, "  {} at {}: {}, {took}", store.store, escape(&store.place), escape(&did))?;
+    }
+    Ok(())
 }
 
 /// What memory was taken, and what was done to keep to the budget.

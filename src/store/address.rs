@@ -128,7 +128,9 @@ pub enum AddressError {
     )]
     Ambiguous(&'static str),
     /// A percent sign is followed by no two hexadecimal digits.
-    #[error("a `%` of the address is not followed by two hexadecimal digits, or what it stands for is no UTF-8 or NUL")]
+    #[error(
+        "a `%` of the address is not followed by two hexadecimal digits, or what it stands for is no UTF-8 or NUL"
+    )]
     Percent,
     /// The port is no number.
     #[error("the port of the address is no number from 1 to 65535")]
@@ -167,7 +169,12 @@ struct Parts {
 const IN_POSTGRES: &str = "PGPASSWORD or a password file";
 const IN_NEO4J: &str = "PYDEBUG_NEO4J_PASSWORD";
 
-fn cut(url: &str, schemes: &[&str], names: &'static str, elsewhere: &'static str) -> Result<Parts, AddressError> {
+fn cut(
+    url: &str,
+    schemes: &[&str],
+    names: &'static str,
+    elsewhere: &'static str,
+) -> Result<Parts, AddressError> {
     let (scheme, rest) = url.split_once("://").ok_or(AddressError::Scheme(names))?;
     let scheme = scheme.to_ascii_lowercase();
     if !schemes.contains(&scheme.as_str()) {
@@ -306,10 +313,10 @@ pub fn postgres(url: &str, variables: &Variables) -> Result<PostgresAddress, Add
         Some(port) => port.parse().ok().filter(|&port| port != 0).ok_or(AddressError::Port)?,
         None => 5432,
     };
-    let user = given
-        .remove("user")
-        .or_else(|| variables.get("USER").cloned())
-        .ok_or(AddressError::Missing("the address names no user; write `postgres://USER@HOST/DATABASE` or set PGUSER"))?;
+    let user =
+        given.remove("user").or_else(|| variables.get("USER").cloned()).ok_or(AddressError::Missing(
+            "the address names no user; write `postgres://USER@HOST/DATABASE` or set PGUSER",
+        ))?;
     let database = given.remove("dbname").unwrap_or_else(|| user.clone());
     let tls = match given.remove("sslmode") {
         Some(mode) => {
@@ -325,17 +332,27 @@ pub fn postgres(url: &str, variables: &Variables) -> Result<PostgresAddress, Add
         }
         None => Duration::from_secs(10),
     };
-    let passfile = given.remove("passfile").map(PathBuf::from).or_else(|| {
-        variables.get("HOME").map(|home| PathBuf::from(home).join(".pgpass"))
-    });
+    let passfile = given
+        .remove("passfile")
+        .map(PathBuf::from)
+        .or_else(|| variables.get("HOME").map(|home| PathBuf::from(home).join(".pgpass")));
     let password = given.remove("password").map(Secret::new).or_else(|| {
         let text = passfile.as_deref().and_then(read_private)?;
         let host = if host.starts_with('/') { "localhost" } else { &host };
         of_password_file(&text, [host, &port.to_string(), &database, &user])
     });
-    let root_certificate =
-        given.remove("sslrootcert").filter(|path| path != "system").map(PathBuf::from);
-    Ok(PostgresAddress { host, port, user, password, database, tls, root_certificate, connect_timeout, password_in_url })
+    let root_certificate = given.remove("sslrootcert").filter(|path| path != "system").map(PathBuf::from);
+    Ok(PostgresAddress {
+        host,
+        port,
+        user,
+        password,
+        database,
+        tls,
+        root_certificate,
+        connect_timeout,
+        password_in_url,
+    })
 }
 
 /// A password file that nobody else can read.
@@ -343,7 +360,10 @@ fn read_private(path: &std::path::Path) -> Option<String> {
     use std::os::unix::fs::PermissionsExt as _;
     let metadata = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
     if metadata.permissions().mode() & 0o077 != 0 {
-        tracing::warn!("the password file `{}` is left out: others can read it; `chmod 0600` it", path.display());
+        tracing::warn!(
+            "the password file `{}` is left out: others can read it; `chmod 0600` it",
+            path.display()
+        );
         return None;
     }
     std::fs::read_to_string(path).ok()
@@ -361,7 +381,8 @@ fn of_password_file(text: &str, wanted: [&str; 4]) -> Option<Secret> {
                 other => fields.last_mut()?.push(other),
             }
         }
-        let fits = fields.len() == 5 && fields.iter().zip(wanted).all(|(field, wanted)| field == "*" || field == wanted);
+        let fits = fields.len() == 5
+            && fields.iter().zip(wanted).all(|(field, wanted)| field == "*" || field == wanted);
         fits.then(|| Secret::new(fields.pop().unwrap_or_default()))
     })
 }
@@ -373,7 +394,12 @@ fn of_password_file(text: &str, wanted: [&str; 4]) -> Option<Secret> {
 pub fn neo4j(uri: &str, variables: &Variables) -> Result<Neo4jAddress, AddressError> {
     const SCHEMES: [&str; 6] = ["bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc"];
     const OPTIONS: &str = "database";
-    let parts = cut(uri, &SCHEMES, "`bolt://`, `bolt+s://`, `bolt+ssc://`, `neo4j://`, `neo4j+s://` and `neo4j+ssc://`", IN_NEO4J)?;
+    let parts = cut(
+        uri,
+        &SCHEMES,
+        "`bolt://`, `bolt+s://`, `bolt+ssc://`, `neo4j://`, `neo4j+s://` and `neo4j+ssc://`",
+        IN_NEO4J,
+    )?;
     if parts.host.is_empty() {
         return Err(AddressError::Host);
     }
@@ -424,14 +450,25 @@ mod tests {
         assert_eq!((address.user.as_str(), address.connect_timeout), ("me", Duration::from_secs(3)));
         assert_eq!(of("postgres://localhost").tls, Tls::Prefer);
         assert_eq!(of("postgres:///db?host=/run/pg").host, "/run/pg");
-        let with = variables(&[("PGHOST", "other"), ("PGUSER", "you"), ("PGPASSWORD", "s"), ("PGSSLMODE", "disable")]);
+        let with = variables(&[
+            ("PGHOST", "other"),
+            ("PGUSER", "you"),
+            ("PGPASSWORD", "s"),
+            ("PGSSLMODE", "disable"),
+        ]);
         let address = postgres("postgres://", &with).unwrap();
-        assert_eq!((address.host.as_str(), address.user.as_str(), address.database.as_str()), ("other", "you", "you"));
+        assert_eq!(
+            (address.host.as_str(), address.user.as_str(), address.database.as_str()),
+            ("other", "you", "you")
+        );
         assert_eq!((address.tls, address.password_in_url), (Tls::Disable, false));
         let address = neo4j("neo4j+s://n:x@h/d", &none).unwrap();
         assert_eq!((address.tls, address.port, address.database.as_str()), (Tls::VerifyFull, 7687, "d"));
         let address = neo4j("bolt://h", &variables(&[("PYDEBUG_NEO4J_PASSWORD", "q")])).unwrap();
-        assert_eq!((address.user.as_str(), address.password.as_ref().map(Secret::expose)), ("neo4j", Some("q")));
+        assert_eq!(
+            (address.user.as_str(), address.password.as_ref().map(Secret::expose)),
+            ("neo4j", Some("q"))
+        );
     }
 
     #[test]
@@ -455,7 +492,11 @@ mod tests {
         ] {
             let error = postgres(url, &variables(&[("USER", "me")])).unwrap_err().to_string();
             for piece in ["pa", "ss/w", "rd", "secret", "cret"] {
-                let said = error.replace("password", "").replace("PGPASSWORD", "").replace("part", "").replace("can be read", "");
+                let said = error
+                    .replace("password", "")
+                    .replace("PGPASSWORD", "")
+                    .replace("part", "")
+                    .replace("can be read", "");
                 assert!(!said.contains(piece) || piece.len() < 4, "{url}: {error}");
             }
         }
@@ -464,7 +505,9 @@ mod tests {
     #[test]
     fn password_files() {
         let text = "# comment\nh:5432:db:other:wrong\n*:*:a\\:b:u:p\\:a\\\\ss:x\nh:*:*:u:right\n";
-        let found = |database| of_password_file(text, ["h", "5432", database, "u"]).map(|secret| secret.expose().to_owned());
+        let found = |database| {
+            of_password_file(text, ["h", "5432", database, "u"]).map(|secret| secret.expose().to_owned())
+        };
         assert_eq!(found("db").as_deref(), Some("right"));
         assert_eq!(found("a:b").as_deref(), Some("p:a\\ss:x"));
         assert!(of_password_file(text, ["g", "1", "d", "v"]).is_none());

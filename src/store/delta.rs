@@ -73,8 +73,7 @@ impl Delta {
 
 fn difference(table: TableId, old: &Rows, new: &Rows) -> Change {
     let mut change = Change::default();
-    let mut before: FxHashMap<&[u8], &[u8]> =
-        old.iter().map(|row| (identity(table, row), row)).collect();
+    let mut before: FxHashMap<&[u8], &[u8]> = old.iter().map(|row| (identity(table, row), row)).collect();
     for row in new.iter() {
         match before.remove(identity(table, row)) {
             None => change.added.push(row),
@@ -186,7 +185,8 @@ impl<'a, 'g> Same<'a, 'g> {
                 continue;
             };
             let rows = 0..before.rows(table::Symbols);
-            let by_key: FxHashMap<Key, u32> = rows.rev().map(|row| (old.own_key(&other, &before, row), row)).collect();
+            let by_key: FxHashMap<Key, u32> =
+                rows.rev().map(|row| (old.own_key(&other, &before, row), row)).collect();
             let place = |row| by_key.get(&new.own_key(&file, &facts, row)).map_or(NONE, |row| base + row);
             symbols.extend((0..count).map(place));
         }
@@ -242,5 +242,9 @@ impl<'a, 'g> Same<'a, 'g> {
 
 fn reason<'c>(code: &'c CodeGraph, file: &GraphFile<'_>) -> Option<&'c str> {
     let skipped = file.status() == super::FileStatus::Skipped;
-    code.meta().skipped.iter().find(|(path, _)| skipped && path == file.path()).map(|(_, reason)| reason.as_str())
+    code.meta()
+        .skipped
+        .iter()
+        .find(|(path, _)| skipped && path == file.path())
+        .map(|(_, reason)| reason.as_str())
 }

@@ -6,11 +6,17 @@
 //!
 //! The `:Project` node is the only one outside generations (its `gen` is 0). Keys are hexadecimal text.
 
+mod export;
+
+pub use export::{command, export};
+
 use super::address::{Neo4jAddress, Tls};
 use super::delta::Delta;
 use super::rows::{Digest, Key, NULL, Rows, TableId, Type, Value, values};
 use super::{Batches, Collected, Fault, Head, Result, SCHEMA_VERSION, State, Store, StoreError, Written};
-use neo4rs::{BoltList, BoltMap, BoltNull, BoltString, BoltType, ConfigBuilder, Graph, Query, Row, Txn, query};
+use neo4rs::{
+    BoltList, BoltMap, BoltNull, BoltString, BoltType, ConfigBuilder, Graph, Query, Row, Txn, query,
+};
 use rustc_hash::FxHashMap;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -53,24 +59,30 @@ impl From<neo4rs::Error> for StoreError {
             neo4rs::Error::Neo4j(known) => {
                 let code = known.code();
                 let advice = match code.rsplit('.').next().unwrap_or_default() {
-                    "Unauthorized" => "; check user and password (PYDEBUG_NEO4J_USERNAME, PYDEBUG_NEO4J_PASSWORD, or the address)",
-                    "DatabaseNotFound" => "; create the database or name another one (PYDEBUG_NEO4J_DATABASE)",
+                    "Unauthorized" => {
+                        "; check user and password (PYDEBUG_NEO4J_USERNAME, PYDEBUG_NEO4J_PASSWORD, or the address)"
+                    }
+                    "DatabaseNotFound" => {
+                        "; create the database or name another one (PYDEBUG_NEO4J_DATABASE)"
+                    }
                     "Forbidden" => "; grant the user the right to write",
                     "AuthenticationRateLimit" => "; too many wrong passwords: wait before the next try",
                     "MemoryPoolOutOfMemoryError" => "; give the server more memory for transactions",
                     _ => "",
                 };
-                let lasting = code.ends_with("MemoryPoolOutOfMemoryError") || !code.contains("TransientError");
-                let busy = code.ends_with("DatabaseUnavailable") || code.ends_with("ForbiddenOnReadOnlyDatabase");
+                let lasting =
+                    code.ends_with("MemoryPoolOutOfMemoryError") || !code.contains("TransientError");
+                let busy =
+                    code.ends_with("DatabaseUnavailable") || code.ends_with("ForbiddenOnReadOnlyDatabase");
                 let fault = if lasting && !busy { Fault::Lasting } else { Fault::Transient };
                 Self { fault, message: format!("{said}{advice}") }
             }
             neo4rs::Error::AuthenticationError(_) => Self::lasting(format!(
                 "{said}; check user and password (PYDEBUG_NEO4J_USERNAME, PYDEBUG_NEO4J_PASSWORD, or the address)"
             )),
-            neo4rs::Error::ProtocolMismatch(_) | neo4rs::Error::UnsupportedVersion(..) => {
-                Self::lasting(format!("{said}; the address must be that of the Bolt connector, usually port 7687"))
-            }
+            neo4rs::Error::ProtocolMismatch(_) | neo4rs::Error::UnsupportedVersion(..) => Self::lasting(
+                format!("{said}; the address must be that of the Bolt connector, usually port 7687"),
+            ),
             neo4rs::Error::IOError { detail } if detail.kind() == std::io::ErrorKind::InvalidData => {
                 Self::lasting(format!("{said}; check the certificate and the scheme of the address"))
             }
@@ -262,7 +274,9 @@ async fn lease(graph: &Graph, project: &str, period: Duration, then: &str) -> Re
             return Ok((lease, row.get("value")?));
         }
         if started.elapsed() > PATIENCE {
-            return Err(StoreError::transient("another run is writing this project; try again when it is done"));
+            return Err(StoreError::transient(
+                "another run is writing this project; try again when it is done",
+            ));
         }
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
@@ -285,10 +299,18 @@ async fn release(graph: &Graph, lease: &Lease) {
 /// Internal ids of nodes that were created in this load. They are never stored.
 type Ids = FxHashMap<Key, i64>;
 
-async fn create_nodes(graph: &Graph, generation: i64, table: TableId, rows: &Rows, ids: &mut Ids) -> Result<()> {
+async fn create_nodes(
+    graph: &Graph,
+    generation: i64,
+    table: TableId,
+    rows: &Rows,
+    ids: &mut Ids,
+) -> Result<()> {
     let label = if table == TableId::Files { "File" } else { "$(r[2])" };
-    let statement =
-        format!("UNWIND $rows AS r CREATE (n:PyDebug:{label} {{{}}}) RETURN collect(id(n)) AS ids", literal(table));
+    let statement = format!(
+        "UNWIND $rows AS r CREATE (n:PyDebug:{label} {{{}}}) RETURN collect(id(n)) AS ids",
+        literal(table)
+    );
     let make = |rows: Vec<BoltType>| {
         query(&statement).param("gen", generation).param("rows", BoltType::List(BoltList::from(rows)))
     };
@@ -327,7 +349,9 @@ async fn create_edges(graph: &Graph, generation: i64, rows: &Rows, ids: &Ids) ->
             let row = rows.get(at);
             let end = |at| ids.get(&key_of(row, TableId::Edges, at)).copied();
             let (Some(source), Some(target)) = (end(0), end(2)) else {
-                return Err(StoreError::lasting("an edge leads to or from a node that is not there: this is a bug"));
+                return Err(StoreError::lasting(
+                    "an edge leads to or from a node that is not there: this is a bug",
+                ));
             };
             let mut row: Vec<BoltType> = values(TableId::Edges, row).map(bolt).collect();
             row[0] = source.into();
@@ -354,11 +378,9 @@ async fn send(
     lease: &mut Lease,
 ) -> Result<(u64, Key)> {
     let key = Key::project(project);
-    let answer = once(
-        graph,
-        query("MATCH (p:PyDebug {gen: 0, key: $key}) RETURN id(p) AS id").param("key", hex(key)),
-    )
-    .await?;
+    let answer =
+        once(graph, query("MATCH (p:PyDebug {gen: 0, key: $key}) RETURN id(p) AS id").param("key", hex(key)))
+            .await?;
     let mut ids = Ids::default();
     ids.insert(key, answer.first().ok_or_else(|| StoreError::transient("the project is gone"))?.get("id")?);
     let (mut sent, mut digest) = (0, Key::NONE);
@@ -393,7 +415,12 @@ async fn send(
     Ok((sent, digest))
 }
 
-async fn full_load(graph: &Graph, project: &str, state: &State, batches: &mut dyn Batches) -> Result<Written> {
+async fn full_load(
+    graph: &Graph,
+    project: &str,
+    state: &State,
+    batches: &mut dyn Batches,
+) -> Result<Written> {
     let reserve = "MERGE (c:PyDebugCounter {name: 'generation'}) SET c.value = coalesce(c.value, 0) + 1, \
                    p.generations = p.generations + c.value RETURN c.value AS value";
     let (mut lease, generation) = lease(graph, project, LEASE, reserve).await?;
@@ -453,7 +480,12 @@ fn delta_queries(project: Key, generation: i64, delta: &Delta) -> Vec<Query> {
     let edges = delta.table(TableId::Edges);
     let ends = |row: &[u8]| {
         let source = key_of(row, TableId::Edges, 0);
-        [of(source).into(), hex(source).into(), texts(row, TableId::Edges, 1).into(), texts(row, TableId::Edges, 2).into()]
+        [
+            of(source).into(),
+            hex(source).into(),
+            texts(row, TableId::Edges, 1).into(),
+            texts(row, TableId::Edges, 2).into(),
+        ]
     };
     let gone: Vec<_> = edges.removed.iter().chain(edges.changed.iter()).map(|row| list(ends(row))).collect();
     if !gone.is_empty() {
@@ -467,8 +499,10 @@ fn delta_queries(project: Key, generation: i64, delta: &Delta) -> Vec<Query> {
         );
     }
     let tables = [TableId::Files, TableId::Symbols];
-    let gone: Vec<BoltType> =
-        tables.iter().flat_map(|&table| delta.table(table).removed.iter().map(move |row| texts(row, table, 0).into())).collect();
+    let gone: Vec<BoltType> = tables
+        .iter()
+        .flat_map(|&table| delta.table(table).removed.iter().map(move |row| texts(row, table, 0).into()))
+        .collect();
     if !gone.is_empty() {
         queries.push(
             query("UNWIND $rows AS k MATCH (n:PyDebug {gen: $gen, key: k}) DETACH DELETE n")
@@ -524,7 +558,13 @@ fn delta_queries(project: Key, generation: i64, delta: &Delta) -> Vec<Query> {
         .removed
         .iter()
         .map(|row| owner(row, BoltType::Null(BoltNull)))
-        .chain(owners.changed.iter().chain(owners.added.iter()).map(|row| owner(row, texts(row, TableId::Owners, 1).into())))
+        .chain(
+            owners
+                .changed
+                .iter()
+                .chain(owners.added.iter())
+                .map(|row| owner(row, texts(row, TableId::Owners, 1).into())),
+        )
         .collect();
     if !digests.is_empty() {
         queries.push(
@@ -535,10 +575,17 @@ fn delta_queries(project: Key, generation: i64, delta: &Delta) -> Vec<Query> {
     queries
 }
 
-async fn apply_delta(graph: &Graph, project: &str, head: &Head, state: &State, delta: &Delta) -> Result<Written> {
+async fn apply_delta(
+    graph: &Graph,
+    project: &str,
+    head: &Head,
+    state: &State,
+    delta: &Delta,
+) -> Result<Written> {
     // One transaction writes all of it, and shows no sign of life meanwhile.
     let period = LEASE + Duration::from_micros(500) * delta.len() as u32;
-    let (lease, revision) = lease(graph, project, period, "SET p.updating = true RETURN p.rev AS value").await?;
+    let (lease, revision) =
+        lease(graph, project, period, "SET p.updating = true RETURN p.rev AS value").await?;
     let written = async {
         if revision != head.revision {
             return Err(StoreError::moved());
@@ -587,9 +634,11 @@ async fn delete_generation(graph: &Graph, project: Key, generation: i64) -> Resu
     while stream.next().await?.is_some() {}
     once(
         graph,
-        query("MATCH (p:PyDebug {gen: 0, key: $key}) SET p.generations = [g IN p.generations WHERE g <> $gen]")
-            .param("key", hex(project))
-            .param("gen", generation),
+        query(
+            "MATCH (p:PyDebug {gen: 0, key: $key}) SET p.generations = [g IN p.generations WHERE g <> $gen]",
+        )
+        .param("key", hex(project))
+        .param("gen", generation),
     )
     .await?;
     Ok(())
@@ -600,7 +649,8 @@ async fn collect(graph: &Graph, project: &str, kept: usize) -> Result<Collected>
     let key = Key::project(project);
     let rows = once(
         graph,
-        query("MATCH (p:PyDebug {gen: 0, key: $key}) RETURN p.head AS head, p.generations AS generations").param("key", hex(key)),
+        query("MATCH (p:PyDebug {gen: 0, key: $key}) RETURN p.head AS head, p.generations AS generations")
+            .param("key", hex(key)),
     )
     .await?;
     let Some(row) = rows.first() else { return Ok(Collected::default()) };
@@ -633,13 +683,17 @@ impl Neo4j {
     }
 
     fn connect(address: &Neo4jAddress) -> Result<(Runtime, Graph)> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StoreError::lasting)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(StoreError::lasting)?;
         let scheme = match address.tls {
             Tls::Disable | Tls::Prefer => "bolt",
             Tls::Require => "bolt+ssc",
             Tls::VerifyCa | Tls::VerifyFull => "bolt+s",
         };
-        let host = if address.host.contains(':') { format!("[{}]", address.host) } else { address.host.clone() };
+        let host =
+            if address.host.contains(':') { format!("[{}]", address.host) } else { address.host.clone() };
         let mut config = ConfigBuilder::default()
             .uri(format!("{scheme}://{host}:{}", address.port))
             .user(address.user.as_str())
@@ -761,7 +815,8 @@ impl Store for Neo4j {
     ) -> Result<()> {
         let own = Key::project(project);
         let project = hex(own);
-        let wanted: Option<Vec<String>> = owners.map(|owners| owners.iter().map(|owner| hex(*owner)).collect());
+        let wanted: Option<Vec<String>> =
+            owners.map(|owners| owners.iter().map(|owner| hex(*owner)).collect());
         self.with(async |graph| {
             let def = table.def();
             let columns: Vec<String> = match table {
@@ -827,7 +882,11 @@ impl Store for Neo4j {
             txn.commit().await?;
             Ok(())
         })?;
-        if self.head_of(&project)? == Some((head.generation, head.revision)) { Ok(()) } else { Err(StoreError::moved()) }
+        if self.head_of(&project)? == Some((head.generation, head.revision)) {
+            Ok(())
+        } else {
+            Err(StoreError::moved())
+        }
     }
 
     fn gc(&mut self, project: &str) -> Result<Collected> {
@@ -841,7 +900,8 @@ impl Neo4j {
         self.with(async |graph| {
             let rows = once(
                 graph,
-                query("MATCH (p:PyDebug {gen: 0, key: $key}) RETURN p.head AS head, p.rev AS rev").param("key", key),
+                query("MATCH (p:PyDebug {gen: 0, key: $key}) RETURN p.head AS head, p.rev AS rev")
+                    .param("key", key),
             )
             .await?;
             match rows.first() {

@@ -6,7 +6,9 @@
 use super::address::{PostgresAddress, Tls};
 use super::delta::Delta;
 use super::rows::{Digest, Key, NULL, Rows, TableDef, TableId, Type, Value, values};
-use super::{Batches, Collected, Fault, Head, Result, SCHEMA_VERSION, State, Store, StoreError, Written, tls};
+use super::{
+    Batches, Collected, Fault, Head, Result, SCHEMA_VERSION, State, Store, StoreError, Written, tls,
+};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures_util::{SinkExt as _, TryStreamExt as _};
 use std::error::Error as _;
@@ -92,7 +94,8 @@ impl From<tokio_postgres::Error> for StoreError {
         let said = words(&error);
         let Some(code) = error.code() else {
             // The driver's own: a connection that is no more, or an answer that makes no sense.
-            let lasting = said.contains("TLS") || said.contains("certificate") || said.contains("authentication");
+            let lasting =
+                said.contains("TLS") || said.contains("certificate") || said.contains("authentication");
             return Self { fault: if lasting { Fault::Lasting } else { Fault::Transient }, message: said };
         };
         let transient = [
@@ -110,7 +113,9 @@ impl From<tokio_postgres::Error> for StoreError {
         let advice = match code.code() {
             "28P01" | "28000" => "; check user and password (PGPASSWORD, a password file, or the address)",
             "3D000" => "; create the database or name another one in the address",
-            "42501" => "; grant the role the right to create and write, or let somebody who has it run what `pydebug store init --print-sql` prints",
+            "42501" => {
+                "; grant the role the right to create and write, or let somebody who has it run what `pydebug store init --print-sql` prints"
+            }
             "25006" => "; the server or role is read-only: name one that can be written to",
             "53100" => "; make room on the server's disk",
             "53200" => "; the server is out of memory",
@@ -191,9 +196,15 @@ fn push_tuple(out: &mut BytesMut, generation: i64, table: TableId, row: &[u8]) {
 const PIECE: usize = 256 << 10;
 
 /// Copies rows into the partition of a generation.
-async fn copy(client: &Transaction<'_>, generation: i64, table: TableId, rows: impl Iterator<Item = &[u8]>) -> Result<()> {
+async fn copy(
+    client: &Transaction<'_>,
+    generation: i64,
+    table: TableId,
+    rows: impl Iterator<Item = &[u8]>,
+) -> Result<()> {
     let def = table.def();
-    let statement = format!("COPY pydebug.{}_g{generation} (gen, {}) FROM STDIN BINARY", def.name, names(def));
+    let statement =
+        format!("COPY pydebug.{}_g{generation} (gen, {}) FROM STDIN BINARY", def.name, names(def));
     let sink = client.copy_in::<_, Bytes>(&statement).await?;
     let mut sink = std::pin::pin!(sink);
     let mut piece = BytesMut::with_capacity(PIECE + PIECE / 4);
@@ -247,7 +258,8 @@ async fn delete(client: &impl GenericClient, generation: i64, table: TableId, ro
         Type::Text => "text",
         Type::Int | Type::NullInt => "bigint",
     };
-    let arrays: Vec<String> = identity.iter().zip(1..).map(|((_, ty), at)| format!("${at}::{}[]", kind(*ty))).collect();
+    let arrays: Vec<String> =
+        identity.iter().zip(1..).map(|((_, ty), at)| format!("${at}::{}[]", kind(*ty))).collect();
     let same: Vec<String> = identity.iter().map(|(name, _)| format!("t.\"{name}\" = d.\"{name}\"")).collect();
     let list: Vec<String> = identity.iter().map(|(name, _)| format!("\"{name}\"")).collect();
     let statement = format!(
@@ -268,7 +280,8 @@ async fn version(client: &impl GenericClient) -> Result<Option<i64>> {
     if !there.get::<_, bool>(0) {
         return Ok(None);
     }
-    let version: Option<i64> = client.query_one("SELECT max(version) FROM pydebug.schema_version", &[]).await?.get(0);
+    let version: Option<i64> =
+        client.query_one("SELECT max(version) FROM pydebug.schema_version", &[]).await?.get(0);
     match version {
         Some(version) if version > SCHEMA_VERSION => Err(StoreError::newer(version)),
         version => Ok(version),
@@ -322,7 +335,12 @@ async fn flip(
     Ok(())
 }
 
-async fn full_load(transaction: &Transaction<'_>, project: &str, state: &State, batches: &mut dyn Batches) -> Result<Written> {
+async fn full_load(
+    transaction: &Transaction<'_>,
+    project: &str,
+    state: &State,
+    batches: &mut dyn Batches,
+) -> Result<Written> {
     let key = Key::project(project);
     lock(transaction, key).await?;
     version(transaction).await?;
@@ -332,7 +350,10 @@ async fn full_load(transaction: &Transaction<'_>, project: &str, state: &State, 
     for table in TableId::ALL {
         let name = table.def().name;
         // The check spares the look at every row when the table is attached.
-        let _ = write!(make, "CREATE TABLE pydebug.{name}_g{generation} (LIKE pydebug.{name}, CHECK (gen = {generation}));");
+        let _ = write!(
+            make,
+            "CREATE TABLE pydebug.{name}_g{generation} (LIKE pydebug.{name}, CHECK (gen = {generation}));"
+        );
     }
     transaction.batch_execute(&make).await?;
     let mut rows = 0;
@@ -347,7 +368,10 @@ async fn full_load(transaction: &Transaction<'_>, project: &str, state: &State, 
     let mut attach = String::new();
     for table in TableId::ALL {
         let name = table.def().name;
-        let _ = write!(attach, "ALTER TABLE pydebug.{name} ATTACH PARTITION pydebug.{name}{suffix} FOR VALUES IN ({generation});");
+        let _ = write!(
+            attach,
+            "ALTER TABLE pydebug.{name} ATTACH PARTITION pydebug.{name}{suffix} FOR VALUES IN ({generation});"
+        );
     }
     for table in [TableId::Symbols, TableId::Edges] {
         let _ = write!(attach, "ANALYZE pydebug.{}{suffix};", table.def().name);
@@ -361,7 +385,13 @@ async fn full_load(transaction: &Transaction<'_>, project: &str, state: &State, 
     Ok(Written { generation, rows })
 }
 
-async fn apply_delta(transaction: &Transaction<'_>, project: &str, head: &Head, state: &State, delta: &Delta) -> Result<Written> {
+async fn apply_delta(
+    transaction: &Transaction<'_>,
+    project: &str,
+    head: &Head,
+    state: &State,
+    delta: &Delta,
+) -> Result<Written> {
     let key = Key::project(project);
     lock(transaction, key).await?;
     if read_head(transaction, key, "FOR UPDATE").await?.as_ref() != Some(head) {
@@ -390,7 +420,10 @@ async fn drop_generation(client: &mut Client, generation: i64) -> Result<bool> {
     for table in TableId::ALL {
         let _ = write!(statements, "DROP TABLE IF EXISTS pydebug.{}_g{generation};", table.def().name);
     }
-    let _ = write!(statements, "DELETE FROM pydebug.findings WHERE gen = {generation}; DELETE FROM pydebug.generations WHERE gen = {generation}");
+    let _ = write!(
+        statements,
+        "DELETE FROM pydebug.findings WHERE gen = {generation}; DELETE FROM pydebug.generations WHERE gen = {generation}"
+    );
     match transaction.batch_execute(&statements).await {
         Ok(()) => {
             transaction.commit().await?;
@@ -545,7 +578,8 @@ impl Store for Postgres {
             let def = table.def();
             let owner = def.columns[def.owner].0;
             let only = if owners.is_some() { format!(" WHERE \"{owner}\" = ANY($1)") } else { String::new() };
-            let statement = format!("SELECT {} FROM pydebug.{}_g{}{only}", names(def), def.name, head.generation);
+            let statement =
+                format!("SELECT {} FROM pydebug.{}_g{}{only}", names(def), def.name, head.generation);
             let keys: Option<Vec<Uuid>> = owners.map(|owners| owners.iter().copied().map(Uuid).collect());
             let parameters = keys.iter().map(|keys| keys as &(dyn ToSql + Sync));
             let stream = transaction.query_raw(&statement, parameters).await?;

@@ -6,7 +6,9 @@
 
 use super::rows::{Digest, Key, Rows, TableId};
 use super::{CodeGraph, FileStatus, GraphFile};
-use crate::link::links::{CallStatus, Evidence, ImportStatus, Links, Reason, TargetKind, col as lcol, table as ltable};
+use crate::link::links::{
+    CallStatus, Evidence, ImportStatus, Links, Reason, TargetKind, col as lcol, table as ltable,
+};
 use crate::model::facts::{Facts, ImportKind, ParamKind, SymbolKind, col, import_flag, symbol_flag, table};
 use crate::model::json::access_path;
 use crate::model::source::FileKind;
@@ -155,7 +157,9 @@ impl<'g> Projection<'g> {
                 .map(|index| {
                     let file = self.code.file(index);
                     let Some(facts) = file.facts() else { return vec![[0; 4]] };
-                    (0..facts.rows(table::Symbols)).map(|row| words(self.own_key(&file, &facts, row))).collect()
+                    (0..facts.rows(table::Symbols))
+                        .map(|row| words(self.own_key(&file, &facts, row)))
+                        .collect()
                 })
                 .collect();
             made.iter().for_each(|keys_of| keys.extend_from_slice(keys_of));
@@ -222,7 +226,9 @@ impl<'g> Projection<'g> {
         };
         let facts = file.facts();
         let of_module = facts.as_ref().and_then(|facts| {
-            (0..facts.rows(table::Bodies)).find(|&row| facts.get(col::BODY_SYM, row) == 0).map(|row| (facts, row))
+            (0..facts.rows(table::Bodies))
+                .find(|&row| facts.get(col::BODY_SYM, row) == 0)
+                .map(|row| (facts, row))
         });
         let body = |column| of_module.map_or(0, |(facts, row)| facts.get(column, row));
         out[TableId::Files as usize]
@@ -261,10 +267,22 @@ impl<'g> Projection<'g> {
         self.module_row(file, owner, out);
         let module = file.module();
         let (label, kind) = if is_package(file) { ("Package", "package") } else { ("Module", "module") };
-        bare_symbol(out, self.module_key(file), owner, [label, kind, last_part(plain(module)), module, module, file.path()]);
+        bare_symbol(
+            out,
+            self.module_key(file),
+            owner,
+            [label, kind, last_part(plain(module)), module, module, file.path()],
+        );
     }
 
-    fn symbol_rows(&self, file: &GraphFile<'_>, facts: &Facts<'_>, owner: Key, seen: &mut FxHashSet<Key>, out: &mut Tables) {
+    fn symbol_rows(
+        &self,
+        file: &GraphFile<'_>,
+        facts: &Facts<'_>,
+        owner: Key,
+        seen: &mut FxHashSet<Key>,
+        out: &mut Tables,
+    ) {
         let count = facts.rows(table::Symbols);
         let mut bodies = vec![None; count as usize];
         for row in 0..facts.rows(table::Bodies) {
@@ -413,7 +431,14 @@ impl<'g> Projection<'g> {
         let owner = self.project_key();
         for name in &self.namespaces {
             let key = self.namespace_key(name);
-            out[TableId::Modules as usize].row().key(key).key(owner).text(name).text("").text("namespace").end();
+            out[TableId::Modules as usize]
+                .row()
+                .key(key)
+                .key(owner)
+                .text(name)
+                .text("")
+                .text("namespace")
+                .end();
             bare_symbol(out, key, owner, ["Package", "namespace", last_part(name), name, name, ""]);
         }
         for (builtin, name) in outside {
@@ -512,7 +537,11 @@ fn gather(tables: Tables, waiting: &mut Tables, out: &mut dyn FnMut(Batch) -> bo
 }
 
 fn flush(waiting: &mut Tables, out: &mut dyn FnMut(Batch) -> bool) -> bool {
-    TableId::ALL.into_iter().zip(waiting).filter(|(_, rows)| !rows.is_empty()).all(|(table, rows)| out(Batch { table, rows: std::mem::take(rows) }))
+    TableId::ALL
+        .into_iter()
+        .zip(waiting)
+        .filter(|(_, rows)| !rows.is_empty())
+        .all(|(table, rows)| out(Batch { table, rows: std::mem::take(rows) }))
 }
 
 fn words(key: Key) -> [u32; 4] {
@@ -596,13 +625,17 @@ impl<'a, 'g> Parameters<'a, 'g> {
                 separate(&mut out, "*");
             }
             starred |= matches!(kind, ParamKind::Star | ParamKind::KeywordOnly);
-            separate(&mut out, match kind {
-                ParamKind::Star => "*",
-                ParamKind::DoubleStar => "**",
-                _ => "",
-            });
+            separate(
+                &mut out,
+                match kind {
+                    ParamKind::Star => "*",
+                    ParamKind::DoubleStar => "**",
+                    _ => "",
+                },
+            );
             out.push_str(facts.str(col::PAR_NAME, row));
-            let (annotation, default) = (facts.str(col::PAR_ANNOTATION, row), facts.str(col::PAR_DEFAULT, row));
+            let (annotation, default) =
+                (facts.str(col::PAR_ANNOTATION, row), facts.str(col::PAR_DEFAULT, row));
             if !annotation.is_empty() {
                 out.push_str(": ");
                 out.push_str(annotation);
@@ -649,7 +682,11 @@ impl Edges {
         if source.is_none() || target.is_none() {
             return;
         }
-        let edge = self.0.entry((source, kind, target)).or_insert(Edge { details: Default::default(), sites: 0, line });
+        let edge = self.0.entry((source, kind, target)).or_insert(Edge {
+            details: Default::default(),
+            sites: 0,
+            line,
+        });
         if !edge.details.contains(&detail) {
             edge.details.push(detail);
         }
@@ -746,7 +783,13 @@ impl One<'_, '_> {
     fn definitions(&self, edges: &mut Edges) {
         for symbol in 1..self.facts.rows(table::Symbols) {
             let parent = self.facts.opt(col::SYM_PARENT, symbol).unwrap_or(0);
-            edges.add(self.key(parent), "DEFINES", self.key(symbol), "", self.facts.get(col::SYM_LINE, symbol));
+            edges.add(
+                self.key(parent),
+                "DEFINES",
+                self.key(symbol),
+                "",
+                self.facts.get(col::SYM_LINE, symbol),
+            );
         }
     }
 
@@ -774,7 +817,8 @@ impl One<'_, '_> {
             .into_iter()
             .find(|(bit, _)| flags & bit != 0)
             .map_or(if kind == ImportKind::Literal { "string" } else { "runtime" }, |(_, name)| name);
-            let (module, symbol) = (self.maybe_target(lcol::LIMP_MODULE, row), self.maybe_target(lcol::LIMP_SYMBOL, row));
+            let (module, symbol) =
+                (self.maybe_target(lcol::LIMP_MODULE, row), self.maybe_target(lcol::LIMP_SYMBOL, row));
             let line = facts.get(col::IMP_LINE, row);
             edges.add(importer, "IMPORTS", module, when, line);
             if symbol != module {
@@ -842,12 +886,24 @@ impl One<'_, '_> {
         for row in 0..links.rows(ltable::Bases) {
             if facts.get(col::BASE_KEYWORD, row) == 0 {
                 let class = self.key(facts.get(col::BASE_SYM, row));
-                edges.add(class, "INHERITS", self.maybe_target(lcol::LBASE_TARGET, row), "", facts.get(col::BASE_LINE, row));
+                edges.add(
+                    class,
+                    "INHERITS",
+                    self.maybe_target(lcol::LBASE_TARGET, row),
+                    "",
+                    facts.get(col::BASE_LINE, row),
+                );
             }
         }
         for row in 0..links.rows(ltable::Decorators) {
             let symbol = self.key(facts.get(col::DEC_SYM, row));
-            edges.add(symbol, "DECORATED_BY", self.maybe_target(lcol::LDEC_TARGET, row), "", facts.get(col::DEC_LINE, row));
+            edges.add(
+                symbol,
+                "DECORATED_BY",
+                self.maybe_target(lcol::LDEC_TARGET, row),
+                "",
+                facts.get(col::DEC_LINE, row),
+            );
         }
         for row in 0..links.rows(ltable::Overrides) {
             let symbol = links.get(lcol::OVR_SYM, row);

@@ -7,7 +7,9 @@ use super::delta::Delta;
 use super::rows::{Digest, Key, NULL, TABLES, TableDef, TableId, Type, Value, identity, values};
 use super::{Batches, Collected, Fault, Head, Result, SCHEMA_VERSION, State, Store, StoreError, Written};
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Statement, ToSql, Transaction, TransactionBehavior};
+use rusqlite::{
+    Connection, ErrorCode, OptionalExtension as _, Statement, ToSql, Transaction, TransactionBehavior,
+};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -34,7 +36,9 @@ impl From<rusqlite::Error> for StoreError {
             Some(ErrorCode::NotADatabase) => "; name another file, or remove this one",
             Some(ErrorCode::DiskFull) => "; make room or name a file elsewhere",
             Some(ErrorCode::CannotOpen) => "; its folder must exist and be writable",
-            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => "; make it writable or name another file",
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+                "; make it writable or name another file"
+            }
             Some(ErrorCode::DatabaseCorrupt) => "; remove it, the next run writes it anew",
             _ => "",
         };
@@ -54,7 +58,8 @@ impl Sqlite {
             let connection = Connection::open(&self.path)?;
             connection.busy_timeout(BUSY)?;
             let application: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-            let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+            let tables: i64 =
+                connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
             if application != APPLICATION && tables > 0 {
                 return Err(StoreError::lasting("it is the database of another program; name another file"));
             }
@@ -78,7 +83,8 @@ impl Sqlite {
         if there == 0 {
             return Ok(None);
         }
-        let version = connection.query_row("SELECT max(version) FROM schema_version", [], |row| row.get(0))?;
+        let version =
+            connection.query_row("SELECT max(version) FROM schema_version", [], |row| row.get(0))?;
         if version > SCHEMA_VERSION { Err(StoreError::newer(version)) } else { Ok(Some(version)) }
     }
 
@@ -136,7 +142,13 @@ fn delete_sql(def: &TableDef) -> String {
 }
 
 /// Binds generation and the first `count` values of a row, and runs the statement.
-fn run(statement: &mut Statement<'_>, generation: i64, table: TableId, row: &[u8], count: usize) -> Result<()> {
+fn run(
+    statement: &mut Statement<'_>,
+    generation: i64,
+    table: TableId,
+    row: &[u8],
+    count: usize,
+) -> Result<()> {
     statement.raw_bind_parameter(1, generation)?;
     let columns = table.def().columns.iter().zip(values(table, row)).take(count);
     for (at, (column, value)) in columns.enumerate() {
@@ -329,7 +341,8 @@ impl Store for Sqlite {
         let def = table.def();
         let mut statement =
             transaction.prepare(&format!("SELECT {} FROM {} WHERE gen = ?1", names(def), def.name))?;
-        let wanted: Option<rustc_hash::FxHashSet<Key>> = owners.map(|owners| owners.iter().copied().collect());
+        let wanted: Option<rustc_hash::FxHashSet<Key>> =
+            owners.map(|owners| owners.iter().copied().collect());
         let mut rows = statement.query([head.generation])?;
         let mut one = super::rows::Rows::default();
         while let Some(row) = rows.next()? {

@@ -81,7 +81,9 @@ fn roots(file: Option<&Path>) -> Result<RootCertStore, String> {
         }
     }
     if roots.is_empty() {
-        return Err("no root certificate is known to check the server by; name a file with `sslrootcert`".to_owned());
+        return Err(
+            "no root certificate is known to check the server by; name a file with `sslrootcert`".to_owned()
+        );
     }
     Ok(roots)
 }

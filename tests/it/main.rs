@@ -13,6 +13,7 @@ mod memory;
 mod portable;
 mod project;
 mod recovery;
+mod stores;
 mod strategy;
 mod survival;
 mod terminal;
