@@ -1,12 +1,13 @@
 //! Brings stores to the graph of a run: finds out what each one holds, then sends it the difference, or everything.
 //!
-//! Stores work beside each other, each on a thread of its own. Those that take everything are fed the same batches through bounded queues: rows
-//! are made once, on the threads of the pool, and a slow store holds up the making, not memory.
+//! Stores work beside each other, each on a thread of its own. One that takes everything is fed by bounded queue: it holds up the making of rows, not memory. Rows
+//! are made for each store apart: making them takes a fraction of writing them, and a quick store must not hold its transaction open until a slow
+//! one is done.
 
 use super::progress::Interrupt;
 use super::recovery::{CircuitBreaker, Decision, Recovery, SystemClock, Trouble};
 use crate::store::delta::{self, Delta};
-use crate::store::projection::{Batch, Projection, Tables, digest_of};
+use crate::store::projection::{Batch, Outside, Projection, Tables, digest_of};
 use crate::store::rows::{Digest, Key, Rows, TableId};
 use crate::store::{self, Batches, CodeGraph, Collected, Fault, Head, State, Store, StoreError, Written};
 use crate::sys::Scratch;
@@ -100,33 +101,21 @@ pub fn push(stores: &mut [Box<dyn Store>], target: &Target<'_>) -> Vec<Report> {
     if plans.iter().any(|plan| matches!(plan, Ok(Plan::Full))) {
         projection.index(target.scratch);
     }
-    let projection = &projection;
-    let state = &state;
+    let (projection, state) = (&projection, &state);
     std::thread::scope(|scope| {
-        let mut senders = Vec::new();
         let threads: Vec<_> = stores
             .iter_mut()
             .zip(plans)
             .zip(&breakers)
             .map(|((store, plan), breaker)| {
-                let feed = matches!(plan, Ok(Plan::Full)).then(|| {
-                    let (sender, receiver) = sync_channel(QUEUE);
-                    senders.push(Some(sender));
-                    receiver
-                });
                 scope.spawn(move || {
                     let (kind, place) = (store.kind(), store.place());
-                    let done = plan.and_then(|plan| {
-                        write(store.as_mut(), plan, feed, projection, state, target, breaker)
-                    });
+                    let done =
+                        plan.and_then(|plan| write(store.as_mut(), plan, projection, state, target, breaker));
                     report(kind, place, done, started, target)
                 })
             })
             .collect();
-        if !senders.is_empty() {
-            feed_all(projection, &mut senders, target.interrupt);
-        }
-        drop(senders);
         threads.into_iter().map(join).collect()
     })
 }
@@ -162,35 +151,28 @@ fn report(
     }
 }
 
-/// Sends every batch to all who still listen.
-fn feed_all(projection: &Projection<'_>, senders: &mut [Option<SyncSender<Message>>], interrupt: &Interrupt) {
+/// Sends every batch, until nobody listens.
+fn feed(projection: &Projection<'_>, sender: &SyncSender<Message>, interrupt: &Interrupt) {
+    let mut open = true;
     projection.batches(&mut |batch| {
-        let batch = Arc::new(batch);
         let stop = interrupt.check().is_err();
-        for sender in senders.iter_mut() {
-            let message = if stop { Message::Stop } else { Message::Batch(Arc::clone(&batch)) };
-            if sender.as_ref().is_some_and(|open| open.send(message).is_err()) {
-                *sender = None;
-            }
-        }
-        !stop && senders.iter().any(Option::is_some)
+        open = !stop && sender.send(Message::Batch(batch)).is_ok();
+        open
     });
-    for sender in senders.iter().flatten() {
-        // Without this a feed that ends is one that broke.
-        let _ = sender.send(Message::End);
-    }
+    // Without the one a feed that ends is one that broke; where nobody listens it does not matter.
+    let _ = sender.send(if open { Message::End } else { Message::Stop });
 }
 
 enum Message {
-    Batch(Arc<Batch>),
+    Batch(Batch),
     End,
     Stop,
 }
 
-struct Feed<'a>(&'a Receiver<Message>);
+struct Feed(Receiver<Message>);
 
-impl Batches for Feed<'_> {
-    fn next(&mut self) -> store::Result<Option<Arc<Batch>>> {
+impl Batches for Feed {
+    fn next(&mut self) -> store::Result<Option<Batch>> {
         match self.0.recv() {
             Ok(Message::Batch(batch)) => Ok(Some(batch)),
             Ok(Message::End) => Ok(None),
@@ -262,7 +244,7 @@ fn against_store(
     let (mut tables, mut same, mut changed) = (Tables::default(), FxHashSet::default(), 0usize);
     let mut outside = FxHashSet::default();
     for units in projection.units().chunks(256) {
-        let made: Vec<(Key, Tables, FxHashSet<(bool, &str)>)> = units
+        let made: Vec<(Key, Tables, FxHashSet<Outside<'_>>)> = units
             .par_iter()
             .map(|unit| {
                 let (mut rows, mut found) = (Tables::default(), FxHashSet::default());
@@ -307,7 +289,6 @@ fn key_at(row: &[u8], at: usize) -> Key {
 fn write(
     store: &mut dyn Store,
     plan: Plan,
-    feed: Option<Receiver<Message>>,
     projection: &Projection<'_>,
     state: &State,
     target: &Target<'_>,
@@ -323,20 +304,19 @@ fn write(
             match done {
                 Err(error) if error.fault == Fault::Moved => {
                     // Somebody else wrote meanwhile: everything, then.
-                    let written = load(store, None, projection, state, target, breaker)?;
+                    let written = load(store, projection, state, target, breaker)?;
                     Ok((Kind::Full, written))
                 }
                 done => Ok((Kind::Delta, done?)),
             }
         }
-        Plan::Full => Ok((Kind::Full, load(store, feed, projection, state, target, breaker)?)),
+        Plan::Full => Ok((Kind::Full, load(store, projection, state, target, breaker)?)),
     }
 }
 
-/// Writes everything: first what the feed brings, again what this store alone asks for.
+/// Writes everything. Rows are made on the threads of the pool, as fast as the store takes them.
 fn load(
     store: &mut dyn Store,
-    mut feed: Option<Receiver<Message>>,
     projection: &Projection<'_>,
     state: &State,
     target: &Target<'_>,
@@ -344,15 +324,12 @@ fn load(
 ) -> store::Result<Written> {
     let project = projection.project();
     persist(store, target, breaker, |store| {
-        arrived(store, project, state, |store| match feed.take() {
-            Some(receiver) => store.load(project, state, &mut Feed(&receiver)),
-            None => std::thread::scope(|scope| {
+        arrived(store, project, state, |store| {
+            std::thread::scope(|scope| {
                 let (sender, receiver) = sync_channel(QUEUE);
-                scope.spawn(move || feed_all(projection, &mut [Some(sender)], target.interrupt));
-                let written = store.load(project, state, &mut Feed(&receiver));
-                drop(receiver);
-                written
-            }),
+                scope.spawn(move || feed(projection, &sender, target.interrupt));
+                store.load(project, state, &mut Feed(receiver))
+            })
         })
     })
 }

@@ -22,7 +22,6 @@ use delta::Delta;
 use projection::Batch;
 use rows::{Digest, Key, TableId};
 use std::fmt;
-use std::sync::Arc;
 
 /// Version of the schema that all stores share. A store with a newer one is refused.
 pub const SCHEMA_VERSION: i64 = 1;
@@ -135,7 +134,7 @@ pub trait Batches {
     ///
     /// # Errors
     /// Where there will be no more, though they are not all: the load must not be kept.
-    fn next(&mut self) -> Result<Option<Arc<Batch>>>;
+    fn next(&mut self) -> Result<Option<Batch>>;
 }
 
 /// A place that holds graphs of projects, told apart by name.

@@ -51,7 +51,7 @@ impl Unit {
 }
 
 /// What lies outside the project: whether it is built in, and its dotted name.
-type Outside<'g> = (bool, &'g str);
+pub type Outside<'g> = (bool, &'g str);
 
 /// A graph whose rows are made on demand.
 #[derive(Debug)]
