@@ -2,6 +2,8 @@
 //! relationships, in `UNWIND` batches of 10,000 that find both ends by key; `... single N` creates N nodes and N relationships by a query each. The password is in
 //! `PYDEBUG_NEO4J_PASSWORD`. Prints entities and seconds.
 
+#![expect(clippy::print_stdout, reason = "it is what it is asked for")]
+
 use neo4rs::{BoltList, BoltMap, BoltString, BoltType, ConfigBuilder, Graph, query};
 use pydebug::store::projection::Projection;
 use pydebug::store::rows::{NULL, Rows, TableId, Value, values};
