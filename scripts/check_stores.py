@@ -212,6 +212,42 @@ def kills(stores: Stores, scratch: Path, checks: Checks, count: int) -> None:
                 checks.check(equal, f"{name}, kill {number}: {why}")
 
 
+FAILPOINTS = {
+    "sqlite": ["load-rows", "load-flip", "load-done", "delta-flip", "delta-done", "gc"],
+    "postgres": ["load-rows", "load-indexes", "load-flip", "load-done", "delta-flip", "delta-done", "gc"],
+    "neo4j": ["load-begun", "load-flip", "load-done", "delta-begun", "delta-rows", "delta-flip", "delta-done", "gc"],
+}
+
+
+def failpoints(stores: Stores, scratch: Path, checks: Checks) -> None:
+    """The program kills itself at each named point of a write, before and after what makes it visible; then comes a run."""
+    for name in ("sqlite", *stores.servers):
+        for number, point in enumerate(FAILPOINTS[name.removesuffix("18")]):
+            tree, cache, project = scratch / f"point-{name}-{number}", scratch / f"cache-point-{name}-{number}", f"point-{name}-{number}"
+            shutil.copytree(scratch / "pristine", tree)
+            if not point.startswith("load"):
+                stores.analyze(tree, cache, name, project=project)
+                small_change(tree, number)
+            if point == "gc":
+                # What is to be collected: a generation that was replaced.
+                for path in sorted(tree.rglob("*.py")):
+                    path.write_text("\n\n" + path.read_text(encoding="utf-8", errors="surrogateescape"), encoding="utf-8", errors="surrogateescape")
+                stores.analyze(tree, cache, name, project=project)
+            command = ["store", "gc", "."] if point == "gc" else ["analyze", "."]
+            code, _, said = stores.run(*command, "--project", project, "--cache-dir", cache, "-q", *stores.flags(name), cwd=tree,
+                                       more={"PYDEBUG_FAILPOINT": f"{name.removesuffix('18')}-{point}"})
+            checks.check(code == -signal.SIGKILL, f"{name}, {point}: not killed there: {code} {said[-600:]}")
+            code, _, said = stores.analyze(tree, cache, name, project=project)
+            if checks.check(code == 0, f"{name}, {point}: the next run gave {code}: {said[-800:]}"):
+                equal, why = stores.verify(tree, cache, name, project=project)
+                checks.check(equal, f"{name}, {point}: {why}")
+            if point == "gc":
+                code, _, said = stores.run("store", "gc", ".", "--project", project, "--cache-dir", cache, *stores.flags(name), cwd=tree)
+                checks.check(code == 0, f"{name}: gc after a killed one: {code} {said[-600:]}")
+                equal, why = stores.verify(tree, cache, name, project=project)
+                checks.check(equal, f"{name}, after gc: {why}")
+
+
 def server_kills(stores: Stores, scratch: Path, checks: Checks, count: int) -> None:
     """`kill -9` of the servers in the middle of a load; they start again, and so does the run."""
     tree = scratch / "killed"
@@ -511,7 +547,7 @@ def main() -> int:
     options.add_argument("--deltas", type=int, default=6, help="deltas that readers race (default 6)")
     options.add_argument("--loads", type=int, default=2, help="full loads that readers race (default 2)")
     options.add_argument("--server", action="append", default=[], choices=services.NAMES, help="only these servers (repeatable)")
-    options.add_argument("--only", action="append", default=[], help="only these parts: scenarios, refusals, edits, races, kills, server_kills, imports")
+    options.add_argument("--only", action="append", default=[], help="only these parts: scenarios, refusals, edits, races, kills, failpoints, server_kills, imports")
     given = options.parse_args()
     checks = Checks()
     binary = find_binary(given.binary)
@@ -530,6 +566,7 @@ def main() -> int:
                 "edits": lambda: edits(stores, scratch, checks, given.scripts, given.seed),
                 "races": lambda: races(stores, scratch, checks, given.deltas, given.loads),
                 "kills": lambda: kills(stores, scratch, checks, given.kills),
+                "failpoints": lambda: failpoints(stores, scratch, checks),
                 "server_kills": lambda: server_kills(stores, scratch, checks, given.server_kills),
                 "imports": lambda: imports(stores, scratch, checks),
             }

@@ -14,6 +14,7 @@ use super::address::{Neo4jAddress, Tls};
 use super::delta::Delta;
 use super::rows::{Digest, Key, NULL, Rows, TableId, Type, Value, values};
 use super::{Batches, Collected, Fault, Head, Result, SCHEMA_VERSION, State, Store, StoreError, Written};
+use crate::sys::failpoint;
 use neo4rs::{
     BoltList, BoltMap, BoltNull, BoltString, BoltType, ConfigBuilder, Graph, Query, Row, Txn, query,
 };
@@ -424,7 +425,9 @@ async fn full_load(
     let reserve = "MERGE (c:PyDebugCounter {name: 'generation'}) SET c.value = coalesce(c.value, 0) + 1, \
                    p.generations = p.generations + c.value RETURN c.value AS value";
     let (mut lease, generation) = lease(graph, project, LEASE, reserve).await?;
+    failpoint("neo4j-load-begun");
     let sent = send(graph, project, generation, batches, &mut lease).await;
+    failpoint("neo4j-load-flip");
     let (rows, digest) = match sent {
         Ok(sent) => sent,
         Err(error) => {
@@ -449,6 +452,7 @@ async fn full_load(
     if answer.is_empty() {
         return Err(StoreError::transient("another writer took over: this one was silent for too long"));
     }
+    failpoint("neo4j-load-done");
     Ok(Written { generation, rows })
 }
 
@@ -590,11 +594,14 @@ async fn apply_delta(
         if revision != head.revision {
             return Err(StoreError::moved());
         }
+        failpoint("neo4j-delta-begun");
         let mut txn = graph.start_txn().await?;
         for query in delta_queries(Key::project(project), head.generation, delta) {
             txn.run(query).await?;
         }
+        failpoint("neo4j-delta-rows");
         txn.commit().await?;
+        failpoint("neo4j-delta-flip");
         Ok(())
     }
     .await;
@@ -618,20 +625,24 @@ async fn apply_delta(
     if answer?.is_empty() {
         return Err(StoreError::transient("another writer took over: this one was silent for too long"));
     }
+    failpoint("neo4j-delta-done");
     Ok(Written { generation: head.generation, rows: delta.len() as u64 })
 }
 
-async fn delete_generation(graph: &Graph, project: Key, generation: i64) -> Result<()> {
-    // Outside of a transaction of ours: it makes its own.
-    let mut stream = graph
-        .execute(
-            query(
-                "MATCH (n:PyDebug) WHERE n.gen = $gen AND n.key IS NOT NULL CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 5000 ROWS",
-            )
-            .param("gen", generation),
-        )
-        .await?;
-    while stream.next().await?.is_some() {}
+async fn delete_generation(graph: &Graph, project: Key, generation: i64, lease: &mut Lease) -> Result<()> {
+    // One transaction holds as many nodes as this, with their relationships; the server has no memory for all.
+    let mut some = query(
+        "MATCH (n:PyDebug) WHERE n.gen = $gen AND n.key IS NOT NULL WITH n LIMIT 5000 DETACH DELETE n RETURN count(*) AS gone",
+    );
+    some = some.param("gen", generation);
+    loop {
+        lease.keep(graph).await?;
+        let rows = once(graph, some.clone()).await?;
+        failpoint("neo4j-gc");
+        if rows.first().map_or(Ok(0), |row| row.get::<i64>("gone"))? == 0 {
+            break;
+        }
+    }
     once(
         graph,
         query(
@@ -662,10 +673,10 @@ async fn collect(graph: &Graph, project: &str, kept: usize) -> Result<Collected>
     if generations.len() <= kept {
         return Ok(collected);
     }
-    let (lease, _) = lease(graph, project, LEASE * 30, "RETURN 1 AS value").await?;
+    let (mut lease, _) = lease(graph, project, LEASE, "RETURN 1 AS value").await?;
     let mut result = Ok(());
     for &generation in generations.iter().skip(kept) {
-        result = delete_generation(graph, key, generation).await;
+        result = delete_generation(graph, key, generation, &mut lease).await;
         if result.is_err() {
             break;
         }

@@ -9,6 +9,7 @@ use super::rows::{Digest, Key, NULL, Rows, TableDef, TableId, Type, Value, value
 use super::{
     Batches, Collected, Fault, Head, Result, SCHEMA_VERSION, State, Store, StoreError, Written, tls,
 };
+use crate::sys::failpoint;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures_util::{SinkExt as _, TryStreamExt as _};
 use std::error::Error as _;
@@ -361,10 +362,12 @@ async fn full_load(
         copy(transaction, generation, batch.table, batch.rows.iter()).await?;
         rows += batch.rows.len() as u64;
     }
+    failpoint("postgres-load-rows");
     let suffix = format!("_g{generation}");
     for index in indexes() {
         transaction.batch_execute(&index.sql(&suffix)).await?;
     }
+    failpoint("postgres-load-indexes");
     let mut attach = String::new();
     for table in TableId::ALL {
         let name = table.def().name;
@@ -426,6 +429,7 @@ async fn drop_generation(client: &mut Client, generation: i64) -> Result<bool> {
     );
     match transaction.batch_execute(&statements).await {
         Ok(()) => {
+            failpoint("postgres-gc");
             transaction.commit().await?;
             Ok(true)
         }
@@ -538,7 +542,9 @@ impl Store for Postgres {
         self.with(async |client| {
             let transaction = client.transaction().await?;
             let written = full_load(&transaction, project, state, batches).await?;
+            failpoint("postgres-load-flip");
             transaction.commit().await?;
+            failpoint("postgres-load-done");
             // Whoever reads the generation before this one may go on; older ones are for nobody.
             for generation in older(client, Key::project(project)).await?.into_iter().skip(1) {
                 drop_generation(client, generation).await?;
@@ -551,7 +557,9 @@ impl Store for Postgres {
         self.with(async |client| {
             let transaction = client.transaction().await?;
             let written = apply_delta(&transaction, project, head, state, delta).await?;
+            failpoint("postgres-delta-flip");
             transaction.commit().await?;
+            failpoint("postgres-delta-done");
             Ok(written)
         })
     }

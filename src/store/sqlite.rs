@@ -6,6 +6,7 @@
 use super::delta::Delta;
 use super::rows::{Digest, Key, NULL, TABLES, TableDef, TableId, Type, Value, identity, values};
 use super::{Batches, Collected, Fault, Head, Result, SCHEMA_VERSION, State, Store, StoreError, Written};
+use crate::sys::failpoint;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{
     Connection, ErrorCode, OptionalExtension as _, Statement, ToSql, Transaction, TransactionBehavior,
@@ -288,13 +289,16 @@ impl Store for Sqlite {
                 rows += batch.rows.len() as u64;
             }
         }
+        failpoint("sqlite-load-rows");
         if !others {
             transaction.execute_batch(INDEXES)?;
         }
         // Without it joins of views take a thousand times as long.
         transaction.execute_batch("ANALYZE")?;
         flip(&transaction, project, (generation, revision), state, ("full", rows))?;
+        failpoint("sqlite-load-flip");
         transaction.commit()?;
+        failpoint("sqlite-load-done");
         Ok(Written { generation, rows })
     }
 
@@ -321,7 +325,9 @@ impl Store for Sqlite {
             }
         }
         flip(&transaction, project, (generation, head.revision + 1), state, ("delta", rows))?;
+        failpoint("sqlite-delta-flip");
         transaction.commit()?;
+        failpoint("sqlite-delta-done");
         Ok(Written { generation, rows })
     }
 
@@ -381,6 +387,7 @@ impl Store for Sqlite {
         // A generation goes in the transaction that replaces it. What is left to do is to give pages back.
         let connection = self.open()?;
         connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
+        failpoint("sqlite-gc");
         connection.execute_batch("VACUUM")?;
         Ok(Collected::default())
     }

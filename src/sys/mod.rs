@@ -29,6 +29,13 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+/// Ends this process as `kill -9` would, where `PYDEBUG_FAILPOINT` names this point: tests see what is left behind then.
+pub fn failpoint(name: &str) {
+    if std::env::var_os("PYDEBUG_FAILPOINT").is_some_and(|point| point == name) {
+        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+    }
+}
+
 /// Maps a whole file read-only.
 ///
 /// # Errors

@@ -78,7 +78,7 @@ pub fn export(projection: &Projection<'_>, state: &State, to: &Path) -> io::Resu
 pub fn command(folder: &Path) -> String {
     let file = |name: &str| folder.join(name).display().to_string();
     format!(
-        "neo4j-admin database import full --overwrite-destination --multiline-fields=true --nodes={} --nodes={} --nodes={} --relationships={} neo4j",
+        "neo4j-admin database import full neo4j --overwrite-destination --multiline-fields=true --nodes={} --nodes={} --nodes={} --relationships={}",
         file("project.csv"),
         file("files.csv"),
         file("symbols.csv"),
