@@ -252,13 +252,20 @@ fn token() -> String {
     state.finalize().to_hex().to_string()
 }
 
-/// Takes the lease of a project, which is made where it is not there. `condition` must hold of it; the statement goes on with `then` and
-/// returns `value`.
-async fn lease(graph: &Graph, project: &str, period: Duration, then: &str) -> Result<(Lease, i64)> {
+/// Takes the lease of a project, which is made where it is not there. The statement goes on with `then`, which returns `value` and may use `$rev` and
+/// `$repair`: the revision that a delta is for, and whether it mends what a writer left that ended within its own.
+async fn lease(
+    graph: &Graph,
+    project: &str,
+    period: Duration,
+    then: &str,
+    (revision, repair): (i64, bool),
+) -> Result<(Lease, i64)> {
     let lease = Lease { token: token(), project: hex(Key::project(project)), seen: Instant::now() };
+    // What is read before a node is locked may be old by the time it is written: the first `SET` locks it, and only then is looked who has the lease.
     let statement = format!(
         "MERGE (p:PyDebug {{gen: 0, key: $key}}) ON CREATE SET p:Project, p.name = $name, p.rev = 0, p.head = 0, p.updating = false, p.generations = [] \
-         WITH p WHERE p.lease IS NULL OR p.lease_until < timestamp() SET p.lease = $token, p.lease_until = timestamp() + $period WITH p {then}"
+         SET p.asked = timestamp() WITH p WHERE p.lease IS NULL OR p.lease_until < timestamp() SET p.lease = $token, p.lease_until = timestamp() + $period WITH p {then}"
     );
     let started = Instant::now();
     loop {
@@ -268,6 +275,8 @@ async fn lease(graph: &Graph, project: &str, period: Duration, then: &str) -> Re
                 .param("key", lease.project.as_str())
                 .param("name", &*super::rows::store_text(project))
                 .param("token", lease.token.as_str())
+                .param("rev", revision)
+                .param("repair", repair)
                 .param("period", period.as_millis() as i64),
         )
         .await?;
@@ -424,7 +433,7 @@ async fn full_load(
 ) -> Result<Written> {
     let reserve = "MERGE (c:PyDebugCounter {name: 'generation'}) SET c.value = coalesce(c.value, 0) + 1, \
                    p.generations = p.generations + c.value RETURN c.value AS value";
-    let (mut lease, generation) = lease(graph, project, LEASE, reserve).await?;
+    let (mut lease, generation) = lease(graph, project, LEASE, reserve, (0, false)).await?;
     failpoint("neo4j-load-begun");
     let sent = send(graph, project, generation, batches, &mut lease).await;
     failpoint("neo4j-load-flip");
@@ -588,12 +597,16 @@ async fn apply_delta(
 ) -> Result<Written> {
     // One transaction writes all of it, and shows no sign of life meanwhile.
     let period = LEASE + Duration::from_micros(500) * delta.len() as u32;
-    let (lease, revision) =
-        lease(graph, project, period, "SET p.updating = true RETURN p.rev AS value").await?;
+    // A generation within which a writer ended, or may have ended, is the head of nobody's delta but of one that was made from its rows.
+    let repair = head.state.0 == UPDATING;
+    let mark = "WITH p, p.rev = $rev AND (NOT p.updating OR $repair) AS mine SET p.updating = p.updating OR mine \
+                RETURN CASE WHEN mine THEN 1 ELSE 0 END AS value";
+    let (lease, mine) = lease(graph, project, period, mark, (head.revision, repair)).await?;
+    if mine == 0 {
+        release(graph, &lease).await;
+        return Err(StoreError::moved());
+    }
     let written = async {
-        if revision != head.revision {
-            return Err(StoreError::moved());
-        }
         failpoint("neo4j-delta-begun");
         let mut txn = graph.start_txn().await?;
         for query in delta_queries(Key::project(project), head.generation, delta) {
@@ -602,13 +615,12 @@ async fn apply_delta(
         failpoint("neo4j-delta-rows");
         txn.commit().await?;
         failpoint("neo4j-delta-flip");
-        Ok(())
+        Ok::<_, StoreError>(())
     }
     .await;
     let done = match &written {
         Ok(()) => "p.rev = p.rev + 1, p.state = $state, p.updated_at = datetime(), p.updating = false",
         // The transaction may have been committed though its answer was lost: nobody knows what the generation holds.
-        Err(error) if error.fault == Fault::Moved => "p.updating = p.updating",
         Err(_) => "p.updating = true",
     };
     let answer = once(
@@ -673,7 +685,7 @@ async fn collect(graph: &Graph, project: &str, kept: usize) -> Result<Collected>
     if generations.len() <= kept {
         return Ok(collected);
     }
-    let (mut lease, _) = lease(graph, project, LEASE, "RETURN 1 AS value").await?;
+    let (mut lease, _) = lease(graph, project, LEASE, "RETURN 1 AS value", (0, false)).await?;
     let mut result = Ok(());
     for &generation in generations.iter().skip(kept) {
         result = delete_generation(graph, key, generation, &mut lease).await;
