@@ -222,9 +222,7 @@ def main() -> int:
         alone = [bench.sqlite(), bench.postgres(), bench.neo4j()]
         bench.together(alone)
     finally:
-        for server in servers.values():
-            server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+        services.end(servers, folder)
     return 1 if table.missed else 0
 
 

@@ -8,7 +8,6 @@ A query must run on both; those in `MAY_BE_EMPTY` may find nothing in the packag
 from __future__ import annotations
 
 import re
-import shutil
 import sqlite3
 import sys
 import tempfile
@@ -82,9 +81,7 @@ def main() -> int:
                         continue
                     checks.check(not wanted or count > 0, f"{project}: {title}: no rows")
     finally:
-        for server in servers.values():
-            server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+        services.end(servers, folder)
     return checks.finish()
 
 

@@ -107,14 +107,13 @@ HOSTILE: dict[str, str | bytes] = {
 
 def scenarios(stores: Stores, scratch: Path, checks: Checks) -> None:
     """Trees that no package has."""
-    many = "".join(f"def f{number}(a, b={number}):\n    return f{max(number - 1, 0)}(a)\n" for number in range(100_000 // 1))
+    many = "".join(f"def f{number}(a, b={number}):\n    return f{max(number - 1, 0)}(a)\n" for number in range(100_000))
     trees = {
         "empty": write(scratch / "empty", {"README": "no source"}),
         "hostile": write(scratch / "hostile", HOSTILE),
         "many": write(scratch / "many", {"many.py": many}),
     }
     try:
-        write(trees["hostile"], {})
         (Path(os.fsdecode(os.fsencode(trees["hostile"]) + b"/not\xffutf8.py"))).write_text("w = 4\n")
     except OSError:
         pass
@@ -581,9 +580,7 @@ def main() -> int:
                 print(f"{name}: {checks.passed - before} passed in {time.monotonic() - started:.0f} s", flush=True)
         checks.check(not stores.hidden(), f"passwords were printed: {stores.hidden()}")
     finally:
-        for server in servers.values():
-            server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+        services.end(servers, folder)
     return checks.finish()
 
 

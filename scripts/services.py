@@ -322,8 +322,9 @@ def make_folder() -> Path:
     return folder
 
 
-def down(folder: Path) -> None:
-    for server in load(folder).values():
+def end(servers: dict[str, Server], folder: Path) -> None:
+    """Stops the servers and removes their folder."""
+    for server in servers.values():
         server.stop()
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -358,7 +359,7 @@ def main() -> int:
         print((folder / "services.json").read_text(), end="")
         return 0
     if given.command == "down":
-        down(given.folder)
+        end(load(given.folder), given.folder)
         return 0
     servers = load(given.folder)
     server = servers[given.name]

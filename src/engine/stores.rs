@@ -7,8 +7,8 @@
 use super::progress::Interrupt;
 use super::recovery::{CircuitBreaker, Decision, Recovery, SystemClock, Trouble};
 use crate::store::delta::{self, Delta};
-use crate::store::projection::{Batch, Outside, Projection, Tables, digest_of};
-use crate::store::rows::{Digest, Key, Rows, TableId};
+use crate::store::projection::{Batch, Outside, Projection, Tables, append, digest_of};
+use crate::store::rows::{Digest, Key, Rows, TableId, key_at, owner};
 use crate::store::{self, Batches, CodeGraph, Collected, Fault, Head, State, Store, StoreError, Written};
 use crate::sys::Scratch;
 use rayon::prelude::*;
@@ -238,8 +238,7 @@ fn against_store(
     let project = projection.project();
     let mut stored: FxHashMap<Key, Key> = FxHashMap::default();
     store.read(project, head, TableId::Owners, None, &mut |row| {
-        let (owner, digest) = (key_at(row, 0), key_at(row, 16));
-        stored.insert(owner, digest);
+        stored.insert(owner(TableId::Owners, row), key_at(TableId::Owners, row, 1));
     })?;
     let (mut tables, mut same, mut changed) = (Tables::default(), FxHashSet::default(), 0usize);
     let mut outside = FxHashSet::default();
@@ -255,7 +254,8 @@ fn against_store(
             .collect();
         for (owner, rows, found) in made {
             outside.extend(found);
-            let digest = rows[TableId::Owners as usize].iter().next().map(|row| key_at(row, 16));
+            let digest =
+                rows[TableId::Owners as usize].iter().next().map(|row| key_at(TableId::Owners, row, 1));
             if stored.get(&owner).copied() == digest {
                 same.insert(owner);
                 continue;
@@ -264,7 +264,7 @@ fn against_store(
             if changed > projection.units().len() / LARGE_DELTA + 1 {
                 return Ok(None);
             }
-            tables.iter_mut().zip(&rows).for_each(|(all, some)| all.append(some));
+            append(&mut tables, &rows);
         }
     }
     let mut rest = Tables::default();
@@ -272,7 +272,7 @@ fn against_store(
     projection.project_edges(&mut rest);
     let digest = digest_of(&rest);
     rest[TableId::Owners as usize].row().key(projection.project_key()).key(digest.key()).end();
-    tables.iter_mut().zip(&rest).for_each(|(all, some)| all.append(some));
+    append(&mut tables, &rest);
     let owners: Vec<Key> = stored.into_keys().filter(|owner| !same.contains(owner)).collect();
     let mut before = Tables::default();
     for &table in store.tables() {
@@ -280,10 +280,6 @@ fn against_store(
         store.read(project, head, table, Some(&owners), &mut |row| rows.push(row))?;
     }
     Ok(Some(Delta::between(&before, &tables)))
-}
-
-fn key_at(row: &[u8], at: usize) -> Key {
-    row.get(at..).and_then(|rest| rest.first_chunk()).map_or(Key::NONE, |bytes| Key(*bytes))
 }
 
 fn write(

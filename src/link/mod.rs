@@ -23,6 +23,7 @@ mod value;
 mod views;
 
 pub use modules::{Layout, module_name};
+pub(crate) use modules::{plain, stem};
 pub use summary::{Cycle, Summary, Worst};
 
 use crate::model::facts::Facts;

@@ -85,8 +85,13 @@ pub fn module_name(path: &str) -> (String, bool) {
     }
 }
 
+/// The importable part of a module's stable name.
+pub(crate) fn plain(module: &str) -> &str {
+    module.split_once('@').map_or(module, |(plain, _)| plain)
+}
+
 /// A path without its suffix.
-fn stem(path: &str) -> &str {
+pub(crate) fn stem(path: &str) -> &str {
     path.rsplit_once('.').map_or(path, |(stem, _)| stem)
 }
 

@@ -322,6 +322,11 @@ pub mod symbol_flag {
         "field",
         "annotated",
     ];
+
+    /// Names of the bits that are set, lowest first.
+    pub fn names(bits: u32) -> impl Iterator<Item = &'static str> {
+        NAMES.iter().enumerate().filter(move |(bit, _)| bits >> bit & 1 != 0).map(|(_, name)| *name)
+    }
 }
 
 /// Bits of `FILE_FLAGS`.

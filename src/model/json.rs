@@ -203,8 +203,7 @@ impl<'de> DeserializeSeed<'de> for &mut Strings {
 pub fn module(facts: &Facts<'_>) -> Value {
     let symbols: Vec<Value> = (1..facts.rows(table::Symbols))
         .map(|symbol| {
-            let flags = facts.get(col::SYM_FLAGS, symbol);
-            let flags: Vec<&str> = symbol_flag::NAMES.iter().enumerate().filter(|(bit, _)| flags >> bit & 1 != 0).map(|(_, name)| *name).collect();
+            let flags: Vec<&str> = symbol_flag::names(facts.get(col::SYM_FLAGS, symbol)).collect();
             let kind = SymbolKind::from_u32(facts.get(col::SYM_KIND, symbol)).name();
             json!({ "kind": kind, "qualname": facts.qualname(symbol), "line": facts.get(col::SYM_LINE, symbol), "flags": flags })
         })
@@ -251,6 +250,23 @@ pub fn relationships(facts: &Facts<'_>) -> Value {
         }));
     }
     Value::Array(all)
+}
+
+/// What an import row asks for, as written: `a.b`, `..a.name`, `a.*`.
+#[must_use]
+pub fn imported(facts: &Facts<'_>, row: u32) -> String {
+    let mut written = ".".repeat(facts.get(col::IMP_LEVEL, row) as usize);
+    written.push_str(facts.str(col::IMP_MODULE, row));
+    let name = match ImportKind::from_u32(facts.get(col::IMP_KIND, row)) {
+        ImportKind::Module | ImportKind::Literal => return written,
+        ImportKind::Star => "*",
+        ImportKind::From => facts.str(col::IMP_NAME, row),
+    };
+    if !written.ends_with('.') {
+        written.push('.');
+    }
+    written.push_str(name);
+    written
 }
 
 /// An access path as written, as far as facts keep it.

@@ -185,7 +185,7 @@ struct Builder<'g> {
 /// Dotted name of a symbol: its module's importable name and its qualified name, without numbers of shadowed ones.
 pub(crate) fn dotted(file: &GraphFile<'_>, facts: &Facts<'_>, symbol: u32) -> String {
     let module = file.module();
-    let mut name = module.split_once('@').map_or(module, |(plain, _)| plain).to_owned();
+    let mut name = crate::link::plain(module).to_owned();
     if symbol != 0 {
         name.push('.');
         facts.push_qualname(symbol, false, &mut name);

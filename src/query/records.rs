@@ -2,9 +2,9 @@
 
 use crate::link::links::{CallStatus, Evidence, ImportStatus, Links, Reason, TargetKind, col as lcol};
 use crate::model::facts::{Facts, ImportKind, ParamKind, SymbolKind, col, import_flag, symbol_flag, table};
-use crate::model::json::access_path;
+use crate::model::json::{access_path, imported};
 use crate::report::jsonl::{Measures, Record, RecordKind};
-use crate::store::{CodeGraph, FileStatus, GraphFile};
+use crate::store::{CodeGraph, GraphFile};
 use std::borrow::Cow;
 
 /// Files after which pages of the snapshot that were read need not stay in memory.
@@ -21,17 +21,9 @@ pub fn records(code: &CodeGraph) -> impl Iterator<Item = Record<'_>> {
 }
 
 fn of_file<'g>(code: &'g CodeGraph, file: GraphFile<'g>) -> Vec<Record<'g>> {
-    let status = match file.status() {
-        FileStatus::Complete => "complete",
-        FileStatus::Partial => "partial",
-        FileStatus::Skipped => "skipped",
-    };
     let mut head = Record::new(RecordKind::File, file.path(), 1, file.module());
-    head.status = Some(status);
-    if file.status() == FileStatus::Skipped {
-        let reason = code.meta().skipped.iter().find(|(path, _)| path == file.path());
-        head.reason = reason.map(|(_, reason)| Cow::Borrowed(reason.as_str()));
-    }
+    head.status = Some(file.status().name());
+    head.reason = file.reason().map(Cow::Borrowed);
     let (Some(facts), Some(links)) = (file.facts(), file.links()) else { return vec![head] };
     let mut all = vec![head];
     symbols(&file, &facts, &mut all);
@@ -96,13 +88,7 @@ fn symbols<'g>(file: &GraphFile<'g>, facts: &Facts<'g>, all: &mut Vec<Record<'g>
         };
         let line = facts.get(col::SYM_LINE, symbol);
         let mut record = Record::new(kind, file.path(), line, names.of(symbol));
-        let bits = facts.get(col::SYM_FLAGS, symbol);
-        record.flags = symbol_flag::NAMES
-            .iter()
-            .enumerate()
-            .filter(|(bit, _)| bits >> bit & 1 != 0)
-            .map(|(_, name)| *name)
-            .collect();
+        record.flags = symbol_flag::names(facts.get(col::SYM_FLAGS, symbol)).collect();
         if let Some(row) = bodies[symbol as usize] {
             let last = facts.get(col::BODY_END_LINE, row);
             record.end_line = Some(last);
@@ -146,15 +132,7 @@ fn import<'g>(names: &Names<'_, 'g>, links: &Links<'g>, code: &'g CodeGraph, row
     let mut record =
         Record::new(RecordKind::Import, names.file.path(), facts.get(col::IMP_LINE, row), names.of(symbol));
     let kind = ImportKind::from_u32(facts.get(col::IMP_KIND, row));
-    let mut target = ".".repeat(facts.get(col::IMP_LEVEL, row) as usize);
-    target.push_str(facts.str(col::IMP_MODULE, row));
-    if matches!(kind, ImportKind::From | ImportKind::Star) {
-        if !target.ends_with('.') {
-            target.push('.');
-        }
-        target.push_str(if kind == ImportKind::Star { "*" } else { facts.str(col::IMP_NAME, row) });
-    }
-    record.target = Some(target.into());
+    record.target = Some(imported(facts, row).into());
     record.status = Some(ImportStatus::from_u32(links.get(lcol::LIMP_STATUS, row)).name());
     for column in [lcol::LIMP_MODULE, lcol::LIMP_SYMBOL] {
         if let Some(target) = links.get(column, row).checked_sub(1) {

@@ -491,13 +491,8 @@ mod tests {
             "postgres://h/db?sslmode=secret",
         ] {
             let error = postgres(url, &variables(&[("USER", "me")])).unwrap_err().to_string();
-            for piece in ["pa", "ss/w", "rd", "secret", "cret"] {
-                let said = error
-                    .replace("password", "")
-                    .replace("PGPASSWORD", "")
-                    .replace("part", "")
-                    .replace("can be read", "");
-                assert!(!said.contains(piece) || piece.len() < 4, "{url}: {error}");
+            for piece in ["ss/w", "secret", "cret"] {
+                assert!(!error.contains(piece), "{url}: {error}");
             }
         }
     }

@@ -3,9 +3,9 @@
 //! Rows are made only of units that differ. Whether a unit does is seen in its files' facts and links, without making rows: links name symbols by
 //! number, and numbers move when a file before them has more symbols than it had, so they are compared by what they were.
 
-use super::projection::{Projection, Tables, Unit, digest_of};
+use super::GraphFile;
+use super::projection::{Outside, Projection, Tables, Unit, append, digest_of};
 use super::rows::{Digest, Key, Rows, TableId, identity};
-use super::{CodeGraph, GraphFile};
 use crate::link::links::{Links, TargetKind, col as lcol, table as ltable};
 use crate::model::facts::table;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -116,7 +116,7 @@ pub fn of_graphs(old: &Projection<'_>, new: &Projection<'_>, outside: Digest) ->
         new.outside_of(unit, &mut new_outside);
     }
     // What lies outside is there as long as any unit leads to it.
-    let mut open: FxHashSet<(bool, &str)> = old_outside.symmetric_difference(&new_outside).copied().collect();
+    let mut open: FxHashSet<Outside<'_>> = old_outside.symmetric_difference(&new_outside).copied().collect();
     if !open.is_empty() {
         let made: FxHashSet<u32> = made.iter().map(|unit| unit.file).collect();
         let mut found = FxHashSet::default();
@@ -138,9 +138,8 @@ pub fn of_graphs(old: &Projection<'_>, new: &Projection<'_>, outside: Digest) ->
     let key = new.project_key();
     before[TableId::Owners as usize].row().key(key).key(outside.key()).end();
     after[TableId::Owners as usize].row().key(key).key(digest.key()).end();
-    for (all, some) in [(&mut old_rows, &before), (&mut new_rows, &after)] {
-        all.iter_mut().zip(some).for_each(|(all, some)| all.append(some));
-    }
+    append(&mut old_rows, &before);
+    append(&mut new_rows, &after);
     Delta::between(&old_rows, &new_rows)
 }
 
@@ -151,7 +150,7 @@ pub(crate) fn unit_rows(projection: &Projection<'_>, unit: &Unit, out: &mut Tabl
     projection.details(unit, &mut tables);
     let digest = digest_of(&tables);
     tables[TableId::Owners as usize].row().key(projection.file_key(unit.file)).key(digest.key()).end();
-    out.iter_mut().zip(&tables).for_each(|(all, some)| all.append(some));
+    append(out, &tables);
 }
 
 /// What of two graphs is the same.
@@ -213,7 +212,7 @@ impl<'a, 'g> Same<'a, 'g> {
             && before.size() == after.size()
             && before.module() == after.module()
             && before.root() == after.root()
-            && reason(self.old.code(), before) == reason(self.new.code(), after)
+            && before.reason() == after.reason()
             && self.old.container(before) == self.new.container(after)
             && self.links(before, after)
     }
@@ -238,13 +237,4 @@ impl<'a, 'g> Same<'a, 'g> {
                     }
             })
     }
-}
-
-fn reason<'c>(code: &'c CodeGraph, file: &GraphFile<'_>) -> Option<&'c str> {
-    let skipped = file.status() == super::FileStatus::Skipped;
-    code.meta()
-        .skipped
-        .iter()
-        .find(|(path, _)| skipped && path == file.path())
-        .map(|(_, reason)| reason.as_str())
 }

@@ -5,7 +5,7 @@
 
 use super::address::{PostgresAddress, Tls};
 use super::delta::Delta;
-use super::rows::{Digest, Key, NULL, Rows, TableDef, TableId, Type, Value, values};
+use super::rows::{Digest, Key, NULL, Rows, TableId, Type, Value, values};
 use super::{
     Batches, Collected, Fault, Head, Result, SCHEMA_VERSION, State, Store, StoreError, Written, tls,
 };
@@ -163,10 +163,6 @@ fn indexes() -> impl Iterator<Item = Index> {
     })
 }
 
-fn names(def: &TableDef) -> String {
-    def.columns.iter().map(|(name, _)| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
-}
-
 /// Appends a row as `COPY BINARY` has it.
 fn push_tuple(out: &mut BytesMut, generation: i64, table: TableId, row: &[u8]) {
     let columns = table.def().columns;
@@ -205,7 +201,7 @@ async fn copy(
 ) -> Result<()> {
     let def = table.def();
     let statement =
-        format!("COPY pydebug.{}_g{generation} (gen, {}) FROM STDIN BINARY", def.name, names(def));
+        format!("COPY pydebug.{}_g{generation} (gen, {}) FROM STDIN BINARY", def.name, def.column_list());
     let sink = client.copy_in::<_, Bytes>(&statement).await?;
     let mut sink = std::pin::pin!(sink);
     let mut piece = BytesMut::with_capacity(PIECE + PIECE / 4);
@@ -587,7 +583,7 @@ impl Store for Postgres {
             let owner = def.columns[def.owner].0;
             let only = if owners.is_some() { format!(" WHERE \"{owner}\" = ANY($1)") } else { String::new() };
             let statement =
-                format!("SELECT {} FROM pydebug.{}_g{}{only}", names(def), def.name, head.generation);
+                format!("SELECT {} FROM pydebug.{}_g{}{only}", def.column_list(), def.name, head.generation);
             let keys: Option<Vec<Uuid>> = owners.map(|owners| owners.iter().copied().map(Uuid).collect());
             let parameters = keys.iter().map(|keys| keys as &(dyn ToSql + Sync));
             let stream = transaction.query_raw(&statement, parameters).await?;

@@ -5,12 +5,13 @@
 //! symbol to another are one row a type, with the number of sites. Candidates by name alone are no edges.
 
 use super::rows::{Digest, Key, Rows, TableId};
-use super::{CodeGraph, FileStatus, GraphFile};
+use super::{CodeGraph, GraphFile};
 use crate::link::links::{
     CallStatus, Evidence, ImportStatus, Links, Reason, TargetKind, col as lcol, table as ltable,
 };
+use crate::link::{plain, stem};
 use crate::model::facts::{Facts, ImportKind, ParamKind, SymbolKind, col, import_flag, symbol_flag, table};
-use crate::model::json::access_path;
+use crate::model::json::{access_path, imported};
 use crate::model::source::FileKind;
 use crate::sys::{Column, Scratch, Table};
 use rayon::prelude::*;
@@ -72,10 +73,6 @@ fn is_package(file: &GraphFile<'_>) -> bool {
     let path = file.path();
     let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
     name.rsplit_once('.').is_some_and(|(stem, _)| stem == "__init__")
-}
-
-fn stem(path: &str) -> &str {
-    path.rsplit_once('.').map_or(path, |(stem, _)| stem)
 }
 
 impl<'g> Projection<'g> {
@@ -175,6 +172,9 @@ impl<'g> Projection<'g> {
 
     /// Key of symbol `row` of a file.
     pub(crate) fn own_key(&self, file: &GraphFile<'_>, facts: &Facts<'_>, row: u32) -> Key {
+        if let Some(keys) = &self.keys {
+            return keys.get((file.symbol_base() + row) as usize).map_or(Key::NONE, |words| key(*words));
+        }
         if row == 0 {
             return self.module_key(file);
         }
@@ -217,13 +217,6 @@ impl<'g> Projection<'g> {
     }
 
     fn file_row(&self, file: &GraphFile<'_>, out: &mut Tables) {
-        let reason = match file.status() {
-            FileStatus::Skipped => {
-                let skipped = &self.code.meta().skipped;
-                skipped.iter().find(|(path, _)| path == file.path()).map_or("", |(_, reason)| reason)
-            }
-            FileStatus::Complete | FileStatus::Partial => "",
-        };
         let facts = file.facts();
         let of_module = facts.as_ref().and_then(|facts| {
             (0..facts.rows(table::Bodies))
@@ -236,12 +229,8 @@ impl<'g> Projection<'g> {
             .key(self.file_key(file.index()))
             .text(file.path())
             .text(if file.kind() == FileKind::Py { "source" } else { "stub" })
-            .text(match file.status() {
-                FileStatus::Complete => "complete",
-                FileStatus::Partial => "partial",
-                FileStatus::Skipped => "skipped",
-            })
-            .text(reason)
+            .text(file.status().name())
+            .text(file.reason().unwrap_or_default())
             .text(facts.as_ref().map_or("", |facts| facts.str(col::FILE_ENCODING, 0)))
             .int(i64::try_from(file.size()).unwrap_or(i64::MAX))
             .int(body(col::BODY_END_LINE))
@@ -292,10 +281,7 @@ impl<'g> Projection<'g> {
         let package = is_package(file);
         let mut text = String::new();
         for symbol in 0..count {
-            let key = match &self.keys {
-                Some(_) => self.symbol_key(file.symbol_base() + symbol),
-                None => self.own_key(file, facts, symbol),
-            };
+            let key = self.own_key(file, facts, symbol);
             if !seen.insert(key) {
                 continue;
             }
@@ -326,7 +312,7 @@ impl<'g> Projection<'g> {
                 SymbolKind::Lambda => last_part(&text),
                 _ => facts.str(col::SYM_NAME, symbol),
             };
-            let flags = flag_names(facts.get(col::SYM_FLAGS, symbol));
+            let flags: Vec<&str> = symbol_flag::names(facts.get(col::SYM_FLAGS, symbol)).collect();
             let body = bodies[symbol as usize];
             let measure = |column| body.map(|row| facts.get(column, row));
             let body_text = |column| body.map_or("", |row| facts.str(column, row));
@@ -343,7 +329,7 @@ impl<'g> Projection<'g> {
                 .text(file.path())
                 .maybe(Some(facts.get(col::SYM_LINE, symbol)))
                 .maybe(measure(col::BODY_END_LINE))
-                .text(&flags)
+                .text(&flags.join(","))
                 .text(&parameters.of(symbol))
                 .text(body_text(col::BODY_RETURNS))
                 .text(doc)
@@ -512,6 +498,11 @@ impl<'g> Projection<'g> {
     }
 }
 
+/// Adds the rows of `some` to those of `all`.
+pub(crate) fn append(all: &mut Tables, some: &Tables) {
+    all.iter_mut().zip(some).for_each(|(all, some)| all.append(some));
+}
+
 /// Digest of all rows of these tables.
 pub(crate) fn digest_of(tables: &Tables) -> Digest {
     let mut digest = Digest::default();
@@ -557,11 +548,6 @@ fn key(words: [u32; 4]) -> Key {
     Key(key)
 }
 
-/// The importable part of a module's name.
-fn plain(module: &str) -> &str {
-    module.split_once('@').map_or(module, |(plain, _)| plain)
-}
-
 fn last_part(name: &str) -> &str {
     name.rsplit_once('.').map_or(name, |(_, last)| last)
 }
@@ -576,11 +562,6 @@ fn bare_symbol(out: &mut Tables, key: Key, owner: Key, texts: [&str; 6]) {
     let row = texts.into_iter().fold(row, |row, text| row.text(text));
     let row = row.maybe(None).maybe(None).text("").text("").text("").text("");
     (0..5).fold(row, |row, _| row.maybe(None)).end();
-}
-
-fn flag_names(bits: u32) -> String {
-    let set = symbol_flag::NAMES.iter().enumerate().filter(|(bit, _)| bits >> bit & 1 != 0);
-    set.map(|(_, name)| *name).collect::<Vec<_>>().join(",")
 }
 
 /// Signatures, by symbol.
@@ -759,10 +740,7 @@ struct One<'a, 'g> {
 
 impl One<'_, '_> {
     fn key(&self, symbol: u32) -> Key {
-        match &self.projection.keys {
-            Some(_) => self.projection.symbol_key(self.file.symbol_base() + symbol),
-            None => self.projection.own_key(self.file, self.facts, symbol),
-        }
+        self.projection.own_key(self.file, self.facts, symbol)
     }
 
     fn target(&self, row: u32) -> Key {
@@ -799,14 +777,6 @@ impl One<'_, '_> {
         for row in 0..facts.rows(table::Imports) {
             let source = self.key(facts.get(col::SCO_SYM, facts.get(col::IMP_SCOPE, row)));
             let kind = ImportKind::from_u32(facts.get(col::IMP_KIND, row));
-            let mut written = ".".repeat(facts.get(col::IMP_LEVEL, row) as usize);
-            written.push_str(facts.str(col::IMP_MODULE, row));
-            if matches!(kind, ImportKind::From | ImportKind::Star) {
-                if !written.ends_with('.') {
-                    written.push('.');
-                }
-                written.push_str(if kind == ImportKind::Star { "*" } else { facts.str(col::IMP_NAME, row) });
-            }
             let flags = facts.get(col::IMP_FLAGS, row);
             let when = [
                 (import_flag::TYPE_CHECKING, "type_checking"),
@@ -828,7 +798,7 @@ impl One<'_, '_> {
                 .key(source)
                 .int(ordinals.next(source, false))
                 .key(owner)
-                .text(&written)
+                .text(&imported(facts, row))
                 .text(facts.str(col::IMP_AS, row))
                 .text(when)
                 .text(ImportStatus::from_u32(links.get(lcol::LIMP_STATUS, row)).name())

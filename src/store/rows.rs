@@ -189,6 +189,14 @@ pub struct TableDef {
     pub columns: &'static [Column],
 }
 
+impl TableDef {
+    /// Names of all columns, quoted, as a list in SQL.
+    #[must_use]
+    pub fn column_list(&self) -> String {
+        self.columns.iter().map(|(name, _)| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
+    }
+}
+
 /// The tables, in the order in which they are written: what edges lead to comes before them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -504,13 +512,19 @@ pub fn identity(table: TableId, row: &[u8]) -> &[u8] {
     &row[..row.len() - rest.len()]
 }
 
-/// The key of the file, or project, that a row belongs to.
+/// The key in column `at` of a row; none where that holds none.
 #[must_use]
-pub fn owner(table: TableId, row: &[u8]) -> Key {
-    match values(table, row).nth(table.def().owner) {
+pub fn key_at(table: TableId, row: &[u8], at: usize) -> Key {
+    match values(table, row).nth(at) {
         Some(Value::Key(key)) => key,
         _ => Key::NONE,
     }
+}
+
+/// The key of the file, or project, that a row belongs to.
+#[must_use]
+pub fn owner(table: TableId, row: &[u8]) -> Key {
+    key_at(table, row, table.def().owner)
 }
 
 /// Sum mod 2^128 of a Blake2b-128 for each row, whatever their order.

@@ -40,6 +40,18 @@ pub enum FileStatus {
     Skipped = 2,
 }
 
+impl FileStatus {
+    /// Name in outputs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Partial => "partial",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
 /// The files of a snapshot that is written, sorted by path.
 pub trait Entries: Sync {
     /// Number of files.
@@ -594,6 +606,14 @@ impl<'g> GraphFile<'g> {
             1 => FileStatus::Partial,
             _ => FileStatus::Skipped,
         }
+    }
+
+    /// Why it was skipped.
+    #[must_use]
+    pub fn reason(&self) -> Option<&'g str> {
+        let skipped = self.graph.meta.skipped.iter().filter(|_| self.status() == FileStatus::Skipped);
+        let mut reasons = skipped.filter(|(path, _)| path == self.path()).map(|(_, reason)| reason.as_str());
+        reasons.next()
     }
 
     /// It has syntax errors.

@@ -127,13 +127,9 @@ impl ToSql for Bound<'_> {
     }
 }
 
-fn names(def: &TableDef) -> String {
-    def.columns.iter().map(|(name, _)| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
-}
-
 fn insert_sql(def: &TableDef) -> String {
     let places = (2..def.columns.len() + 2).map(|at| format!("?{at}")).collect::<Vec<_>>().join(", ");
-    format!("INSERT INTO {} (gen, {}) VALUES (?1, {places})", def.name, names(def))
+    format!("INSERT INTO {} (gen, {}) VALUES (?1, {places})", def.name, def.column_list())
 }
 
 fn delete_sql(def: &TableDef) -> String {
@@ -193,7 +189,7 @@ fn flip(
     Ok(())
 }
 
-/// Removes the rows of a project's generations but `kept`.
+/// Removes the rows of a generation. `others`: there are rows of other projects.
 fn remove_generation(transaction: &Transaction<'_>, generation: i64, others: bool) -> Result<()> {
     for def in &TABLES {
         // Without a condition, whole tables go at once.
@@ -346,7 +342,7 @@ impl Store for Sqlite {
         }
         let def = table.def();
         let mut statement =
-            transaction.prepare(&format!("SELECT {} FROM {} WHERE gen = ?1", names(def), def.name))?;
+            transaction.prepare(&format!("SELECT {} FROM {} WHERE gen = ?1", def.column_list(), def.name))?;
         let wanted: Option<rustc_hash::FxHashSet<Key>> =
             owners.map(|owners| owners.iter().copied().collect());
         let mut rows = statement.query([head.generation])?;

@@ -4,8 +4,9 @@
 
 use super::{properties, property};
 use crate::store::State;
-use crate::store::projection::{Batch, Projection};
-use crate::store::rows::{Key, NULL, TableId, Type, Value, values};
+use crate::store::projection::Projection;
+use crate::store::rows::{Key, NULL, Rows, TableId, Type, Value, key_at, owner, values};
+use rustc_hash::FxHashMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -32,33 +33,34 @@ pub fn export(projection: &Projection<'_>, state: &State, to: &Path) -> io::Resu
         }
         out.push(file);
     }
-    let (mut nodes, mut relationships, mut digest) = (2, 0, Key::NONE);
-    // The digest of a file is a property of its node, and comes after all rows of it.
-    let mut digests = rustc_hash::FxHashMap::default();
-    projection.batches(&mut |batch| {
-        if batch.table == TableId::Owners {
-            for row in batch.rows.iter() {
-                digests.insert(key_at(row, 0), key_at(row, 1));
-            }
-        }
-        true
-    });
-    if let Some(&own) = digests.get(&projection.project_key()) {
-        digest = own;
-    }
+    let (mut nodes, mut relationships) = (2, 0);
+    // The digest of a file is a property of its node, and comes after all other rows: files wait for theirs.
+    let (mut files, mut digests) = (Rows::default(), FxHashMap::default());
     let mut result = Ok(());
     projection.batches(&mut |batch| {
-        let place = FILES.iter().position(|(_, table)| *table == Some(batch.table));
-        if let Some(file) = place.and_then(|place| out.get_mut(place)) {
-            match batch.table {
-                TableId::Edges => relationships += batch.rows.len() as u64,
-                _ => nodes += batch.rows.len() as u64,
+        let count = batch.rows.len() as u64;
+        match batch.table {
+            TableId::Files => files.append(&batch.rows),
+            TableId::Symbols => {
+                nodes += count;
+                result = write_rows(&mut out[1], batch.table, &batch.rows, &digests);
             }
-            result = write_batch(file, &batch, &digests);
+            TableId::Edges => {
+                relationships += count;
+                result = write_rows(&mut out[2], batch.table, &batch.rows, &digests);
+            }
+            TableId::Owners => {
+                let of = |row| (owner(batch.table, row), key_at(batch.table, row, 1));
+                digests.extend(batch.rows.iter().map(of));
+            }
+            TableId::Modules | TableId::Imports | TableId::CallSites | TableId::ParseErrors => {}
         }
         result.is_ok()
     });
     result?;
+    nodes += files.len() as u64;
+    write_rows(&mut out[0], TableId::Files, &files, &digests)?;
+    let digest = digests.get(&projection.project_key()).copied().unwrap_or_default();
     let project = projection.project_key();
     let file = &mut out[3];
     writeln!(
@@ -84,10 +86,6 @@ pub fn command(folder: &Path) -> String {
         file("symbols.csv"),
         file("edges.csv")
     )
-}
-
-fn key_at(row: &[u8], at: usize) -> Key {
-    row.get(16 * at..).and_then(|rest| rest.first_chunk()).map_or(Key::NONE, |bytes| Key(*bytes))
 }
 
 fn header(table: TableId) -> String {
@@ -127,13 +125,13 @@ fn write_value(out: &mut dyn Write, value: Value<'_>) -> io::Result<()> {
     }
 }
 
-fn write_batch(
+fn write_rows(
     out: &mut dyn Write,
-    batch: &Batch,
-    digests: &rustc_hash::FxHashMap<Key, Key>,
+    table: TableId,
+    rows: &Rows,
+    digests: &FxHashMap<Key, Key>,
 ) -> io::Result<()> {
-    let table = batch.table;
-    for row in batch.rows.iter() {
+    for row in rows.iter() {
         let all: Vec<Value<'_>> = values(table, row).collect();
         match table {
             TableId::Edges => {
@@ -155,7 +153,7 @@ fn write_batch(
             TableId::Files => {
                 out.write_all(b",")?;
                 write_value(out, all[1])?;
-                match digests.get(&key_at(row, 0)) {
+                match digests.get(&owner(table, row)) {
                     Some(digest) => write!(out, ",{digest},PyDebug;File")?,
                     None => write!(out, ",,PyDebug;File")?,
                 }
