@@ -500,11 +500,7 @@ impl Session<'_, '_> {
             let width = answer.fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
             for (name, value) in &answer.fields {
                 let shown = match value {
-                    Value::String(text) => escape(text).into_owned(),
-                    Value::Number(number) if number.is_u64() => text::thousands(number.as_u64().unwrap_or(0)),
-                    Value::Bool(yes) => if *yes { "yes" } else { "no" }.to_owned(),
-                    Value::Array(items) if items.is_empty() => "none".to_owned(),
-                    Value::Array(items) => {
+                    Value::Array(items) if !items.is_empty() => {
                         let lines: Vec<_> =
                             items.iter().map(|item| escape(item.as_str().unwrap_or_default())).collect();
                         lines.join(&format!("\n{:width$}  ", ""))
@@ -519,7 +515,7 @@ impl Session<'_, '_> {
                             .collect();
                         lines.join(&format!("\n{:width$}  ", ""))
                     }
-                    other => escape(&other.to_string()).into_owned(),
+                    other => scalar(other),
                 };
                 writeln!(out, "{:<width$}  {shown}", name.replace('_', " "))?;
             }
