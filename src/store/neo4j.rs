@@ -4,6 +4,10 @@
 //! the `head` of the `:Project` node names it. A delta changes the shown generation between `updating: true` and `updating: false, rev + 1`: who needs
 //! an exact answer looks at both before and after the query. Writers keep each other away by a lease on the `:Project` node.
 //!
+//! A lease ends when its holder is silent, which may be a holder that is slow and goes on later. What it does then must not count: generations are
+//! its own, flips ask for the token, and the transaction of a delta holds the lock of the `:Project` node from the first statement to its end and counts
+//! `rev` there. So the generation holds what a head says if and only if `rev` is that of the head, also where the answer to a commit was lost.
+//!
 //! The `:Project` node is the only one outside generations (its `gen` is 0). Keys are hexadecimal text.
 
 mod export;
@@ -50,7 +54,12 @@ impl std::fmt::Debug for Neo4j {
 
 /// Whether a server says that a statement takes more memory than it may: less of it may do.
 fn is_too_much(error: &neo4rs::Error) -> bool {
-    matches!(error, neo4rs::Error::Neo4j(error) if error.code().ends_with("MemoryPoolOutOfMemoryError"))
+    matches!(error, neo4rs::Error::Neo4j(error) if error.code().ends_with("OutOfMemoryError"))
+}
+
+/// Whether a server says that what should be made is there, `IF NOT EXISTS` or not: somebody made it meanwhile.
+fn is_there(error: &neo4rs::Error) -> bool {
+    matches!(error, neo4rs::Error::Neo4j(error) if error.code().ends_with("AlreadyExists"))
 }
 
 impl From<neo4rs::Error> for StoreError {
@@ -214,6 +223,11 @@ async fn in_pieces(
     Ok(())
 }
 
+/// The project's node for the one who has the lease; nothing for others. It is locked before the lease is looked at: reads take no lock, so that
+/// two writers could both see that nobody has it.
+const LEASED: &str =
+    "MATCH (p:PyDebug {gen: 0, key: $key}) SET p.lease_lock = $token WITH p WHERE p.lease = $token";
+
 /// A right to write that others respect.
 struct Lease {
     token: String,
@@ -221,22 +235,29 @@ struct Lease {
     seen: Instant,
 }
 
+/// What a writer says who went on without knowing that its time was over.
+fn taken_over() -> StoreError {
+    StoreError::transient("another writer took over: this one was silent for too long")
+}
+
 impl Lease {
+    /// A statement about the project's node that has an effect only for who has the lease.
+    fn query(&self, then: &str) -> Query {
+        query(&format!("{LEASED} {then}"))
+            .param("key", self.project.as_str())
+            .param("token", self.token.as_str())
+    }
+
     /// Shows a sign of life, now and then.
     async fn keep(&mut self, graph: &Graph) -> Result<()> {
         if self.seen.elapsed() < LEASE / 5 {
             return Ok(());
         }
-        let rows = once(
-            graph,
-            query("MATCH (p:PyDebug {gen: 0, key: $key}) WHERE p.lease = $token SET p.lease_until = timestamp() + $period RETURN 1 AS one")
-                .param("key", self.project.as_str())
-                .param("token", self.token.as_str())
-                .param("period", LEASE.as_millis() as i64),
-        )
-        .await?;
-        if rows.is_empty() {
-            return Err(StoreError::transient("another writer took over: this one was silent for too long"));
+        let renewed = self
+            .query("SET p.lease_until = timestamp() + $period RETURN 1 AS one")
+            .param("period", LEASE.as_millis() as i64);
+        if once(graph, renewed).await?.is_empty() {
+            return Err(taken_over());
         }
         self.seen = Instant::now();
         Ok(())
@@ -252,38 +273,38 @@ fn token() -> String {
     state.finalize().to_hex().to_string()
 }
 
-/// Takes the lease of a project, which is made where it is not there. The statement goes on with `then`, which returns `value` and may use `$rev` and
-/// `$repair`: the revision that a delta is for, and whether it mends what a writer left that ended within its own.
+/// Takes the lease of a project, which is made where it is not there. The statement goes on with `then` and returns `value`; it knows `parameters`.
 async fn lease(
     graph: &Graph,
     project: &str,
     period: Duration,
+    patience: Duration,
     then: &str,
-    (revision, repair): (i64, bool),
+    parameters: &[(&str, BoltType)],
 ) -> Result<(Lease, i64)> {
-    let lease = Lease { token: token(), project: hex(Key::project(project)), seen: Instant::now() };
-    // What is read before a node is locked may be old by the time it is written: the first `SET` locks it, and only then is looked who has the lease.
-    let statement = format!(
-        "MERGE (p:PyDebug {{gen: 0, key: $key}}) ON CREATE SET p:Project, p.name = $name, p.rev = 0, p.head = 0, p.updating = false, p.generations = [] \
-         SET p.asked = timestamp() WITH p WHERE p.lease IS NULL OR p.lease_until < timestamp() SET p.lease = $token, p.lease_until = timestamp() + $period WITH p {then}"
+    let mut lease = Lease { token: token(), project: hex(Key::project(project)), seen: Instant::now() };
+    let take = format!(
+        "MERGE (p:PyDebug {{gen: 0, key: $key}}) \
+         ON CREATE SET p:Project, p.name = $name, p.rev = 0, p.head = 0, p.updating = false, p.generations = [] \
+         SET p.lease_lock = $token WITH p WHERE p.lease IS NULL OR p.lease_until < timestamp() \
+         SET p.lease = $token, p.lease_until = timestamp() + $period WITH p {then}"
     );
+    let name = super::rows::store_text(project);
     let started = Instant::now();
     loop {
-        let rows = once(
-            graph,
-            query(&statement)
-                .param("key", lease.project.as_str())
-                .param("name", &*super::rows::store_text(project))
-                .param("token", lease.token.as_str())
-                .param("rev", revision)
-                .param("repair", repair)
-                .param("period", period.as_millis() as i64),
-        )
-        .await?;
-        if let Some(row) = rows.first() {
+        let mut asked = query(&take)
+            .param("key", lease.project.as_str())
+            .param("name", &*name)
+            .param("token", lease.token.as_str())
+            .param("period", period.as_millis() as i64);
+        for (name, value) in parameters {
+            asked = asked.param(name, value.clone());
+        }
+        lease.seen = Instant::now();
+        if let Some(row) = once(graph, asked).await?.first() {
             return Ok((lease, row.get("value")?));
         }
-        if started.elapsed() > PATIENCE {
+        if started.elapsed() >= patience {
             return Err(StoreError::transient(
                 "another run is writing this project; try again when it is done",
             ));
@@ -294,13 +315,7 @@ async fn lease(
 
 /// Gives the lease back, whatever else happened.
 async fn release(graph: &Graph, lease: &Lease) {
-    let done = once(
-        graph,
-        query("MATCH (p:PyDebug {gen: 0, key: $key}) WHERE p.lease = $token REMOVE p.lease, p.lease_until")
-            .param("key", lease.project.as_str())
-            .param("token", lease.token.as_str()),
-    )
-    .await;
+    let done = once(graph, lease.query("REMOVE p.lease, p.lease_until, p.lease_lock")).await;
     if let Err(error) = done {
         tracing::debug!("the lease ends by itself: {error}");
     }
@@ -433,36 +448,47 @@ async fn full_load(
 ) -> Result<Written> {
     let reserve = "MERGE (c:PyDebugCounter {name: 'generation'}) SET c.value = coalesce(c.value, 0) + 1, \
                    p.generations = p.generations + c.value RETURN c.value AS value";
-    let (mut lease, generation) = lease(graph, project, LEASE, reserve, (0, false)).await?;
+    let (mut lease, generation) = lease(graph, project, LEASE, PATIENCE, reserve, &[]).await?;
     failpoint("neo4j-load-begun");
     let sent = send(graph, project, generation, batches, &mut lease).await;
     failpoint("neo4j-load-flip");
     let (rows, digest) = match sent {
         Ok(sent) => sent,
         Err(error) => {
-            release(graph, &lease).await;
+            abandon(graph, &lease, generation).await;
             return Err(error);
         }
     };
-    let answer = once(
-        graph,
-        query(
-            "MATCH (p:PyDebug {gen: 0, key: $key}) WHERE p.lease = $token \
-             SET p.head = $gen, p.rev = p.rev + 1, p.state = $state, p.digest = $digest, p.updating = false, p.updated_at = datetime() \
-             REMOVE p.lease, p.lease_until RETURN p.rev AS rev",
+    let flip = lease
+        .query(
+            "SET p.previous = p.head, p.head = $gen, p.rev = p.rev + 1, p.state = $state, p.digest = $digest, p.updating = false, p.updated_at = datetime() \
+             REMOVE p.lease, p.lease_until, p.lease_lock RETURN p.rev AS rev",
         )
-        .param("key", lease.project.as_str())
-        .param("token", lease.token.as_str())
         .param("gen", generation)
         .param("state", state.0.as_str())
-        .param("digest", hex(digest)),
-    )
-    .await?;
-    if answer.is_empty() {
-        return Err(StoreError::transient("another writer took over: this one was silent for too long"));
+        .param("digest", hex(digest));
+    if once(graph, flip).await?.is_empty() {
+        abandon(graph, &lease, generation).await;
+        return Err(taken_over());
     }
     failpoint("neo4j-load-done");
     Ok(Written { generation, rows })
+}
+
+/// Leaves a generation to whoever collects the next time. One who took over may have collected it before its last nodes came, and forgotten it.
+async fn abandon(graph: &Graph, lease: &Lease, generation: i64) {
+    let listed = query(
+        "MATCH (p:PyDebug {gen: 0, key: $key}) SET p.lease_lock = $token \
+         WITH p WHERE NOT $gen IN p.generations SET p.generations = p.generations + $gen",
+    );
+    let listed = listed
+        .param("key", lease.project.as_str())
+        .param("token", lease.token.as_str())
+        .param("gen", generation);
+    if let Err(error) = once(graph, listed).await {
+        tracing::debug!("generation {generation} may stay: {error}");
+    }
+    release(graph, lease).await;
 }
 
 /// Node maps of a delta: key, label, all properties.
@@ -484,8 +510,8 @@ fn node_map(generation: i64, table: TableId, row: &[u8]) -> BoltType {
     list([texts(row, table, 0).into(), label.into(), BoltType::Map(map)])
 }
 
-/// The statements of a delta.
-fn delta_queries(project: Key, generation: i64, delta: &Delta) -> Vec<Query> {
+/// The statements of a delta. Each gives as `made` how many of its rows it found a place for, which must be so many.
+fn delta_queries(project: Key, generation: i64, delta: &Delta) -> Vec<(Query, usize)> {
     let rows = |rows: Vec<BoltType>| BoltType::List(BoltList::from(rows));
     let mut queries = Vec::new();
     // The project's node is in no generation.
@@ -502,14 +528,16 @@ fn delta_queries(project: Key, generation: i64, delta: &Delta) -> Vec<Query> {
     };
     let gone: Vec<_> = edges.removed.iter().chain(edges.changed.iter()).map(|row| list(ends(row))).collect();
     if !gone.is_empty() {
-        queries.push(
+        let count = gone.len();
+        queries.push((
             query(
                 "UNWIND $rows AS r MATCH (a:PyDebug {gen: r[0], key: r[1]}) MATCH (b:PyDebug {gen: $gen, key: r[3]}) \
-                 MATCH (a)-[e]->(b) WHERE type(e) = r[2] DELETE e",
+                 MATCH (a)-[e]->(b) WHERE type(e) = r[2] DELETE e RETURN count(*) AS made",
             )
             .param("gen", generation)
             .param("rows", rows(gone)),
-        );
+            count,
+        ));
     }
     let tables = [TableId::Files, TableId::Symbols];
     let gone: Vec<BoltType> = tables
@@ -517,11 +545,13 @@ fn delta_queries(project: Key, generation: i64, delta: &Delta) -> Vec<Query> {
         .flat_map(|&table| delta.table(table).removed.iter().map(move |row| texts(row, table, 0).into()))
         .collect();
     if !gone.is_empty() {
-        queries.push(
-            query("UNWIND $rows AS k MATCH (n:PyDebug {gen: $gen, key: k}) DETACH DELETE n")
+        let count = gone.len();
+        queries.push((
+            query("UNWIND $rows AS k MATCH (n:PyDebug {gen: $gen, key: k}) DETACH DELETE n RETURN count(*) AS made")
                 .param("gen", generation)
                 .param("rows", rows(gone)),
-        );
+            count,
+        ));
     }
     let nodes: Vec<_> = tables
         .iter()
@@ -531,13 +561,15 @@ fn delta_queries(project: Key, generation: i64, delta: &Delta) -> Vec<Query> {
         })
         .collect();
     if !nodes.is_empty() {
-        queries.push(
+        let count = nodes.len();
+        queries.push((
             query(&format!(
-                "UNWIND $rows AS r MERGE (n:PyDebug {{gen: $gen, key: r[0]}}) REMOVE n:{LABELS} SET n:$(r[1]) SET n = r[2]"
+                "UNWIND $rows AS r MERGE (n:PyDebug {{gen: $gen, key: r[0]}}) REMOVE n:{LABELS} SET n:$(r[1]) SET n = r[2] RETURN count(*) AS made"
             ))
             .param("gen", generation)
             .param("rows", rows(nodes)),
-        );
+            count,
+        ));
     }
     let made: Vec<_> = edges
         .changed
@@ -551,15 +583,17 @@ fn delta_queries(project: Key, generation: i64, delta: &Delta) -> Vec<Query> {
     if !made.is_empty() {
         let columns = properties(TableId::Edges).map(|(at, name)| format!("{name}: r[{}]", at + 1));
         let columns: Vec<String> = columns.collect();
-        queries.push(
+        let count = made.len();
+        queries.push((
             query(&format!(
                 "UNWIND $rows AS r MATCH (a:PyDebug {{gen: r[0], key: r[1]}}) MATCH (b:PyDebug {{gen: $gen, key: r[3]}}) \
-                 CREATE (a)-[:$(r[2]) {{gen: $gen, {}}}]->(b)",
+                 CREATE (a)-[:$(r[2]) {{gen: $gen, {}}}]->(b) RETURN count(*) AS made",
                 columns.join(", ")
             ))
             .param("gen", generation)
             .param("rows", rows(made)),
-        );
+            count,
+        ));
     }
     let owners = delta.table(TableId::Owners);
     let owner = |row: &[u8], digest: BoltType| {
@@ -580,12 +614,61 @@ fn delta_queries(project: Key, generation: i64, delta: &Delta) -> Vec<Query> {
         )
         .collect();
     if !digests.is_empty() {
-        queries.push(
-            query("UNWIND $rows AS r MATCH (n:PyDebug {gen: r[0], key: r[1]}) SET n.digest = r[2]")
+        queries.push((
+            query("UNWIND $rows AS r MATCH (n:PyDebug {gen: r[0], key: r[1]}) SET n.digest = r[2] RETURN count(r[2]) AS made")
                 .param("rows", rows(digests)),
-        );
+            owners.changed.len() + owners.added.len(),
+        ));
     }
     queries
+}
+
+/// Writes a delta in one transaction that nobody who has no lease gets to its end.
+async fn write_delta(
+    graph: &Graph,
+    lease: &Lease,
+    period: Duration,
+    queries: Vec<(Query, usize)>,
+) -> Result<()> {
+    failpoint("neo4j-delta-begun");
+    let mut txn = graph.start_txn().await?;
+    let written = async {
+        let counted = lease
+            .query("SET p.rev = p.rev + 1, p.lease_until = timestamp() + $period RETURN 1 AS one")
+            .param("period", period.as_millis() as i64);
+        if ask(&mut txn, counted).await?.is_empty() {
+            return Err(taken_over());
+        }
+        for (query, sent) in queries {
+            let rows = match ask(&mut txn, query).await {
+                Ok(rows) => rows,
+                // A new generation goes in pieces.
+                Err(error) if is_too_much(&error) => return Err(StoreError::moved()),
+                Err(error) => return Err(error.into()),
+            };
+            let made: i64 = rows.first().map_or(Ok(0), |row| row.get("made"))?;
+            // What is stored is not what its head says: somebody else was at it.
+            if made as usize != sent {
+                return Err(StoreError::moved());
+            }
+        }
+        Ok(())
+    }
+    .await;
+    match written {
+        Ok(()) => {
+            failpoint("neo4j-delta-rows");
+            txn.commit().await?;
+            failpoint("neo4j-delta-flip");
+            Ok(())
+        }
+        Err(error) => {
+            if let Err(error) = txn.rollback().await {
+                tracing::debug!("the transaction ends with its connection: {error}");
+            }
+            Err(error)
+        }
+    }
 }
 
 async fn apply_delta(
@@ -596,52 +679,44 @@ async fn apply_delta(
     delta: &Delta,
 ) -> Result<Written> {
     // One transaction writes all of it, and shows no sign of life meanwhile.
-    let period = LEASE + Duration::from_micros(500) * delta.len() as u32;
-    // A generation within which a writer ended, or may have ended, is the head of nobody's delta but of one that was made from its rows.
-    let repair = head.state.0 == UPDATING;
-    let mark = "WITH p, p.rev = $rev AND (NOT p.updating OR $repair) AS mine SET p.updating = p.updating OR mine \
-                RETURN CASE WHEN mine THEN 1 ELSE 0 END AS value";
-    let (lease, mine) = lease(graph, project, period, mark, (head.revision, repair)).await?;
-    if mine == 0 {
+    let period = LEASE + Duration::from_micros(500) * u32::try_from(delta.len()).unwrap_or(u32::MAX);
+    // The generation of one who was cut off holds what its `rev` says, but nobody wrote down which graph that is.
+    let unsure = head.state.0 == UPDATING;
+    let known = if unsure { BoltType::Null(BoltNull) } else { head.state.0.as_str().into() };
+    let fits = "WITH p, p.head = $gen AND p.rev = $rev AND ($known IS NULL OR p.state = $known) AS fits \
+                SET p.updating = p.updating OR fits RETURN CASE WHEN fits THEN 1 ELSE 0 END AS value";
+    let parameters: [(&str, BoltType); 3] =
+        [("gen", head.generation.into()), ("rev", head.revision.into()), ("known", known)];
+    let (lease, fits) = lease(graph, project, period, PATIENCE, fits, &parameters).await?;
+    if fits == 0 {
         release(graph, &lease).await;
         return Err(StoreError::moved());
     }
-    let written = async {
-        failpoint("neo4j-delta-begun");
-        let mut txn = graph.start_txn().await?;
-        for query in delta_queries(Key::project(project), head.generation, delta) {
-            txn.run(query).await?;
-        }
-        failpoint("neo4j-delta-rows");
-        txn.commit().await?;
-        failpoint("neo4j-delta-flip");
-        Ok::<_, StoreError>(())
-    }
-    .await;
-    let done = match &written {
-        Ok(()) => "p.rev = p.rev + 1, p.state = $state, p.updated_at = datetime(), p.updating = false",
-        // The transaction may have been committed though its answer was lost: nobody knows what the generation holds.
-        Err(_) => "p.updating = true",
-    };
-    let answer = once(
-        graph,
-        query(&format!(
-            "MATCH (p:PyDebug {{gen: 0, key: $key}}) WHERE p.lease = $token SET {done} REMOVE p.lease, p.lease_until RETURN p.rev AS rev"
-        ))
-        .param("key", lease.project.as_str())
-        .param("token", lease.token.as_str())
-        .param("state", state.0.as_str()),
-    )
-    .await;
-    written?;
-    if answer?.is_empty() {
-        return Err(StoreError::transient("another writer took over: this one was silent for too long"));
-    }
+    let queries = delta_queries(Key::project(project), head.generation, delta);
+    let written = write_delta(graph, &lease, period, queries).await;
+    // Whatever was answered, `rev` tells whether the transaction came to its end: before that nobody gets the lock.
+    let end = lease
+        .query(
+            "WITH p, p.rev > $rev AS done \
+             SET p.state = CASE WHEN done THEN $state ELSE p.state END, p.updating = NOT done AND $unsure, p.updated_at = datetime() \
+             REMOVE p.lease, p.lease_until, p.lease_lock RETURN done",
+        )
+        .param("rev", head.revision)
+        .param("state", state.0.as_str())
+        .param("unsure", unsure);
+    let ended = once(graph, end).await;
     failpoint("neo4j-delta-done");
-    Ok(Written { generation: head.generation, rows: delta.len() as u64 })
+    match (written, ended) {
+        (Err(error), Err(_)) => Err(error),
+        (Ok(()), Err(error)) => Err(error.into()),
+        (written, Ok(rows)) => match rows.first().map(|row| row.get::<bool>("done")).transpose()? {
+            Some(true) => Ok(Written { generation: head.generation, rows: delta.len() as u64 }),
+            Some(false) | None => Err(written.err().unwrap_or_else(taken_over)),
+        },
+    }
 }
 
-async fn delete_generation(graph: &Graph, project: Key, generation: i64, lease: &mut Lease) -> Result<()> {
+async fn delete_generation(graph: &Graph, lease: &mut Lease, generation: i64) -> Result<()> {
     // One transaction holds as many nodes as this, with their relationships; the server has no memory for all.
     let mut some = query(
         "MATCH (n:PyDebug) WHERE n.gen = $gen AND n.key IS NOT NULL WITH n LIMIT 5000 DETACH DELETE n RETURN count(*) AS gone",
@@ -655,47 +730,57 @@ async fn delete_generation(graph: &Graph, project: Key, generation: i64, lease: 
             break;
         }
     }
-    once(
-        graph,
-        query(
-            "MATCH (p:PyDebug {gen: 0, key: $key}) SET p.generations = [g IN p.generations WHERE g <> $gen]",
-        )
-        .param("key", hex(project))
-        .param("gen", generation),
-    )
-    .await?;
+    let forget = lease.query("SET p.generations = [g IN p.generations WHERE g <> $gen]");
+    once(graph, forget.param("gen", generation)).await?;
     Ok(())
 }
 
-/// Deletes generations that are not shown, all but the youngest `kept` of them.
-async fn collect(graph: &Graph, project: &str, kept: usize) -> Result<Collected> {
-    let key = Key::project(project);
+/// Which generations stay besides the shown one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    /// The one that was shown before: somebody may be reading it.
+    Previous,
+    /// None.
+    Nothing,
+}
+
+/// Deletes generations that are not shown.
+async fn collect(graph: &Graph, project: &str, keep: Keep) -> Result<Collected> {
     let rows = once(
         graph,
-        query("MATCH (p:PyDebug {gen: 0, key: $key}) RETURN p.head AS head, p.generations AS generations")
-            .param("key", hex(key)),
+        query("MATCH (p:PyDebug {gen: 0, key: $key}) RETURN p.head AS head, p.previous AS previous, p.generations AS generations")
+            .param("key", hex(Key::project(project))),
     )
     .await?;
-    let Some(row) = rows.first() else { return Ok(Collected::default()) };
-    let head: i64 = row.get("head")?;
-    let mut generations: Vec<i64> = row.get("generations")?;
-    generations.retain(|&generation| generation != head);
-    generations.sort_unstable_by_key(|&generation| std::cmp::Reverse(generation));
+    let old = |row: &Row| -> Result<Vec<i64>> {
+        let head: i64 = row.get("head")?;
+        let previous = row.get::<Option<i64>>("previous")?.filter(|_| keep == Keep::Previous);
+        let mut generations: Vec<i64> = row.get("generations")?;
+        generations.retain(|&generation| generation != head && Some(generation) != previous);
+        Ok(generations)
+    };
     let mut collected = Collected::default();
-    if generations.len() <= kept {
+    if rows.first().map(old).transpose()?.is_none_or(|old| old.is_empty()) {
         return Ok(collected);
     }
-    let (mut lease, _) = lease(graph, project, LEASE, "RETURN 1 AS value", (0, false)).await?;
-    let mut result = Ok(());
-    for &generation in generations.iter().skip(kept) {
-        result = delete_generation(graph, key, generation, &mut lease).await;
-        if result.is_err() {
-            break;
+    let patience = if keep == Keep::Previous { Duration::ZERO } else { PATIENCE };
+    let (mut lease, _) = lease(graph, project, LEASE, patience, "RETURN 1 AS value", &[]).await?;
+    let result = async {
+        // Somebody may have written before this one got the lease.
+        let rows = once(
+            graph,
+            lease.query("RETURN p.head AS head, p.previous AS previous, p.generations AS generations"),
+        )
+        .await?;
+        for generation in rows.first().map(old).transpose()?.unwrap_or_default() {
+            delete_generation(graph, &mut lease, generation).await?;
+            collected.generations += 1;
         }
-        collected.generations += 1;
+        Ok(collected)
     }
+    .await;
     release(graph, &lease).await;
-    result.map(|()| collected)
+    result
 }
 
 impl Neo4j {
@@ -775,8 +860,16 @@ impl Store for Neo4j {
                 "CREATE INDEX pydebug_project IF NOT EXISTS FOR (p:Project) ON (p.name)",
                 "CALL db.awaitIndexes(60)",
             ] {
-                let mut stream = graph.execute(query(statement)).await?;
-                while stream.next().await?.is_some() {}
+                let made = async {
+                    let mut stream = graph.execute(query(statement)).await?;
+                    while stream.next().await?.is_some() {}
+                    Ok(())
+                }
+                .await;
+                match made {
+                    Err(error) if !is_there(&error) => return Err(error.into()),
+                    Ok(()) | Err(_) => {}
+                }
             }
             once(
                 graph,
@@ -814,8 +907,10 @@ impl Store for Neo4j {
     fn load(&mut self, project: &str, state: &State, batches: &mut dyn Batches) -> Result<Written> {
         self.with(async |graph| {
             let written = full_load(graph, project, state, batches).await?;
-            // Whoever reads the generation before this one may go on.
-            collect(graph, project, 1).await?;
+            // The load is there, whatever becomes of those before it: they go the next time.
+            if let Err(error) = collect(graph, project, Keep::Previous).await {
+                tracing::debug!("old generations stay: {error}");
+            }
             Ok(written)
         })
     }
@@ -905,7 +1000,8 @@ impl Store for Neo4j {
             txn.commit().await?;
             Ok(())
         })?;
-        if self.head_of(&project)? == Some((head.generation, head.revision)) {
+        let updating = head.state.0 == UPDATING;
+        if self.head_of(&project)? == Some((head.generation, head.revision, updating)) {
             Ok(())
         } else {
             Err(StoreError::moved())
@@ -913,22 +1009,22 @@ impl Store for Neo4j {
     }
 
     fn gc(&mut self, project: &str) -> Result<Collected> {
-        self.with(async |graph| collect(graph, project, 0).await)
+        self.with(async |graph| collect(graph, project, Keep::Nothing).await)
     }
 }
 
 impl Neo4j {
-    /// The shown generation and its revision.
-    fn head_of(&mut self, key: &str) -> Result<Option<(i64, i64)>> {
+    /// The shown generation, its revision, and whether a delta is being written.
+    fn head_of(&mut self, key: &str) -> Result<Option<(i64, i64, bool)>> {
         self.with(async |graph| {
             let rows = once(
                 graph,
-                query("MATCH (p:PyDebug {gen: 0, key: $key}) RETURN p.head AS head, p.rev AS rev")
+                query("MATCH (p:PyDebug {gen: 0, key: $key}) RETURN p.head AS head, p.rev AS rev, p.updating AS updating")
                     .param("key", key),
             )
             .await?;
             match rows.first() {
-                Some(row) => Ok(Some((row.get("head")?, row.get("rev")?))),
+                Some(row) => Ok(Some((row.get("head")?, row.get("rev")?, row.get("updating")?))),
                 None => Ok(None),
             }
         })

@@ -10,6 +10,7 @@ mod graph;
 mod hostile;
 mod links;
 mod memory;
+mod neo4j;
 mod portable;
 mod project;
 mod recovery;

@@ -72,7 +72,7 @@ fn outside(rows: &Held, code: &CodeGraph) -> Digest {
 }
 
 /// Steps of edits: files to write, and files to remove where the text is none.
-const STEPS: [&[(&str, Option<&str>)]; 13] = [
+pub(crate) const STEPS: [&[(&str, Option<&str>)]; 13] = [
     // Numbers of symbols in files behind it move.
     &[("shop/a.py", Some("def one(): pass\n\ndef two(): return one()\n"))],
     // A target of an edge in a file that is not touched gets another name.
@@ -99,7 +99,7 @@ const STEPS: [&[(&str, Option<&str>)]; 13] = [
     &[("shop/broken.py", Some("x = 1\n")), ("shop/cart.py", None)],
 ];
 
-fn step(project: &Project, edits: &[(&str, Option<&str>)]) {
+pub(crate) fn step(project: &Project, edits: &[(&str, Option<&str>)]) {
     for (path, text) in edits {
         match text {
             Some(text) => project.write(path, text),
