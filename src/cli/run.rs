@@ -193,6 +193,7 @@ impl Session<'_, '_> {
             (Key::MaxWorkers, &settings.jobs, "--jobs"),
             (Key::Preset, &settings.preset, "--preset"),
             (Key::Strategy, &settings.strategy, "--strategy"),
+            (Key::Calls, &settings.calls, "--calls"),
             (Key::Chunking, &settings.chunking, "--chunking"),
             (Key::ChunkSize, &settings.chunk_size_kb, "--chunk-size-kb"),
             (Key::Project, &settings.project, "--project"),

@@ -74,6 +74,10 @@ pub struct SettingArgs {
     /// How files are spread over the machine: on threads or child processes, large files in children, or by the rule
     #[arg(long, value_name = "NAME", value_parser = strategies())]
     pub strategy: Option<String>,
+
+    /// How callees are found: by the flow of values through the whole program, or by names, imports and classes alone
+    #[arg(long, value_name = "NAME", value_parser = ["flow", "names"])]
+    pub calls: Option<String>,
     /// What a chunk of a large file counts
     #[arg(long, value_name = "NAME", value_parser = chunkings())]
     pub chunking: Option<String>,

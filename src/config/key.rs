@@ -22,6 +22,7 @@ pub enum Key {
     Project,
     SourceRoots,
     RespectGitignore,
+    Calls,
 }
 
 /// A row of the table.
@@ -136,11 +137,17 @@ const TABLE: [Spec; Key::COUNT] = [
         "folders whose children are top-level modules; none = found by layout",
     ),
     spec(Key::RespectGitignore, "respect-gitignore", None, "whether files that git ignores are left out"),
+    spec(
+        Key::Calls,
+        "calls",
+        None,
+        "how callees are found: flow (values through the whole program) or names (imports and classes alone)",
+    ),
 ];
 
 impl Key {
     /// How many settings there are.
-    pub const COUNT: usize = Key::RespectGitignore as usize + 1;
+    pub const COUNT: usize = Key::Calls as usize + 1;
 
     /// Every setting, in the order of `pydebug config`.
     pub fn all() -> impl Iterator<Item = Self> {

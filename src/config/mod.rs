@@ -124,6 +124,7 @@ struct Values {
     cache_max_mb: u64,
     max_workers: Workers,
     strategy: Strategy,
+    calls: crate::link::Calls,
     file_timeout_ms: u64,
     worker_memory_mb: Option<u64>,
     max_memory_mb: Option<u64>,
@@ -147,6 +148,7 @@ impl Values {
             cache_max_mb: 1024,
             max_workers: Workers::Auto,
             strategy: Strategy::Adaptive,
+            calls: crate::link::Calls::Flow,
             file_timeout_ms: 60_000,
             worker_memory_mb: None,
             max_memory_mb: None,
@@ -210,6 +212,7 @@ impl Values {
                 self.source_roots = raw.list()?.iter().map(|root| below(base, root)).collect();
             }
             Key::RespectGitignore => self.respect_gitignore = raw.bool()?,
+            Key::Calls => self.calls = raw.calls()?,
         }
         Ok(())
     }
@@ -286,6 +289,12 @@ impl Config {
     #[must_use]
     pub fn max_workers(&self) -> Workers {
         self.values.max_workers
+    }
+
+    /// How callees are found.
+    #[must_use]
+    pub fn calls(&self) -> crate::link::Calls {
+        self.values.calls
     }
 
     /// The strategy asked for.
@@ -407,6 +416,7 @@ impl Config {
             Key::Project => values.project.clone().into(),
             Key::SourceRoots => values.source_roots.iter().map(|root| root.to_string_lossy()).collect(),
             Key::RespectGitignore => values.respect_gitignore.into(),
+            Key::Calls => values.calls.name().into(),
         }
     }
 

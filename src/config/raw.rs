@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::{Chunking, Preset, Strategy, Workers};
+use crate::link::Calls;
 
 /// A value as a file, a variable, a flag or a caller gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,6 +134,14 @@ impl Raw {
             _ => None,
         };
         found.ok_or_else(|| "write thread, process, hybrid or adaptive".to_owned())
+    }
+
+    pub(super) fn calls(&self) -> Result<Calls, Expected> {
+        let found = match self {
+            Self::Text(text) => Calls::from_name(text.trim()),
+            _ => None,
+        };
+        found.ok_or_else(|| "write flow or names".to_owned())
     }
 
     pub(super) fn chunking(&self) -> Result<Chunking, Expected> {

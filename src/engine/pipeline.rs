@@ -311,7 +311,7 @@ fn layout(config: &Config) -> Layout {
             }
         })
         .collect();
-    Layout { project: config.project().to_owned(), source_roots }
+    Layout { project: config.project().to_owned(), source_roots, calls: config.calls() }
 }
 
 /// Key of the graph of these files: everything that decides how it looks.
@@ -322,6 +322,7 @@ impl GraphKey {
         let mut state = blake2b_simd::Params::new().hash_length(32).to_state();
         state.update(&LINK_VERSION.to_le_bytes()).update(&EXTRACTOR_VERSION.to_le_bytes());
         state.update(env!("CARGO_PKG_VERSION").as_bytes());
+        state.update(layout.calls.name().as_bytes());
         for text in std::iter::once(&layout.project).chain(&layout.source_roots) {
             state.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
         }

@@ -1,5 +1,6 @@
 //! The extractor's state, what opens and closes scopes, and the last steps once all statements are seen.
 
+use super::flow::Flow;
 use super::large::{Large, is_upper};
 use super::lines::Lines;
 use super::measures::{Frame, Seen};
@@ -189,6 +190,7 @@ pub struct Extractor {
     pub(super) held: Vec<u32>,
     pub(super) frames: Vec<Frame>,
     pub(super) seen: Seen,
+    pub(super) flow: Flow,
     pub(super) scope: u32,
     pub(super) symbol: u32,
     /// Depth of branches, loops and tries within the scope.
@@ -281,6 +283,7 @@ impl Extractor {
             (col::FILE_ENCODING, encoding),
             (col::FILE_BYTES, text.len() as u32),
             (col::FILE_DOC, doc),
+            (col::FILE_VARIABLES, self.flow.variables()),
         ] {
             self.out.push(column, value);
         }
@@ -290,6 +293,7 @@ impl Extractor {
     /// to files.
     #[cold]
     fn next_epoch(&mut self) {
+        self.end_flow_epoch();
         self.refs.clear(EPOCH as usize);
         self.bound.clear(EPOCH as usize);
         self.latest.fill((0, 0));
@@ -318,6 +322,7 @@ impl Extractor {
         self.held.clear();
         self.frames.clear();
         self.seen.clear();
+        self.flow.clear();
         self.scope = 0;
         self.symbol = 0;
         self.conditional = 0;
@@ -405,6 +410,26 @@ impl Extractor {
             out.push(col::REF_NAME, name);
             out.push(col::REF_FLAGS, 0);
             out.push(col::REF_LINE, line);
+        }
+        found
+    }
+
+    /// The same, with the line of the first use.
+    pub(super) fn cons_at(&mut self, kind: RefKind, base: u32, name: u32, line: u32) -> u32 {
+        let key = (kind as u64) << 60 | u64::from(base) << 32 | u64::from(name);
+        let row = self.out.len(col::REF_SCOPE) as u32;
+        let (found, new) = self.refs.insert(key, row);
+        if new {
+            for (column, value) in [
+                (col::REF_SCOPE, self.scope),
+                (col::REF_KIND, kind as u32),
+                (col::REF_BASE, base),
+                (col::REF_NAME, name),
+                (col::REF_FLAGS, 0),
+                (col::REF_LINE, line),
+            ] {
+                self.out.push(column, value);
+            }
         }
         found
     }

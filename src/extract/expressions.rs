@@ -2,8 +2,10 @@
 
 use super::builder::{Pass, Scope, Value};
 use crate::model::facts::{
-    BindingKind, ImportKind, RefKind, ScopeKind, SymbolKind, call_flag, col, ref_flag, symbol_flag,
+    ArgKind, BindingKind, Container, FlowOp, ImportKind, RefKind, ScopeKind, SymbolKind, call_flag, col, ref_flag,
+    symbol_flag,
 };
+use super::flow::Item;
 use ruff_python_ast::{self as ast, Expr, InterpolatedStringElement};
 use ruff_text_size::Ranged;
 
@@ -23,12 +25,48 @@ impl Pass<'_> {
         }
     }
 
-    /// Visits the elements of a literal.
+    /// Visits the elements of a literal; its value is a new container.
     #[inline(never)]
-    fn read_elements(&mut self, literal: &Expr) {
+    fn read_elements(&mut self, literal: &Expr, kind: Container) {
+        let container = self.x.flow_new(kind);
+        let mut at = 0;
+        let mut place = Some(0);
         self.elements(literal, &mut |pass, element| {
+            if let Expr::Starred(starred) = element {
+                pass.read(&starred.value);
+                let inner = pass.x.flow_one(FlowOp::Iterate, pass.x.flow.value, 0);
+                pass.x.flow_element(container, None, inner);
+                place = None;
+                return;
+            }
             pass.read(element);
+            let value = pass.x.flow.value;
+            pass.x.flow_element(container, place.filter(|_| kind != Container::Set), value);
+            at += 1;
+            place = place.map(|_| at);
         });
+        self.x.flow.value = container;
+    }
+
+    /// The same for a dictionary.
+    #[inline(never)]
+    fn read_items(&mut self, literal: &Expr) {
+        let container = self.x.flow_new(Container::Dict);
+        let mut key = 0;
+        self.elements(literal, &mut |pass, element| {
+            let item = pass.x.flow.item;
+            pass.read(element);
+            let value = pass.x.flow.value;
+            match item {
+                Item::Key => key = value,
+                Item::Value => pass.x.flow_put(container, key, value),
+                Item::Unpacked => {
+                    let inner = pass.x.flow_get(value, 0);
+                    pass.x.flow_put(container, 0, inner);
+                }
+            }
+        });
+        self.x.flow.value = container;
     }
 
     /// Visits an annotation.
@@ -40,16 +78,29 @@ impl Pass<'_> {
 
     /// Visits an expression; the caller says how its value is used.
     pub(super) fn expr(&mut self, expr: &Expr) -> Value {
+        self.x.flow.value = 0;
         match expr {
-            Expr::Name(name) => Value::Ref(self.name_ref(&name.id, self.at(name.range.start()))),
+            Expr::Name(name) => {
+                let row = self.name_ref(&name.id, self.at(name.range.start()));
+                let id = self.x.out.get(col::REF_NAME, row);
+                self.x.flow.value = self.x.flow_read(row, id);
+                Value::Ref(row)
+            }
             Expr::Attribute(attribute) => self.attribute(attribute),
             Expr::Call(call) => self.call(call),
-            Expr::StringLiteral(_) => {
-                self.strings(expr, &mut |_, _| {});
+            Expr::StringLiteral(text) => {
+                if !self.strings(expr, &mut |_, _| {}) {
+                    self.x.flow.value = self.x.flow_string(text.value.to_str());
+                }
                 Value::Literal("str")
             }
-            Expr::NumberLiteral(number) => Value::Literal(match number.value {
-                ast::Number::Int(_) => "int",
+            Expr::NumberLiteral(number) => Value::Literal(match &number.value {
+                ast::Number::Int(number) => {
+                    if let Some(number) = number.as_u64().and_then(|number| u32::try_from(number).ok()) {
+                        self.x.flow.value = self.x.flow_number(number);
+                    }
+                    "int"
+                }
                 ast::Number::Float(_) => "float",
                 ast::Number::Complex { .. } => "complex",
             }),
@@ -61,29 +112,32 @@ impl Pass<'_> {
             Expr::NoneLiteral(_) => Value::Literal("None"),
             Expr::EllipsisLiteral(_) | Expr::IpyEscapeCommand(_) => Value::None,
             Expr::Subscript(subscript) => {
-                let base = self.read(&subscript.value);
-                self.read(&subscript.slice);
-                let base = self.x.ref_of(base, self.at(subscript.range.start()));
-                Value::Subscript(base)
+                let (value, base, key) = self.subscript(subscript);
+                self.x.flow.value = match &*subscript.slice {
+                    Expr::Slice(_) => base,
+                    _ => self.x.flow_get(base, key),
+                };
+                value
             }
             Expr::Tuple(_) => {
-                self.read_elements(expr);
+                self.read_elements(expr, Container::Tuple);
                 Value::Literal("tuple")
             }
             Expr::List(_) => {
-                self.read_elements(expr);
+                self.read_elements(expr, Container::List);
                 Value::Literal("list")
             }
             Expr::Set(_) => {
-                self.read_elements(expr);
+                self.read_elements(expr, Container::Set);
                 Value::Literal("set")
             }
             Expr::Dict(_) => {
-                self.read_elements(expr);
+                self.read_items(expr);
                 Value::Literal("dict")
             }
             Expr::Await(node) => {
                 let value = self.expr(&node.value);
+                self.x.flow.value = self.x.flow_one(FlowOp::Await, self.x.flow.value, 0);
                 self.mark_read(value);
                 match self.x.value_ref(value, self.at(node.range.start())) {
                     0 => Value::None,
@@ -92,6 +146,7 @@ impl Pass<'_> {
             }
             Expr::Named(named) => {
                 let value = self.read(&named.value);
+                let flow = self.x.flow.value;
                 let bound = self.x.value_ref(value, self.at(named.value.start()));
                 // In a comprehension it binds in the scope around it (PEP 572).
                 let scope = self.x.scope;
@@ -101,12 +156,14 @@ impl Pass<'_> {
                 {
                     self.x.scope = parent - 1;
                 }
-                self.bind_target(&named.target, bound);
+                self.bind_target(&named.target, bound, flow);
                 self.x.scope = scope;
+                self.x.flow.value = flow;
                 value
             }
             Expr::Starred(starred) => {
                 self.read(&starred.value);
+                self.x.flow.value = 0;
                 Value::None
             }
             Expr::BinOp(_) | Expr::BoolOp(_) | Expr::UnaryOp(_) | Expr::Compare(_) => self.operation(expr),
@@ -115,65 +172,93 @@ impl Pass<'_> {
                 self.x.think(1, true);
                 self.x.weigh(1);
                 self.read(&node.body);
+                let body = self.x.flow.value;
                 self.read(&node.test);
                 self.read(&node.orelse);
+                self.x.flow.value = self.x.flow_join(vec![body, self.x.flow.value]);
                 self.x.weigh(-1);
                 Value::None
             }
             Expr::Lambda(lambda) => self.lambda(lambda),
             Expr::ListComp(node) => {
-                self.comprehension(&[&node.elt], &node.generators);
+                self.comprehension(&[&node.elt], &node.generators, Container::List);
                 Value::Literal("list")
             }
             Expr::SetComp(node) => {
-                self.comprehension(&[&node.elt], &node.generators);
+                self.comprehension(&[&node.elt], &node.generators, Container::Set);
                 Value::Literal("set")
             }
             Expr::DictComp(node) => {
                 match node.key.as_deref() {
-                    Some(key) => self.comprehension(&[key, &node.value], &node.generators),
-                    None => self.comprehension(&[&node.value], &node.generators),
+                    Some(key) => self.comprehension(&[key, &node.value], &node.generators, Container::Dict),
+                    None => self.comprehension(&[&node.value], &node.generators, Container::Dict),
                 }
                 Value::Literal("dict")
             }
             Expr::Generator(node) => {
-                self.comprehension(&[&node.elt], &node.generators);
+                self.comprehension(&[&node.elt], &node.generators, Container::Generator);
                 Value::None
             }
             Expr::Yield(node) => {
                 self.generator();
                 self.read_opt(node.value.as_deref());
+                self.x.flow_yield(self.x.flow.value);
+                self.x.flow.value = 0;
                 Value::None
             }
             Expr::YieldFrom(node) => {
                 self.generator();
                 self.read(&node.value);
+                let value = std::mem::take(&mut self.x.flow.value);
+                self.x.flow_yield_from(value);
                 Value::None
             }
             Expr::FString(_) => {
                 self.interpolations(expr);
+                self.x.flow.value = 0;
                 Value::Literal("str")
             }
             Expr::TString(_) => {
                 self.interpolations(expr);
+                self.x.flow.value = 0;
                 Value::None
             }
             Expr::Slice(slice) => {
                 self.read_opt(slice.lower.as_deref());
                 self.read_opt(slice.upper.as_deref());
                 self.read_opt(slice.step.as_deref());
+                self.x.flow.value = 0;
                 Value::None
             }
         }
     }
 
-    #[inline(never)]
     fn attribute(&mut self, attribute: &ast::ExprAttribute) -> Value {
+        let (row, base) = self.attribute_of(attribute);
+        self.x.flow.value = self.x.flow_load(base, row);
+        Value::Ref(row)
+    }
+
+    /// The ref of an attribute, and the variable of the object that has it.
+    #[inline(never)]
+    fn attribute_of(&mut self, attribute: &ast::ExprAttribute) -> (u32, u32) {
         let base = self.expr(&attribute.value);
+        let object = self.x.flow.value;
         let start = self.at(attribute.range.start());
         let base = self.x.ref_of(base, start);
         let name = self.x.names.add(&attribute.attr.id);
-        Value::Ref(self.x.cons(RefKind::Attribute, base, name, start))
+        (self.x.cons(RefKind::Attribute, base, name, start), object)
+    }
+
+    /// Visits a subscript: its value, and the variables of object and key.
+    #[inline(never)]
+    pub(super) fn subscript(&mut self, subscript: &ast::ExprSubscript) -> (Value, u32, u32) {
+        let base = self.read(&subscript.value);
+        let object = self.x.flow.value;
+        self.read(&subscript.slice);
+        let key = self.x.flow.value;
+        let base = self.x.ref_of(base, self.at(subscript.range.start()));
+        (Value::Subscript(base), object, key)
     }
 
     /// Visits what stands between the braces of f-strings or t-strings.
@@ -205,6 +290,13 @@ impl Pass<'_> {
             self.pause();
             if let InterpolatedStringElement::Interpolation(element) = element {
                 self.read(&element.expression);
+                let value = self.x.flow.value;
+                let method = match element.conversion {
+                    ast::ConversionFlag::Repr | ast::ConversionFlag::Ascii => "__repr__",
+                    ast::ConversionFlag::Str => "__str__",
+                    ast::ConversionFlag::None => "__format__",
+                };
+                self.x.flow_operation(method, &[value]);
                 if let Some(spec) = &element.format_spec {
                     self.interpolated(&spec.elements);
                 }
@@ -214,27 +306,43 @@ impl Pass<'_> {
 
     #[inline(never)]
     fn operation(&mut self, expr: &Expr) -> Value {
+        let mut result = 0;
+        let mut kind = Value::None;
         match expr {
             Expr::BinOp(node) => {
                 self.x.operator(node.op as u32, 1);
                 self.operand(&node.left);
                 self.operand(&node.right);
                 self.read(&node.left);
+                let left = self.x.flow.value;
                 self.read(&node.right);
+                let right = self.x.flow.value;
+                result = self.x.flow_operation_row(node.op as u32, &[left, right]);
             }
             Expr::UnaryOp(node) => {
                 self.x.operator(16 + node.op as u32, 1);
                 self.operand(&node.operand);
                 self.read(&node.operand);
+                let method = match node.op {
+                    ast::UnaryOp::Invert => "__invert__",
+                    ast::UnaryOp::Not => "__bool__",
+                    ast::UnaryOp::UAdd => "__pos__",
+                    ast::UnaryOp::USub => "__neg__",
+                };
+                let value = self.x.flow.value;
+                result = self.x.flow_operation(method, &[value]);
             }
             Expr::BoolOp(node) => {
                 self.x.operator(24 + node.op as u32, 1);
                 self.x.decide(node.values.len() as u32 - 1);
                 self.x.think(1, false);
+                let mut values = Vec::new();
                 for value in &node.values {
                     self.operand(value);
                     self.read(value);
+                    values.push(self.x.flow.value);
                 }
+                result = self.x.flow_join(values);
             }
             Expr::Compare(node) => {
                 for op in &node.ops {
@@ -242,21 +350,43 @@ impl Pass<'_> {
                 }
                 self.operand(&node.left);
                 self.read(&node.left);
-                for comparator in &node.comparators {
+                let mut left = self.x.flow.value;
+                for (comparator, op) in node.comparators.iter().zip(&node.ops) {
                     self.operand(comparator);
                     self.read(comparator);
+                    let right = self.x.flow.value;
+                    let method = match op {
+                        ast::CmpOp::Eq => "__eq__",
+                        ast::CmpOp::NotEq => "__ne__",
+                        ast::CmpOp::Lt => "__lt__",
+                        ast::CmpOp::LtE => "__le__",
+                        ast::CmpOp::Gt => "__gt__",
+                        ast::CmpOp::GtE => "__ge__",
+                        ast::CmpOp::Is | ast::CmpOp::IsNot => "",
+                        ast::CmpOp::In | ast::CmpOp::NotIn => "__contains__",
+                    };
+                    if method == "__contains__" {
+                        self.x.flow_operation(method, &[right, left]);
+                    } else {
+                        self.x.flow_operation(method, &[left, right]);
+                    }
+                    left = right;
                 }
-                return Value::Literal("bool");
+                kind = Value::Literal("bool");
             }
             _ => {}
         }
-        Value::None
+        self.x.flow.value = result;
+        kind
     }
 
     #[inline(never)]
     fn call(&mut self, call: &ast::ExprCall) -> Value {
         let start = self.at(call.range_start);
         let callee = self.expr(&call.func);
+        let function = self.x.flow.value;
+        let receiver = self.x.take_receiver();
+        let receiver = if call.func.is_attribute_expr() { receiver } else { (0, 0) };
         let row = self.x.ref_of(callee, start);
         self.x.flag(row, ref_flag::CALLED);
         let arguments = &call.arguments;
@@ -273,6 +403,7 @@ impl Pass<'_> {
         ] {
             self.x.out.push(column, value);
         }
+        let number = self.x.out.len(col::CALL_SCOPE) as u32;
         let mut result = Value::Call(row);
         match &*call.func {
             Expr::Name(name) => match name.id.as_str() {
@@ -297,7 +428,17 @@ impl Pass<'_> {
             }
             _ => {}
         }
+        let first = self.x.flow_arguments();
         self.argument_parts(arguments, &mut |pass, part| pass.arguments(part));
+        self.x.flow.line = line;
+        self.x.flow.value = match result {
+            Value::Super(_) | Value::None => {
+                let class = self.x.flow_first_argument(first);
+                self.x.flow_call(function, receiver, number, first);
+                self.x.flow_super(class)
+            }
+            _ => self.x.flow_call(function, receiver, number, first),
+        };
         result
     }
 
@@ -347,15 +488,32 @@ impl Pass<'_> {
         let mut keywords = arguments.keywords.iter().peekable();
         for argument in &arguments.args {
             while let Some(keyword) = keywords.next_if(|keyword| keyword.start() < argument.start()) {
-                self.pause();
-                self.read(&keyword.value);
+                self.keyword(keyword);
             }
             self.pause();
+            let (kind, argument) = match argument {
+                Expr::Starred(starred) => (ArgKind::Star, &*starred.value),
+                argument => (ArgKind::Positional, argument),
+            };
             self.read(argument);
+            let value = self.x.flow.value;
+            self.x.flow_argument(kind, 0, value);
         }
         for keyword in keywords {
-            self.pause();
-            self.read(&keyword.value);
+            self.keyword(keyword);
+        }
+    }
+
+    fn keyword(&mut self, keyword: &ast::Keyword) {
+        self.pause();
+        self.read(&keyword.value);
+        let value = self.x.flow.value;
+        match &keyword.arg {
+            Some(name) => {
+                let name = self.x.names.add(&name.id);
+                self.x.flow_argument(ArgKind::Keyword, name, value);
+            }
+            None => self.x.flow_argument(ArgKind::DoubleStar, 0, value),
         }
     }
 
@@ -405,6 +563,7 @@ impl Pass<'_> {
     #[inline(never)]
     fn lambda(&mut self, lambda: &ast::ExprLambda) -> Value {
         let (start, end) = (self.at(lambda.range.start()), self.end(lambda.range.end()));
+        let pending = self.x.flow.pending.len();
         if let Some(parameters) = &lambda.parameters {
             self.defaults(parameters);
         }
@@ -416,12 +575,13 @@ impl Pass<'_> {
         self.x.out.set(col::SYM_SCOPE, sym, inner + 1);
         self.x.symbol = sym;
         self.x.conditional = 0;
-        if let Some(parameters) = &lambda.parameters {
-            self.bind_parameters(sym, parameters);
-        }
+        let around = self.flow_function(sym, inner, lambda.parameters.as_deref(), pending);
         self.x.weigh(1);
         self.x.lambdas += 1;
         self.read(&lambda.body);
+        let value = self.x.flow.value;
+        self.x.flow_return(value);
+        self.x.body_end(around);
         self.x.lambdas -= 1;
         self.x.weigh(-1);
         (self.x.scope, self.x.symbol, self.x.conditional) = (scope, symbol, conditional);
@@ -429,30 +589,41 @@ impl Pass<'_> {
         let name = self.x.names.add(&format!("<lambda@{sym}>"));
         let row = self.x.cons(RefKind::Name, scope, name, start);
         self.bind(scope, name, BindingKind::Definition, sym, lambda.range, line);
+        self.x.flow.value = self.x.flow_symbol(sym);
         Value::Ref(row)
     }
 
     #[inline(never)]
-    fn comprehension(&mut self, elements: &[&Expr], generators: &[ast::Comprehension]) {
+    fn comprehension(&mut self, elements: &[&Expr], generators: &[ast::Comprehension], kind: Container) {
         let scope = self.x.scope;
         let inner = self.x.open_scope(ScopeKind::Comprehension, self.x.symbol);
         self.x.held.push(inner);
+        let container = self.x.flow_new(kind);
+        let around = self.x.body_begin(FlowOp::EnterScope, inner, inner, 0, 0);
+        let (mut key, mut value) = (0, 0);
         for element in elements {
             self.read(element);
+            key = std::mem::replace(&mut value, self.x.flow.value);
         }
+        self.x.flow_put(container, if kind == Container::Dict { key } else { 0 }, value);
         for (index, generator) in generators.iter().enumerate() {
             self.x.decide(1 + generator.ifs.len() as u32);
-            self.bind_target(&generator.target, 0);
+            let element = self.x.flow_fresh();
+            self.bind_target(&generator.target, 0, element);
             // The first iterable is evaluated outside.
             self.x.scope = if index == 0 { scope } else { inner };
             self.read(&generator.iter);
+            let iterable = self.x.flow.value;
+            self.x.flow_made(element, FlowOp::Iterate, iterable, u32::from(generator.is_async));
             self.x.scope = inner;
             for condition in &generator.ifs {
                 self.read(condition);
             }
         }
+        self.x.body_end(around);
         self.x.held.pop();
         self.x.scope = scope;
+        self.x.flow.value = container;
     }
 
     fn generator(&mut self) {
@@ -467,33 +638,47 @@ impl Pass<'_> {
         }
     }
 
-    /// Binds what `target` names to the value of ref `value` (+1, 0 unknown).
-    pub(super) fn bind_target(&mut self, target: &Expr, value: u32) {
+    /// Binds what `target` names to the value of ref `value` (+1, 0 unknown), which variable `flow` holds.
+    pub(super) fn bind_target(&mut self, target: &Expr, value: u32, flow: u32) {
         self.check_target(target, false);
-        self.bind_checked(target, value);
+        self.bind_checked(target, value, flow);
     }
 
-    fn bind_checked(&mut self, target: &Expr, value: u32) {
+    fn bind_checked(&mut self, target: &Expr, value: u32, flow: u32) {
         match target {
             Expr::Name(name) => {
                 let id = self.x.names.add(&name.id);
                 let line = self.line(name.range.start());
                 self.bind(self.x.scope, id, BindingKind::Value, value, name.range, line);
+                let start = self.at(name.range.start());
+                self.x.flow_define(id, flow, start);
             }
             Expr::Attribute(attribute) => {
-                let written = self.attribute(attribute);
-                if let Value::Ref(row) = written {
-                    self.x.flag(row, ref_flag::WRITTEN);
-                }
+                let (row, base) = self.attribute_of(attribute);
+                self.x.flow_store(base, row, flow);
+                self.x.flag(row, ref_flag::WRITTEN);
                 self.bind_instance(attribute, value);
             }
-            Expr::Subscript(_) => {
-                self.expr(target);
+            Expr::Subscript(subscript) => {
+                let (_, base, key) = self.subscript(subscript);
+                self.x.flow_put(base, key, flow);
             }
             Expr::Tuple(_) | Expr::List(_) => {
-                self.elements(target, &mut |pass, element| pass.bind_checked(element, 0));
+                let mut at = 0;
+                self.elements(target, &mut |pass, element| {
+                    if element.is_starred_expr() {
+                        at |= 1 << 16;
+                    }
+                    let part = pass.x.flow_one(FlowOp::Unpack, flow, at.min(1 << 16));
+                    pass.bind_checked(element, 0, part);
+                    at += 1;
+                });
             }
-            Expr::Starred(starred) => self.bind_checked(&starred.value, 0),
+            Expr::Starred(starred) => {
+                let rest = if flow == 0 { 0 } else { self.x.flow_new(Container::List) };
+                self.x.flow_element(rest, None, flow);
+                self.bind_checked(&starred.value, 0, rest);
+            }
             _ => {
                 self.read(target);
             }

@@ -253,6 +253,8 @@ const fn is_name(column: usize) -> bool {
             | col::BASE_KEYWORD
             | col::EXP_NAME
             | col::SLOT_NAME
+            | col::ARG_NAME
+            | col::FLOW_NAME
             | col::ERR_MESSAGE
     )
 }

@@ -5,6 +5,7 @@ mod builder;
 mod depth;
 mod docstring;
 mod expressions;
+mod flow;
 mod large;
 mod lines;
 mod measures;

@@ -4,14 +4,18 @@ use super::builder::{Pass, Value};
 use super::expressions::is_path;
 use super::measures::{Body, Frame};
 use crate::model::facts::{
-    BindingKind, ImportKind, ParamKind, ScopeKind, SymbolKind, col, file_flag, import_flag, ref_flag,
-    symbol_flag,
+    BindingKind, Container, FlowOp, ImportKind, PROTOCOL, ParamKind, RefKind, ScopeKind, SymbolKind, col, file_flag,
+    import_flag, ref_flag, symbol_flag,
 };
+use super::flow::{Around, Fork};
 use ruff_python_ast::{self as ast, Expr, Pattern, Stmt};
 use ruff_text_size::{Ranged, TextRange};
 
 /// Of each decorator: its ref, whether it is called, its line.
 type DecoratorRows = smallvec::SmallVec<[(u32, bool, u32); 4]>;
+
+/// Of each decorator that may make something else of what it decorates: its variable and its line.
+type FlowRows = smallvec::SmallVec<[(u32, u32); 4]>;
 
 impl Pass<'_> {
     /// Visits statements in order.
@@ -30,23 +34,36 @@ impl Pass<'_> {
 
     fn stmt(&mut self, statement: &Stmt) {
         self.pause();
+        self.x.flow.line = self.line(statement.start());
         match statement {
             Stmt::FunctionDef(function) => self.function(function),
             Stmt::ClassDef(class) => self.class(class),
             Stmt::Expr(node) => {
                 self.read(&node.value);
             }
-            Stmt::Return(node) => self.read_opt(node.value.as_deref()),
+            Stmt::Return(node) => {
+                if let Some(value) = &node.value {
+                    self.read(value);
+                    let value = self.x.flow.value;
+                    self.x.flow_return(value);
+                }
+                self.x.flow.dead = true;
+            }
             Stmt::Assign(node) => self.assign(node),
             Stmt::AugAssign(node) => {
                 self.x.operator(node.op as u32, 1);
                 self.operand(&node.target);
                 self.operand(&node.value);
+                let mut before = 0;
                 if node.target.is_name_expr() {
                     self.read(&node.target);
+                    before = self.x.flow.value;
                 }
-                self.bind_target(&node.target, 0);
+                let result = self.x.flow_fresh();
+                self.bind_target(&node.target, 0, result);
                 self.read(&node.value);
+                let value = self.x.flow.value;
+                self.aug_assigned(node.op, before, value, result);
                 if self.is_module_all(&node.target) {
                     self.exports(&node.value);
                 }
@@ -56,7 +73,9 @@ impl Pass<'_> {
             Stmt::Delete(node) => {
                 for target in &node.targets {
                     self.check_target(target, true);
-                    if let Value::Ref(row) = self.expr(target) {
+                    if let Expr::Subscript(subscript) = target {
+                        self.deleted_item(subscript);
+                    } else if let Value::Ref(row) = self.expr(target) {
                         self.x.flag(row, ref_flag::DELETED);
                     }
                 }
@@ -65,21 +84,30 @@ impl Pass<'_> {
             Stmt::For(node) => {
                 self.x.decide(1 + u32::from(!node.orelse.is_empty()));
                 self.x.think(1, true);
-                self.bind_target(&node.target, 0);
+                let mark = self.x.loop_begin(true);
+                let element = self.x.flow_fresh();
+                self.bind_target(&node.target, 0, element);
                 self.read(&node.iter);
+                let iterable = self.x.flow.value;
+                self.x.flow_made(element, FlowOp::Iterate, iterable, u32::from(node.is_async));
                 self.loop_body(&node.body, &node.orelse);
+                self.x.loop_end(mark);
             }
             Stmt::While(node) => {
                 self.x.decide(1 + u32::from(!node.orelse.is_empty()));
                 self.x.think(1, true);
+                let mark = self.x.loop_begin(true);
                 self.read(&node.test);
                 self.loop_body(&node.body, &node.orelse);
+                self.x.loop_end(mark);
             }
             Stmt::With(node) => {
                 for item in &node.items {
                     self.read(&item.context_expr);
+                    let manager = self.x.flow.value;
+                    let entered = self.x.flow_one(FlowOp::With, manager, u32::from(node.is_async));
                     if let Some(target) = &item.optional_vars {
-                        self.bind_target(target, 0);
+                        self.bind_target(target, 0, entered);
                     }
                 }
                 self.x.indent();
@@ -91,9 +119,15 @@ impl Pass<'_> {
             Stmt::Raise(node) => {
                 if let Some(exception) = &node.exc {
                     let value = self.read(exception);
+                    let raised = self.x.flow.value;
+                    if !exception.is_call_expr() && raised != 0 {
+                        let first = self.x.flow_arguments();
+                        self.x.flow_call(raised, (0, 0), 0, first);
+                    }
                     self.exception(value, self.at(exception.start()), 0);
                 }
                 self.read_opt(node.cause.as_deref());
+                self.x.flow.dead = true;
             }
             Stmt::Assert(node) => {
                 self.x.decide(1);
@@ -101,6 +135,7 @@ impl Pass<'_> {
                 let complexity = self.x.frames.last().map(|frame| frame.complexity);
                 self.read(&node.test);
                 self.read_opt(node.msg.as_deref());
+                self.narrow(&node.test);
                 if let (Some(frame), Some(complexity)) = (self.x.frames.last_mut(), complexity) {
                     frame.complexity = complexity;
                 }
@@ -113,8 +148,28 @@ impl Pass<'_> {
             Stmt::ImportFrom(node) => self.import_from(node),
             Stmt::Global(node) => self.declare(&node.names, BindingKind::Global),
             Stmt::Nonlocal(node) => self.declare(&node.names, BindingKind::Nonlocal),
-            Stmt::Pass(_) | Stmt::Break(_) | Stmt::Continue(_) | Stmt::IpyEscapeCommand(_) => {}
+            Stmt::Break(_) | Stmt::Continue(_) => self.x.flow.dead = true,
+            Stmt::Pass(_) | Stmt::IpyEscapeCommand(_) => {}
         }
+    }
+
+    /// `target op= value`: what the name is from here on.
+    #[inline(never)]
+    fn aug_assigned(&mut self, op: ast::Operator, before: u32, value: u32, result: u32) {
+        let in_place = PROTOCOL.iter().position(|entry| entry.0 == "__iadd__").unwrap_or(0) as u32;
+        let own = self.x.flow_operation_row(in_place + op as u32, &[before, value]);
+        let plain = self.x.flow_operation_row(op as u32, &[before, value]);
+        self.x.flow_made(result, FlowOp::Copy, before, 0);
+        for value in [own, plain] {
+            self.x.flow_into(result, FlowOp::Copy, value, 0);
+        }
+    }
+
+    /// `del object[key]`.
+    #[inline(never)]
+    fn deleted_item(&mut self, subscript: &ast::ExprSubscript) {
+        let (_, object, key) = self.subscript(subscript);
+        self.x.flow_operation("__delitem__", &[object, key]);
     }
 
     fn declare(&mut self, names: &[ast::Identifier], kind: BindingKind) {
@@ -122,6 +177,9 @@ impl Pass<'_> {
             let id = self.x.names.add(&name.id);
             let line = self.line(name.range.start());
             self.bind(self.x.scope, id, kind, 0, name.range, line);
+            if self.x.scope != 0 {
+                self.x.flow_declare(id);
+            }
         }
     }
 
@@ -131,9 +189,10 @@ impl Pass<'_> {
 
     fn assign(&mut self, node: &ast::StmtAssign) {
         let value = self.read(&node.value);
+        let flow = self.x.flow.value;
         let bound = self.x.value_ref(value, self.at(node.value.start()));
         for target in &node.targets {
-            self.bind_target(target, bound);
+            self.bind_target(target, bound, flow);
             if self.is_module_all(target) {
                 self.exports(&node.value);
             }
@@ -144,9 +203,12 @@ impl Pass<'_> {
     fn ann_assign(&mut self, node: &ast::StmtAnnAssign) {
         // In the order of the text: target, annotation, value.
         self.annotation(&node.annotation);
+        let annotated = self.annotated(&node.annotation, self.x.flow.value);
         let mut bound = 0;
+        let mut flow = annotated;
         if let Some(value) = &node.value {
             let read = self.read(value);
+            flow = self.x.flow_join(vec![self.x.flow.value, annotated]);
             bound = self.x.value_ref(read, self.at(value.start()));
         }
         if let Expr::Name(name) = &*node.target {
@@ -155,7 +217,13 @@ impl Pass<'_> {
             self.bind(self.x.scope, id, BindingKind::Annotation, 0, name.range, line);
         }
         if node.value.is_some() || !node.target.is_name_expr() {
-            self.bind_target(&node.target, bound);
+            self.bind_target(&node.target, bound, flow);
+        } else if let Expr::Name(name) = &*node.target
+            && flow != 0
+        {
+            let id = self.x.names.add(&name.id);
+            let start = self.at(name.range.start());
+            self.x.flow_define(id, flow, start);
         }
         if let Some(value) = &node.value {
             if self.is_module_all(&node.target) {
@@ -268,20 +336,69 @@ impl Pass<'_> {
     /// Visits defaults and annotations, which belong to the scope around the function.
     pub(super) fn defaults(&mut self, parameters: &ast::Parameters) {
         for param in parameters.iter() {
+            let mut annotated = 0;
             if let Some(annotation) = param.annotation() {
                 self.annotation(annotation);
+                annotated = self.annotated(annotation, self.x.flow.value);
             }
-            self.read_opt(param.default());
+            let mut default = 0;
+            if let Some(value) = param.default() {
+                self.read(value);
+                default = self.x.flow.value;
+            }
+            self.x.flow.pending.push([default, annotated]);
         }
     }
 
+    /// Begins the body of function `sym`, whose scope is open: binds its parameters. Since `pending` their values came.
+    pub(super) fn flow_function(
+        &mut self,
+        sym: u32,
+        scope: u32,
+        parameters: Option<&ast::Parameters>,
+        pending: usize,
+    ) -> Around {
+        let first = self.x.out.len(col::PAR_SYM) as u32;
+        if let Some(parameters) = parameters {
+            self.bind_parameters(sym, parameters);
+        }
+        let count = self.x.out.len(col::PAR_SYM) as u32 - first;
+        let around = self.x.body_begin(FlowOp::Enter, sym, scope, first, count);
+        let Some(parameters) = parameters else { return around };
+        for (param, at) in parameters.iter().zip(0u32..) {
+            let kind = match param {
+                ast::AnyParameterRef::NonVariadic(_) => continue,
+                ast::AnyParameterRef::Variadic(_) => self.x.out.get(col::PAR_KIND, first + at),
+            };
+            let star = kind == ParamKind::Star as u32;
+            let kind = if star { Container::Tuple } else { Container::Dict };
+            let out = self.x.parameter(at);
+            self.x.flow_into(out, FlowOp::New, kind as u32, 0);
+        }
+        for (param, at) in parameters.iter().zip(0u32..) {
+            let mut values = self.x.flow.pending.get(pending + at as usize).copied().unwrap_or_default();
+            let out = self.x.parameter(at);
+            if param.is_variadic() {
+                // What is said of each of them.
+                self.x.flow_put(out, 0, values[1]);
+                values = [0; 2];
+            }
+            let name = self.x.names.add(&param.name().id);
+            self.x.flow_parameter(at, name, values);
+        }
+        self.x.flow.pending.truncate(pending);
+        around
+    }
+
     /// Visits decorators; gives their symbol flags. Rows come once the symbol is known.
-    fn decorators(&mut self, decorators: &[ast::Decorator]) -> (u32, DecoratorRows) {
+    fn decorators(&mut self, decorators: &[ast::Decorator]) -> (u32, DecoratorRows, FlowRows) {
         let mut flags = 0;
         let mut rows = DecoratorRows::new();
+        let mut flow = FlowRows::new();
         for decorator in decorators {
             let start = self.at(decorator.expression.start());
             let value = self.expr(&decorator.expression);
+            let decorating = self.x.flow.value;
             let (row, called) = match value {
                 Value::Call(row) => (row, true),
                 value => (self.x.ref_of(value, start), false),
@@ -291,14 +408,30 @@ impl Pass<'_> {
                 Expr::Call(call) => &call.func,
                 other => other,
             };
-            flags |= match target {
-                Expr::Name(name) => decorator_flag(&name.id),
-                Expr::Attribute(attribute) => decorator_flag(&attribute.attr.id),
-                _ => 0,
+            let name = match target {
+                Expr::Name(name) => name.id.as_str(),
+                Expr::Attribute(attribute) => attribute.attr.id.as_str(),
+                _ => "",
             };
-            rows.push((row, called, self.x.lines.line(start)));
+            flags |= decorator_flag(name);
+            let line = self.x.lines.line(start);
+            // What these make of a function is told by its flags.
+            if !keeps_function(name) && decorating != 0 {
+                flow.push((decorating, line));
+            }
+            rows.push((row, called, line));
         }
-        (flags, rows)
+        (flags, rows, flow)
+    }
+
+    /// What the name of a decorated function or class stands for.
+    fn decorated(&mut self, sym: u32, rows: &FlowRows) -> u32 {
+        let mut value = self.x.flow_symbol(sym);
+        for &(decorator, line) in rows.iter().rev() {
+            self.x.flow.line = line;
+            value = self.x.flow_decorate(decorator, value);
+        }
+        value
     }
 
     fn decorator_rows(&mut self, sym: u32, rows: &[(u32, bool, u32)]) {
@@ -313,7 +446,7 @@ impl Pass<'_> {
     #[inline(never)]
     fn function(&mut self, node: &ast::StmtFunctionDef) {
         self.x.uncounted += 1;
-        let (mut flags, decorators) = self.decorators(&node.decorator_list);
+        let (mut flags, decorators, decorating) = self.decorators(&node.decorator_list);
         let name = self.x.names.add(&node.name.id);
         let (start, end) = (self.at(node.range.start()), self.end(node.range.end()));
         let keyword = node.decorator_list.last().map_or(start, |last| self.end(last.end()));
@@ -336,12 +469,17 @@ impl Pass<'_> {
         let sym = self.x.add_symbol(kind, flags, name, self.x.symbol + 1, start, end, line);
         self.decorator_rows(sym, &decorators);
         self.bind(self.x.scope, name, BindingKind::Definition, sym, node.range, line);
+        let value = self.decorated(sym, &decorating);
+        self.x.flow_define(name, value, start);
         let (scope, symbol) = (self.x.scope, self.x.symbol);
         self.type_params(sym, node.type_params.as_deref());
+        let pending = self.x.flow.pending.len();
         self.defaults(&node.parameters);
         let mut returns = 0;
+        let mut returned = 0;
         if let Some(annotation) = &node.returns {
             self.annotation(annotation);
+            returned = self.annotated(annotation, self.x.flow.value);
             returns = self.source(&**annotation, 1000);
         }
         let uncounted = std::mem::replace(&mut self.x.uncounted, 0);
@@ -349,7 +487,8 @@ impl Pass<'_> {
         let inner = self.x.open_scope(ScopeKind::Function, sym);
         self.x.out.set(col::SYM_SCOPE, sym, inner + 1);
         self.x.symbol = sym;
-        self.bind_parameters(sym, &node.parameters);
+        let around = self.flow_function(sym, inner, Some(&node.parameters), pending);
+        self.x.flow_return(returned);
         let mut frame = Frame::new(Body::Function);
         // An epoch may have ended within the defaults, and with it the number of the name.
         frame.own_name = self.x.names.add(&node.name.id);
@@ -374,6 +513,7 @@ impl Pass<'_> {
         }
         self.x.push_frame(frame, line);
         let doc = self.block(&node.body);
+        self.x.body_end(around);
         let doc = self.docstring(doc);
         let end = self.end(node.range.end());
         self.x.out.set(col::SYM_LEN, sym, end - start);
@@ -416,7 +556,7 @@ impl Pass<'_> {
     #[inline(never)]
     fn class(&mut self, node: &ast::StmtClassDef) {
         self.x.uncounted += 1;
-        let (mut flags, decorators) = self.decorators(&node.decorator_list);
+        let (mut flags, decorators, decorating) = self.decorators(&node.decorator_list);
         let name = self.x.names.add(&node.name.id);
         let (start, end) = (self.at(node.range.start()), self.end(node.range.end()));
         let keyword = node.decorator_list.last().map_or(start, |last| self.end(last.end()));
@@ -451,7 +591,9 @@ impl Pass<'_> {
         self.x.out.set(col::SYM_SCOPE, sym, inner + 1);
         self.x.symbol = sym;
         self.x.push_frame(Frame::new(Body::Class), line);
+        let around = self.x.body_begin(FlowOp::EnterClass, sym, inner, 0, 0);
         let doc = self.block(&node.body);
+        self.x.body_end(around);
         let doc = self.docstring(doc);
         let end = self.end(node.range.end());
         self.x.out.set(col::SYM_LEN, sym, end - start);
@@ -459,6 +601,9 @@ impl Pass<'_> {
         let last = self.last_line(end, line);
         self.x.pop_frame(sym, line, last, doc, 0);
         (self.x.scope, self.x.symbol, self.x.conditional) = (scope, symbol, conditional);
+        let value = self.decorated(sym, &decorating);
+        let name = self.x.names.add(&node.name.id);
+        self.x.flow_define(name, value, start);
         self.x.uncounted = uncounted - 1;
     }
 
@@ -499,27 +644,35 @@ impl Pass<'_> {
         self.x.deeper();
         let checking = is_type_checking(&node.test);
         self.x.type_checking += u32::from(checking);
+        let mut fork = self.x.fork();
+        self.narrow(&node.test);
         self.branch(&node.body);
+        self.x.fork_next(&mut fork);
         self.x.type_checking -= u32::from(checking);
-        self.if_clauses(node);
+        let mut all = false;
+        self.if_clauses(node, &mut fork, &mut all);
         self.clauses(further, &mut |pass, body| {
             if let [Stmt::If(node)] = body {
-                pass.if_clauses(node);
+                pass.if_clauses(node, &mut fork, &mut all);
             }
         });
+        self.x.fork_join(fork, all);
         self.x.shallower();
     }
 
-    fn if_clauses(&mut self, node: &ast::StmtIf) {
+    fn if_clauses(&mut self, node: &ast::StmtIf, fork: &mut Fork, all: &mut bool) {
         for clause in &node.elif_else_clauses {
             self.x.shallower();
             self.x.think(1, false);
             if let Some(test) = &clause.test {
                 self.x.decide(1);
                 self.read(test);
+                self.narrow(test);
             }
             self.x.deeper();
             self.branch(&clause.body);
+            self.x.fork_next(fork);
+            *all |= clause.test.is_none();
         }
     }
 
@@ -534,11 +687,15 @@ impl Pass<'_> {
         });
         self.x.optional += u32::from(optional);
         self.x.indent();
+        let start = self.x.loop_begin(false);
         self.branch(&node.body);
         self.x.dedent();
+        let mut fork = self.x.fork_at(start);
+        let (ended, mark) = self.x.handlers_begin(start);
         for handler in &node.handlers {
             let ast::ExceptHandler::ExceptHandler(handler) = handler;
             self.x.think(1, true);
+            let mut classes = Vec::new();
             if let Some(kind) = handler.type_.as_deref() {
                 let types = match kind {
                     Expr::Tuple(tuple) => &tuple.elts[..],
@@ -546,6 +703,10 @@ impl Pass<'_> {
                 };
                 for caught in types {
                     let value = self.read(caught);
+                    if handler.name.is_some() && self.x.flow.value != 0 {
+                        let instance = self.x.flow_one(FlowOp::Instance, self.x.flow.value, 0);
+                        classes.push(instance);
+                    }
                     self.exception(value, self.at(caught.start()), 1);
                 }
             }
@@ -553,15 +714,25 @@ impl Pass<'_> {
                 let id = self.x.names.add(&name.id);
                 let line = self.line(name.range.start());
                 self.bind(self.x.scope, id, BindingKind::Value, 0, name.range, line);
+                let start = self.at(name.range.start());
+                let caught = self.x.flow_join(std::mem::take(&mut classes));
+                self.x.flow_define(id, caught, start);
             }
             self.x.deeper();
             self.branch(&handler.body);
+            self.x.handler_end(start, mark, &mut fork);
             self.x.shallower();
         }
         self.x.optional -= u32::from(optional);
         self.x.indent();
+        self.x.orelse_begin(start, ended);
         self.branch(&node.orelse);
+        self.x.fork_next(&mut fork);
+        self.x.try_end();
+        self.x.fork_join(fork, true);
+        let dead = std::mem::take(&mut self.x.flow.dead);
         self.block(&node.finalbody);
+        self.x.flow.dead |= dead;
         self.x.dedent();
     }
 
@@ -585,66 +756,97 @@ impl Pass<'_> {
     fn match_(&mut self, node: &ast::StmtMatch) {
         let further = self.further();
         self.read(&node.subject);
+        let subject = self.x.flow.value;
         self.x.think(1, true);
         self.x.deeper();
         let mut default = false;
-        self.cases(node, &mut default);
+        let mut fork = self.x.fork();
+        let mut all = false;
+        self.cases(node, &mut default, subject, &mut fork, &mut all);
         self.clauses(further, &mut |pass, body| {
             if let [Stmt::Match(node)] = body {
-                pass.cases(node, &mut default);
+                pass.cases(node, &mut default, subject, &mut fork, &mut all);
             }
         });
+        self.x.fork_join(fork, all);
         self.x.shallower();
     }
 
     /// Visits cases. As radon has it, any that captures without a pattern counts as the default, once.
-    fn cases(&mut self, node: &ast::StmtMatch, default: &mut bool) {
+    fn cases(&mut self, node: &ast::StmtMatch, default: &mut bool, subject: u32, fork: &mut Fork, all: &mut bool) {
         let captures = |case: &ast::MatchCase| matches!(&case.pattern, Pattern::MatchAs(pattern) if pattern.pattern.is_none());
         let found = !*default && node.cases.iter().any(captures);
         *default |= found;
         self.x.decide((node.cases.len() as u32).saturating_sub(u32::from(found)));
         for case in &node.cases {
-            self.pattern(&case.pattern);
+            self.pattern(&case.pattern, subject);
             self.read_opt(case.guard.as_deref());
             self.branch(&case.body);
+            self.x.fork_next(fork);
+            *all |= captures(case) && case.guard.is_none();
         }
     }
 
-    fn pattern(&mut self, pattern: &Pattern) {
+    /// `value` is the variable of what is matched.
+    fn pattern(&mut self, pattern: &Pattern, value: u32) {
         match pattern {
             Pattern::MatchValue(node) => {
                 self.read(&node.value);
             }
             Pattern::MatchSingleton(_) => {}
-            Pattern::MatchSequence(node) => node.patterns.iter().for_each(|pattern| self.pattern(pattern)),
-            Pattern::MatchOr(node) => node.patterns.iter().for_each(|pattern| self.pattern(pattern)),
+            Pattern::MatchSequence(node) => {
+                for (pattern, at) in node.patterns.iter().zip(0u32..) {
+                    let part = self.x.flow_one(FlowOp::Unpack, value, at.min(1 << 16));
+                    self.pattern(pattern, part);
+                }
+            }
+            Pattern::MatchOr(node) => node.patterns.iter().for_each(|pattern| self.pattern(pattern, value)),
             Pattern::MatchMapping(node) => {
                 for (key, pattern) in node.keys.iter().zip(&node.patterns) {
                     self.read(key);
-                    self.pattern(pattern);
+                    let key = self.x.flow.value;
+                    let part = self.x.flow_get(value, key);
+                    self.pattern(pattern, part);
                 }
-                self.capture(node.rest.as_ref());
+                self.capture(node.rest.as_ref(), value);
             }
             Pattern::MatchClass(node) => {
                 self.read(&node.cls);
-                node.arguments.patterns.iter().for_each(|pattern| self.pattern(pattern));
-                node.arguments.keywords.iter().for_each(|keyword| self.pattern(&keyword.pattern));
-            }
-            Pattern::MatchStar(node) => self.capture(node.name.as_ref()),
-            Pattern::MatchAs(node) => {
-                if let Some(pattern) = &node.pattern {
-                    self.pattern(pattern);
+                let class = self.x.flow.value;
+                let instance = self.x.flow_one(FlowOp::Instance, class, 0);
+                node.arguments.patterns.iter().for_each(|pattern| self.pattern(pattern, 0));
+                for keyword in &node.arguments.keywords {
+                    let start = self.at(keyword.range.start());
+                    let base = self.x.ref_of(Value::None, start);
+                    let name = self.x.names.add(&keyword.attr.id);
+                    let row = self.x.cons(RefKind::Attribute, base, name, start);
+                    let part = self.x.flow_load(instance, row);
+                    self.pattern(&keyword.pattern, part);
                 }
-                self.capture(node.name.as_ref());
+                self.x.flow.value = instance;
+            }
+            Pattern::MatchStar(node) => self.capture(node.name.as_ref(), 0),
+            Pattern::MatchAs(node) => {
+                let mut value = value;
+                if let Some(pattern) = &node.pattern {
+                    self.x.flow.value = 0;
+                    self.pattern(pattern, value);
+                    if pattern.is_match_class() {
+                        value = self.x.flow_join(vec![value, self.x.flow.value]);
+                    }
+                }
+                self.capture(node.name.as_ref(), value);
             }
         }
     }
 
-    fn capture(&mut self, name: Option<&ast::Identifier>) {
+    fn capture(&mut self, name: Option<&ast::Identifier>, value: u32) {
         if let Some(name) = name {
             let id = self.x.names.add(&name.id);
             let line = self.line(name.range.start());
             self.bind(self.x.scope, id, BindingKind::Value, 0, name.range, line);
+            let start = self.at(name.range.start());
+            self.x.flow_define(id, value, start);
         }
     }
 
@@ -667,6 +869,8 @@ impl Pass<'_> {
         );
         let line = self.x.lines.line(start);
         self.bind(self.x.scope, id, BindingKind::Import, row, range, line);
+        let value = self.x.flow_import(row);
+        self.x.flow_define(id, value, start);
     }
 
     fn import_from(&mut self, node: &ast::StmtImportFrom) {
@@ -683,6 +887,8 @@ impl Pass<'_> {
                 let row =
                     self.import_row(ImportKind::From, module, name, id, node.level, start, node.is_lazy);
                 self.bind(self.x.scope, id, BindingKind::Import, row, node.range, line);
+                let value = self.x.flow_import(row);
+                self.x.flow_define(id, value, start);
             }
         }
     }
@@ -809,6 +1015,24 @@ fn decorator_flag(name: &str) -> u32 {
         "dataclass" | "define" | "frozen" | "attrs" | "attributes" => symbol_flag::DATACLASS,
         _ => 0,
     }
+}
+
+/// Decorators whose result is the function again, or is told by [`decorator_flag`].
+fn keeps_function(name: &str) -> bool {
+    matches!(
+        name,
+        "staticmethod"
+            | "classmethod"
+            | "property"
+            | "cached_property"
+            | "abstractproperty"
+            | "abstractmethod"
+            | "getter"
+            | "setter"
+            | "deleter"
+            | "overload"
+            | "wraps"
+    )
 }
 
 fn is_enum(name: &str) -> bool {

@@ -5,6 +5,7 @@
 
 use super::ahead::{AHEAD, Job, Spent, WORTHWHILE, has_helpers};
 use super::builder::{Extractor, Pass, Refused, STACK, Span, SyntaxError, TextInfo};
+use super::flow::Item;
 use super::large::Large;
 use super::{depth, parser};
 use crate::split::{
@@ -845,8 +846,10 @@ impl Pass<'_> {
                 for item in &node.items {
                     self.pause();
                     if let Some(key) = &item.key {
+                        self.x.flow.item = Item::Key;
                         visit(self, key);
                     }
+                    self.x.flow.item = if item.key.is_some() { Item::Value } else { Item::Unpacked };
                     visit(self, &item.value);
                 }
                 return;

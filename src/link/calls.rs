@@ -1,6 +1,7 @@
 //! Links of one file by name: import targets, call sites, references, bases, decorators, overrides.
 
 use super::Project;
+use super::flow::{self, Callees, Site};
 use super::links::{
     CallStatus, Evidence, ImportStatus, LinkWriter, MEGAMORPHIC, Reason, TargetKind, col as lcol,
 };
@@ -152,13 +153,13 @@ thread_local! {
 }
 
 /// The links of `file`, as a block, made by this thread's linker.
-pub(crate) fn links_of(project: &Project<'_>, file: u32) -> Table<u8> {
+pub(crate) fn links_of(project: &Project<'_>, file: u32, callees: Option<&Callees>) -> Table<u8> {
     // One that finds itself called while it works, by a pool that takes up another file meanwhile, is not there.
     let mut linker = LINKER.take().unwrap_or_else(|| Linker::new(&project.scratch));
     if !Arc::ptr_eq(&linker.scratch, &project.scratch) {
         linker = Linker::new(&project.scratch);
     }
-    let block = linker.file(project, file);
+    let block = linker.file(project, file, callees);
     LINKER.set(Some(linker));
     block
 }
@@ -189,14 +190,15 @@ impl Linker {
         }
     }
 
-    fn file(&mut self, project: &Project<'_>, file: u32) -> Table<u8> {
+    fn file(&mut self, project: &Project<'_>, file: u32, callees: Option<&Callees>) -> Table<u8> {
         self.out.clear();
         self.targets.clear(64);
         self.strings.clear();
         if let Some(facts) = project.facts(file) {
             self.evaluate(project, file, facts);
             self.imports(project, file, facts);
-            self.sites(project, facts);
+            self.sites(project, facts, callees);
+            self.implicit(callees);
             self.references(project, facts);
             for (source, count, reference) in [
                 (lcol::LBASE_TARGET, facts.rows(table::Bases), col::BASE_REF),
@@ -431,7 +433,87 @@ impl Linker {
         }
     }
 
-    fn sites(&mut self, project: &Project<'_>, facts: &Facts<'_>) {
+    fn implicit(&mut self, callees: Option<&Callees>) {
+        for call in callees.map_or(&[][..], |callees| &callees.implicit) {
+            let target = self.target(TargetKind::Symbol, call.target);
+            for (column, value) in [
+                (lcol::IMPL_SYM, call.caller),
+                (lcol::IMPL_LINE, call.line),
+                (lcol::IMPL_KIND, call.kind as u32),
+                (lcol::IMPL_TARGET, target),
+            ] {
+                self.out.push(column, value);
+            }
+        }
+    }
+
+    /// What the flow of values says of a site, where it says more than names do: `named` is what they say.
+    fn flowed(
+        &mut self,
+        project: &Project<'_>,
+        facts: &Facts<'_>,
+        callee: u32,
+        named: Verdict,
+        (site, targets, receivers): (&Site, &[flow::Target], &[u32]),
+    ) -> Verdict {
+        let mut known: SmallVec<[(u32, Evidence); 8]> = SmallVec::new();
+        for row in named.first..named.first + named.count {
+            let evidence = Evidence::from_u32(self.out.get(lcol::LIST_EVIDENCE, row));
+            known.push((self.out.get(lcol::LIST_TARGET, row), evidence));
+        }
+        let mut list: Vec<(u32, Evidence)> = Vec::new();
+        for target in targets {
+            let row = self.target(TargetKind::Symbol, target.symbol);
+            let evidence = match known.iter().find(|entry| entry.0 == row) {
+                Some(&(_, Evidence::Instantiates)) => Evidence::Instantiates,
+                _ if target.instantiates => Evidence::Instantiates,
+                Some(_) => Evidence::Direct,
+                None => Evidence::Flow,
+            };
+            list.push((row, evidence));
+        }
+        // A class comes before its constructors.
+        list.sort_by_key(|entry| entry.1 != Evidence::Instantiates);
+        if facts.get(col::REF_KIND, callee) == RefKind::Attribute as u32 {
+            let key = Key::of(facts, facts.get(col::REF_NAME, callee));
+            for &class in receivers {
+                self.overriding(project, project.locate(class), key, &mut list);
+            }
+        }
+        list.extend(known.iter().filter(|entry| entry.1 == Evidence::Dispatch));
+        let mut seen = rustc_hash::FxHashSet::default();
+        list.retain(|entry| seen.insert(entry.0));
+        if list.is_empty() && !site.top {
+            return named;
+        }
+        if site.top || list.len() > MEGAMORPHIC {
+            if named.count > 0 {
+                return named;
+            }
+            return Verdict { status: CallStatus::Ambiguous, reason: Reason::Megamorphic, first: 0, count: 0 };
+        }
+        if list.len() == known.len() && list.iter().zip(&known).all(|(one, other)| one == other) {
+            return named;
+        }
+        let (status, reason) = match named.reason {
+            _ if site.external => (CallStatus::Incomplete, Reason::ExternalResult),
+            _ => (CallStatus::Resolved, Reason::None),
+        };
+        self.listed(&list, status, reason)
+    }
+
+    fn sites(&mut self, project: &Project<'_>, facts: &Facts<'_>, callees: Option<&Callees>) {
+        let (mut first_target, mut first_receiver) = (0, 0);
+        let order = callees.map(|callees| {
+            let mut order: Vec<(u32, u32, u32, u32)> = Vec::with_capacity(callees.sites.len());
+            for (site, at) in callees.sites.iter().zip(0u32..) {
+                order.push((site.call, at, first_target, first_receiver));
+                (first_target, first_receiver) = (site.targets, site.receivers);
+            }
+            order.sort_unstable();
+            order
+        });
+        let mut order = order.as_deref().unwrap_or(&[]).iter().peekable();
         self.verdicts.start(facts.rows(table::Refs));
         self.candidates.start(facts.rows(table::Strings));
         for row in 0..facts.rows(table::Calls) {
@@ -444,6 +526,15 @@ impl Linker {
                     self.verdicts.set(callee, Some(verdict));
                     verdict
                 }
+            };
+            let verdict = match (order.next_if(|entry| entry.0 == row), callees) {
+                (Some(&(_, at, targets, receivers)), Some(callees)) => {
+                    let site = &callees.sites[at as usize];
+                    let targets = &callees.targets[targets as usize..site.targets as usize];
+                    let receivers = &callees.receivers[receivers as usize..site.receivers as usize];
+                    self.flowed(project, facts, callee, verdict, (site, targets, receivers))
+                }
+                _ => verdict,
             };
             self.out.push(lcol::SITE_STATUS, verdict.status as u32);
             self.out.push(lcol::SITE_REASON, verdict.reason as u32);

@@ -65,6 +65,17 @@ block::schema! {
             /// Target +1.
             LDEC_TARGET,
         }
+        /// Calls that are not written as such.
+        Implicit {
+            /// Symbol whose code calls.
+            IMPL_SYM,
+            /// Line.
+            IMPL_LINE,
+            /// [`super::ImplicitKind`].
+            IMPL_KIND,
+            /// Target.
+            IMPL_TARGET,
+        }
         /// Methods that override one of a base class.
         Overrides {
             /// Symbol of the method.
@@ -200,6 +211,30 @@ stored! {
         Dispatch = "dispatch",
         /// The class that the call makes an instance of.
         Instantiates = "instantiates",
+        /// By the flow of values.
+        Flow = "flow",
+    }
+}
+
+stored! {
+    /// What calls without being written as a call.
+    ImplicitKind {
+        /// An attribute that is a property, or that `__getattr__` or `__setattr__` answers.
+        Property = "property",
+        /// An operator, a comparison, a conversion in an f-string.
+        Operator = "operator",
+        /// A subscript.
+        Item = "item",
+        /// `for`, a comprehension, unpacking.
+        Iteration = "iteration",
+        /// `with`.
+        With = "with",
+        /// `await`.
+        Await = "await",
+        /// A decorator.
+        Decorator = "decorator",
+        /// `raise` of a class.
+        Raise = "raise",
     }
 }
 

@@ -12,6 +12,7 @@ pub mod builtins;
 mod calls;
 mod classes;
 mod digest;
+mod flow;
 mod imports;
 pub mod links;
 mod memo;
@@ -34,7 +35,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Version of the linker and of the links' schema; part of the snapshot's key.
-pub const LINK_VERSION: u32 = 3;
+pub const LINK_VERSION: u32 = 4;
 
 /// Files whose results are held until they are put in order. Between two such runs of files all workers wait for the last.
 const WINDOW: u32 = 4096;
@@ -103,6 +104,33 @@ impl Input for Slice<'_> {
 
     fn facts_hash(&self, file: u32) -> [u8; 32] {
         self.0[file as usize].facts_hash
+    }
+}
+
+/// How callees are found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Calls {
+    /// By the flow of values through the whole program.
+    #[default]
+    Flow,
+    /// By names, imports and classes alone.
+    Names,
+}
+
+impl Calls {
+    /// The name in settings.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Flow => "flow",
+            Self::Names => "names",
+        }
+    }
+
+    /// The one with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Flow, Self::Names].into_iter().find(|calls| calls.name() == name)
     }
 }
 
@@ -238,15 +266,18 @@ impl<'a> Project<'a> {
         mut then: impl FnMut(&mut Self, u32, T),
     ) {
         for run in windows(self.files.len()) {
-            let project = &*self;
             let first = run.start;
-            let made: Vec<T> =
-                run.into_par_iter().with_min_len(least).map(|file| work(project, file)).collect();
+            let made = self.made(run, least, &work);
             for (file, made) in (first..).zip(made) {
                 then(self, file, made);
             }
             self.views.tidy();
         }
+    }
+
+    /// Does `work` for the files of `run` on all threads, a few neighbours at a time.
+    fn made<T: Send>(&self, run: Range<u32>, least: usize, work: &(impl Fn(&Self, u32) -> T + Sync)) -> Vec<T> {
+        run.into_par_iter().with_min_len(least).map(|file| work(self, file)).collect()
     }
 }
 
@@ -297,23 +328,27 @@ pub fn link_into(files: &dyn Input, layout: &Layout, means: Means<'_>) -> Linked
     let mut sum = digest::Sum::default();
     let mut totals = summary::Counts::default();
     let mut loads = summary::Loads::new(means.tables);
-    project.in_order(
-        4,
-        |project, file| {
+    {
+        let solution = (layout.calls == Calls::Flow).then(|| flow::solve(&project));
+        step("value flow");
+        let work = |project: &Project<'_>, file: u32| {
             project.touched(file);
-            let block = calls::links_of(project, file);
+            let callees = solution.as_ref().map(|solution| flow::callees(solution, file));
+            let block = calls::links_of(project, file, callees.as_ref());
             let digest = digest::file(project, file, &block, &layout.project);
             let counts = summary::Counts::of(project, file, &block);
             let loads = summary::runtime_imports(project, file, &block);
             (means.links.keep_table(block), digest, counts, loads)
-        },
-        |_, _, (block, digest, counts, imported)| {
-            links.push(block);
-            sum.add(&digest);
-            totals.add(counts);
-            loads.push(&imported);
-        },
-    );
+        };
+        for run in windows(files.len()) {
+            for (block, digest, counts, imported) in project.made(run, 4, &work) {
+                links.push(block);
+                sum.add(&digest);
+                totals.add(counts);
+                loads.push(&imported);
+            }
+        }
+    }
     rayon::broadcast(|_| calls::drop_linker());
     step("files");
     let links = Blocks { spill: Arc::clone(means.links), blocks: links };

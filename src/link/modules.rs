@@ -19,6 +19,8 @@ pub struct Layout {
     pub project: String,
     /// Source roots relative to the analyzed root, `/` between parts; empty = find them.
     pub source_roots: Vec<String>,
+    /// How callees are found.
+    pub calls: super::Calls,
 }
 
 /// What stands under a dotted name.

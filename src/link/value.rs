@@ -581,7 +581,7 @@ impl Project<'_> {
     }
 
     /// True where `from file import *` may bind `key`.
-    fn exported_by_star(&self, file: u32, key: Key<'_>) -> bool {
+    pub(crate) fn exported_by_star(&self, file: u32, key: Key<'_>) -> bool {
         let Some(facts) = self.facts(file) else { return false };
         let flags = facts.get(col::FILE_FLAGS, 0);
         if flags & file_flag::HAS_ALL == 0 {

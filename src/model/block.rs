@@ -288,6 +288,13 @@ impl<S: Schema> Writer<S> {
         self.columns[column].len() as u32
     }
 
+    /// Value of `column` in `row`.
+    #[inline]
+    #[must_use]
+    pub fn get(&self, column: usize, row: u32) -> u32 {
+        self.columns[column].get(row as usize)
+    }
+
     /// Appends to the string blob; gives its length, bytes.
     pub fn text(&mut self, text: &str) -> u32 {
         self.blob.extend_from_slice(text.as_bytes());

@@ -6,8 +6,8 @@
 
 use super::block::Schema as _;
 use super::facts::{
-    BINDING_CONDITIONAL, BINDING_LAST, BindingKind, Facts, FactsSchema, ImportKind, ParamKind, RefKind,
-    ScopeKind, SymbolKind, col, table,
+    ArgKind, BINDING_CONDITIONAL, BINDING_LAST, BindingKind, Container, Facts, FactsSchema, FlowOp, ImportKind,
+    PROTOCOL, ParamKind, RefKind, ScopeKind, SymbolKind, col, table,
 };
 
 /// What the numbers of a column are.
@@ -37,6 +37,7 @@ const COLUMNS: [(usize, Is); col::COUNT] = [
     (col::FILE_ENCODING, STRING),
     (col::FILE_BYTES, Is::Number),
     (col::FILE_DOC, STRING),
+    (col::FILE_VARIABLES, Is::Other),
     (col::STR_HASH, Is::Number),
     (col::STR_END, Is::Other),
     (col::SYM_KIND, Is::Kind(SymbolKind::ALL.len())),
@@ -110,6 +111,15 @@ const COLUMNS: [(usize, Is); col::COUNT] = [
     (col::EXP_REF, Is::Option(table::Refs)),
     (col::SLOT_SYM, Is::Row(table::Symbols)),
     (col::SLOT_NAME, STRING),
+    (col::FLOW_OP, Is::Kind(FlowOp::ALL.len())),
+    (col::FLOW_OUT, Is::Other),
+    (col::FLOW_A, Is::Other),
+    (col::FLOW_B, Is::Other),
+    (col::FLOW_LINE, Is::Number),
+    (col::ARG_KIND, Is::Other),
+    (col::ARG_VALUE, Is::Other),
+    (col::ARG_NAME, STRING),
+    (col::FLOW_NAME, STRING),
     (col::ERR_START, Is::Number),
     (col::ERR_LEN, Is::Number),
     (col::ERR_LINE, Is::Number),
@@ -209,10 +219,97 @@ pub(crate) fn facts(facts: &Facts<'_>) -> Result<(), String> {
     if keywords != u64::from(facts.rows(table::Keywords)) {
         return Err("has another number of keywords than its calls".to_owned());
     }
+    flow(facts)?;
     match (0..facts.rows(table::Imports)).find(|&row| facts.get(col::IMP_LEVEL, row) > MAX_LEVEL) {
         Some(row) => wrong(col::IMP_LEVEL, row),
         None => Ok(()),
     }
+}
+
+/// The value flow speaks of variables and rows that there are.
+fn flow(facts: &Facts<'_>) -> Result<(), String> {
+    let wrong = |row: u32| Err(format!("has a constraint in row {row} of `Flow`, which cannot be"));
+    let variables = facts.get(col::FILE_VARIABLES, 0);
+    let (rows, params) = (facts.rows(table::Flow), facts.rows(table::Params));
+    // Each is made by a row or is a parameter; a row makes at most two.
+    if u64::from(variables) > 1 + 2 * u64::from(rows) + u64::from(params) {
+        return Err("has more variables than its constraints make".to_owned());
+    }
+    let (mut depth, mut last) = (0_u32, 0);
+    for row in 0..rows {
+        let [op, out, a, b] =
+            [col::FLOW_OP, col::FLOW_OUT, col::FLOW_A, col::FLOW_B].map(|column| facts.get(column, row));
+        let op = FlowOp::from_u32(op);
+        let variable = |value: u32| value < variables.max(1);
+        let names = |name: u32| name < facts.rows(table::FlowNames);
+        let refs = |row: u32| row < facts.rows(table::Refs);
+        let right = match op {
+            FlowOp::Enter => {
+                let count = parameters(facts, a, b);
+                a < facts.rows(table::Symbols) && u64::from(out) + 2 + u64::from(count) <= u64::from(variables)
+            }
+            FlowOp::EnterClass => a < facts.rows(table::Symbols),
+            FlowOp::EnterScope => a < facts.rows(table::Scopes),
+            FlowOp::Leave => depth > 0,
+            FlowOp::Define => names(a) && variable(b),
+            FlowOp::Assign => refs(a) && variable(b),
+            FlowOp::Name => refs(a),
+            FlowOp::Symbol => a < facts.rows(table::Symbols),
+            FlowOp::Constant => a == 1 || names(b),
+            FlowOp::Import => a < facts.rows(table::Imports),
+            FlowOp::Load | FlowOp::Store => variable(a) && refs(b),
+            FlowOp::New => (a as usize) < Container::ALL.len(),
+            FlowOp::Element => variable(b),
+            FlowOp::Put | FlowOp::Get | FlowOp::Super => variable(a) && variable(b),
+            FlowOp::Copy
+            | FlowOp::Unpack
+            | FlowOp::Iterate
+            | FlowOp::Operand
+            | FlowOp::Await
+            | FlowOp::With
+            | FlowOp::Instance => variable(a),
+            FlowOp::Operation => variable(a) && (b as usize) < PROTOCOL.len(),
+            FlowOp::Pass => true,
+            FlowOp::Call | FlowOp::Decorate => {
+                let right = variable(a) && b >= last && arguments(facts, b, variables);
+                last = b;
+                right
+            }
+        };
+        depth = match op {
+            FlowOp::Enter | FlowOp::EnterClass | FlowOp::EnterScope => depth + 1,
+            FlowOp::Leave => depth.saturating_sub(1),
+            _ => depth,
+        };
+        if !right || !variable(out) {
+            return wrong(row);
+        }
+    }
+    Ok(())
+}
+
+/// Number of parameters of function `symbol`, the first of which is row `first`.
+fn parameters(facts: &Facts<'_>, symbol: u32, first: u32) -> u32 {
+    let rows = facts.rows(table::Params);
+    (first..rows).take_while(|&row| facts.get(col::PAR_SYM, row) == symbol).count() as u32
+}
+
+/// True where the arguments that begin at row `first` are there.
+fn arguments(facts: &Facts<'_>, first: u32, variables: u32) -> bool {
+    let rows = facts.rows(table::FlowArgs);
+    if first >= rows || facts.get(col::ARG_KIND, first) > facts.rows(table::Calls) {
+        return false;
+    }
+    let shape = facts.get(col::ARG_VALUE, first);
+    let end = u64::from(first) + 1 + u64::from(shape / 2) + u64::from(shape & 1);
+    if end > u64::from(rows) {
+        return false;
+    }
+    let method = first + 1;
+    let values = method + (shape & 1);
+    (shape & 1 == 0 || facts.get(col::ARG_KIND, method) < facts.rows(table::Refs))
+        && (values..end as u32).all(|row| (facts.get(col::ARG_KIND, row) as usize) < ArgKind::ALL.len())
+        && (method..end as u32).all(|row| facts.get(col::ARG_VALUE, row) < variables)
 }
 
 /// Strings follow each other up to the end, the first is empty, and their hashes are theirs.
@@ -311,7 +408,7 @@ def broken(:
                 facts_hash: [number; 32],
             })
             .collect();
-        let layout = Layout { project: "p".to_owned(), source_roots: vec![".".to_owned()] };
+        let layout = Layout { project: "p".to_owned(), source_roots: vec![".".to_owned()], ..Layout::default() };
         let linked = link::link(&inputs, &layout);
         let files = paths.map(|path| FileEntry {
             path,

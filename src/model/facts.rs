@@ -8,7 +8,7 @@
 use super::block::{self, Schema as _};
 
 /// Version of the extraction and of this schema. Any change of what the same bytes give raises it.
-pub const EXTRACTOR_VERSION: u32 = 4;
+pub const EXTRACTOR_VERSION: u32 = 5;
 
 block::schema! {
     /// Schema of a file's facts.
@@ -23,6 +23,8 @@ block::schema! {
             FILE_BYTES,
             /// String: module docstring's first line.
             FILE_DOC,
+            /// Number of variables of the value flow, that with number 0 included.
+            FILE_VARIABLES,
         }
         /// Distinct strings; string 0 is empty.
         Strings {
@@ -214,6 +216,34 @@ block::schema! {
             SLOT_SYM,
             /// String.
             SLOT_NAME,
+        }
+        /// What the code does with values, in order of evaluation, one constraint a row: see [`super::FlowOp`]. Variables are numbered
+        /// from 1; 0 is a value that nothing is known of.
+        Flow {
+            /// [`super::FlowOp`].
+            FLOW_OP,
+            /// Variable that is defined.
+            FLOW_OUT,
+            /// First operand.
+            FLOW_A,
+            /// Second operand.
+            FLOW_B,
+            /// Line.
+            FLOW_LINE,
+        }
+        /// Arguments of calls in Flow: a row for the call, one for the receiver of a method, then one for each argument.
+        FlowArgs {
+            /// For the call: the row in Calls +1, or 0. For the receiver: ref of the method. Else [`super::ArgKind`].
+            ARG_KIND,
+            /// For the call: twice the number of arguments, plus 1 where a receiver comes next. Else a variable.
+            ARG_VALUE,
+            /// String: the keyword.
+            ARG_NAME,
+        }
+        /// Names in Flow: of what is assigned, and constants.
+        FlowNames {
+            /// String.
+            FLOW_NAME,
         }
         /// Syntax errors.
         Errors {
@@ -430,6 +460,145 @@ stored! {
         Other = "other",
     }
 }
+
+stored! {
+    /// A constraint of the value flow: of variables `out`, `a` and `b`, unless it says otherwise.
+    FlowOp {
+        /// The body of function `a` begins. `out` is what it returns, `out + 1` what it yields, then come its parameters; `b` is the first row of
+        /// these in Params. Those of kinds `*` and `**` are containers, made by the next rows.
+        Enter = "enter",
+        /// The body of class `a` begins.
+        EnterClass = "enter_class",
+        /// A comprehension begins, whose scope is `a`.
+        EnterScope = "enter_scope",
+        /// The innermost body ends.
+        Leave = "leave",
+        /// `a` flows to `out`.
+        Copy = "copy",
+        /// `b` is assigned to the name in row `a` of FlowNames, in the current scope; `out` is what the name stands for from here on.
+        Define = "define",
+        /// `b` is assigned to what name ref `a` stands for.
+        Assign = "assign",
+        /// What name ref `a` stands for, wherever it is assigned.
+        Name = "name",
+        /// Function or class `a`.
+        Symbol = "symbol",
+        /// A constant: string `b` of FlowNames, or with `a` = 1 the number `b`.
+        Constant = "constant",
+        /// What import row `a` binds.
+        Import = "import",
+        /// Attribute of `a`; its name is that of ref `b`.
+        Load = "load",
+        /// `out` is assigned to an attribute of `a`; its name is that of ref `b`.
+        Store = "store",
+        /// A new container of kind [`Container`] `a`.
+        New = "new",
+        /// `b` is put into the container `out` under constant number `a` - 1, or with 0 under any.
+        Element = "element",
+        /// `out` is put into `a` under `b`.
+        Put = "put",
+        /// What `a` has under `b`.
+        Get = "get",
+        /// Element number `b` of `a`; of all after a starred one with `b` = 2^16.
+        Unpack = "unpack",
+        /// What iteration over `a` gives; `b` is 1 for `async for`.
+        Iterate = "iterate",
+        /// A call of `a`; arguments begin at row `b` of FlowArgs.
+        Call = "call",
+        /// The same, of a decorator.
+        Decorate = "decorate",
+        /// An operation on `a` that a method in row `b` of [`PROTOCOL`] may do; arguments follow as [`FlowOp::Operand`].
+        Operation = "operation",
+        /// `a` is an operand of the operation before.
+        Operand = "operand",
+        /// Parameter number `a` of the function is returned as it is.
+        Pass = "pass",
+        /// What `await a` gives.
+        Await = "await",
+        /// What `with a as` gives.
+        With = "with",
+        /// `super()`: of class `a` or, with 0, of the class around; `b` is the receiver.
+        Super = "super",
+        /// An instance of class `a`, as an annotation or a test says.
+        Instance = "instance",
+    }
+}
+
+stored! {
+    /// Kind of a container of the value flow.
+    Container {
+        /// `[...]`.
+        List = "list",
+        /// `(...)`.
+        Tuple = "tuple",
+        /// `{...}` of elements.
+        Set = "set",
+        /// `{...}` with keys.
+        Dict = "dict",
+        /// A generator expression.
+        Generator = "generator",
+    }
+}
+
+stored! {
+    /// Kind of an argument of the value flow.
+    ArgKind {
+        /// By position.
+        Positional = "positional",
+        /// `*x`.
+        Star = "star",
+        /// `name=x`.
+        Keyword = "keyword",
+        /// `**x`.
+        DoubleStar = "double_star",
+    }
+}
+
+/// Methods that operations call: those of the left operand or only one, and those of the right one where the left has none.
+pub const PROTOCOL: &[(&str, &str)] = &[
+    ("__add__", "__radd__"),
+    ("__sub__", "__rsub__"),
+    ("__mul__", "__rmul__"),
+    ("__matmul__", "__rmatmul__"),
+    ("__truediv__", "__rtruediv__"),
+    ("__mod__", "__rmod__"),
+    ("__pow__", "__rpow__"),
+    ("__lshift__", "__rlshift__"),
+    ("__rshift__", "__rrshift__"),
+    ("__or__", "__ror__"),
+    ("__xor__", "__rxor__"),
+    ("__and__", "__rand__"),
+    ("__floordiv__", "__rfloordiv__"),
+    ("__eq__", "__eq__"),
+    ("__ne__", "__ne__"),
+    ("__lt__", "__gt__"),
+    ("__le__", "__ge__"),
+    ("__gt__", "__lt__"),
+    ("__ge__", "__le__"),
+    ("__invert__", ""),
+    ("__neg__", ""),
+    ("__pos__", ""),
+    ("__bool__", ""),
+    ("__contains__", ""),
+    ("__delitem__", ""),
+    ("__iadd__", ""),
+    ("__isub__", ""),
+    ("__imul__", ""),
+    ("__imatmul__", ""),
+    ("__itruediv__", ""),
+    ("__imod__", ""),
+    ("__ipow__", ""),
+    ("__ilshift__", ""),
+    ("__irshift__", ""),
+    ("__ior__", ""),
+    ("__ixor__", ""),
+    ("__iand__", ""),
+    ("__ifloordiv__", ""),
+    ("__format__", ""),
+    ("__str__", ""),
+    ("__repr__", ""),
+    ("__len__", ""),
+];
 
 /// Bits of `REF_FLAGS`.
 #[expect(missing_docs, reason = "the names say it")]

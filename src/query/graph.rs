@@ -1,6 +1,6 @@
 //! Edges of a graph as plain data, for the graph formats.
 
-use crate::link::links::{CallStatus, Evidence, TargetKind, col as lcol};
+use crate::link::links::{CallStatus, Evidence, TargetKind, col as lcol, table as ltable};
 use crate::model::facts::{Facts, SymbolKind, col, symbol_flag, table};
 use crate::report::graphfmt::{EdgeRow, Graph, NodeRow};
 use crate::store::{CodeGraph, GraphFile};
@@ -270,6 +270,7 @@ impl<'g> Builder<'g> {
                     self.symbol(file.symbol_base() + symbol);
                 }
             }
+            self.implicit_calls(&file, &links);
             for site in 0..facts.rows(table::Calls) {
                 let Some(source) =
                     self.symbol(file.symbol_base() + caller(&facts, facts.get(col::CALL_SCOPE, site)))
@@ -299,6 +300,16 @@ impl<'g> Builder<'g> {
                         }
                     }
                 }
+            }
+        }
+    }
+
+    /// Calls that are not written as such.
+    fn implicit_calls(&mut self, file: &GraphFile<'_>, links: &crate::link::links::Links<'_>) {
+        for row in 0..links.rows(ltable::Implicit) {
+            let Some(source) = self.symbol(file.symbol_base() + links.get(lcol::IMPL_SYM, row)) else { continue };
+            if let Some(target) = self.target(links, links.get(lcol::IMPL_TARGET, row)) {
+                self.edge(source, target, CallStatus::Resolved);
             }
         }
     }

@@ -1,0 +1,895 @@
+//! Constraints of the value flow: which values a piece of code moves where.
+//!
+//! Within a body names are followed in the order of evaluation: each assignment makes a new variable, branches are joined, a loop's
+//! head has a variable of its own for whatever is read in it (on-the-fly SSA construction: Braun et al., "Simple and Efficient
+//! Construction of Static Single Assignment Form", CC 2013, without its removal of trivial joins). Names of other bodies, and all within
+//! comprehensions, are read wherever they are assigned.
+//!
+//! A text never has to be looked at twice, so that one that comes in pieces gives the same rows.
+
+use super::builder::{Extractor, Pass};
+use crate::model::facts::{ArgKind, Container, FlowOp, PROTOCOL, RefKind, col};
+use ruff_python_ast::{self as ast, Expr};
+use ruff_text_size::Ranged as _;
+
+/// Set in a version that is no assignment's own, but all that are assigned anywhere.
+const ANYWHERE: u32 = 1 << 31;
+
+/// Elements of a container literal that keep their place.
+const PLACES: u32 = 64;
+
+/// Bytes of a string above which it is no constant.
+const CONSTANT: usize = 64;
+
+/// What a name stands for: the body that this was found in, and the variable.
+type Version = (u32, u32);
+
+/// What is read next of a dictionary literal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Item {
+    #[default]
+    Key,
+    Value,
+    Unpacked,
+}
+
+/// A loop or a `try` that is open.
+#[derive(Debug)]
+struct Loop {
+    /// Variables from here on were made in it.
+    first: u32,
+    body: u32,
+    scope: u32,
+    /// Names that were read before they were assigned in it, and the variable of the head.
+    heads: Vec<(u32, u32)>,
+    /// Everything that was assigned in it.
+    defined: Vec<(u32, u32)>,
+}
+
+/// A place to go back to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    epoch: u32,
+    at: usize,
+}
+
+/// Branches that come together again.
+#[derive(Debug)]
+pub(super) struct Fork {
+    mark: Mark,
+    ends: Vec<Vec<(u32, u32)>>,
+}
+
+/// What is around a body.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Around {
+    body: u32,
+    scope: u32,
+    returned: u32,
+    params: u32,
+    dead: bool,
+    mark: Mark,
+}
+
+/// State of one file.
+#[derive(Debug, Default)]
+pub(super) struct Flow {
+    next: u32,
+    /// The variable of the last expression; 0 for an unknown value.
+    pub(super) value: u32,
+    /// The object whose attribute that is, and the attribute's ref.
+    receiver: (u32, u32),
+    versions: Vec<Version>,
+    log: Vec<(u32, Version)>,
+    epoch: u32,
+    body: u32,
+    bodies: u32,
+    /// The scope whose names assignments bind.
+    scope: u32,
+    returned: u32,
+    params: u32,
+    loops: Vec<Loop>,
+    /// What comes next is not reached.
+    pub(super) dead: bool,
+    arguments: Vec<(u32, u32, u32)>,
+    pub(super) item: Item,
+    pub(super) line: u32,
+    /// Defaults and annotations of the parameters of the function that is next.
+    pub(super) pending: Vec<[u32; 2]>,
+}
+
+impl Flow {
+    pub(super) fn clear(&mut self) {
+        *self = Self {
+            next: 1,
+            bodies: 1,
+            body: 1,
+            versions: std::mem::take(&mut self.versions),
+            log: std::mem::take(&mut self.log),
+            arguments: std::mem::take(&mut self.arguments),
+            ..Self::default()
+        };
+        self.versions.clear();
+        self.log.clear();
+        self.arguments.clear();
+    }
+
+    /// Number of variables.
+    pub(super) const fn variables(&self) -> u32 {
+        self.next
+    }
+
+    #[inline]
+    fn fresh(&mut self) -> u32 {
+        self.next += 1;
+        self.next - 1
+    }
+
+    fn version(&self, at: usize) -> Version {
+        self.versions.get(at).copied().unwrap_or_default()
+    }
+
+    fn set(&mut self, name: u32, at: usize, version: Version) {
+        if at == usize::MAX {
+            return;
+        }
+        if self.versions.len() <= at {
+            self.versions.resize(at + 1, (0, 0));
+        }
+        self.log.push((name, std::mem::replace(&mut self.versions[at], version)));
+    }
+
+    fn mark(&self) -> Mark {
+        Mark { epoch: self.epoch, at: self.log.len() }
+    }
+
+    fn at(&self, mark: Mark) -> usize {
+        if mark.epoch == self.epoch { mark.at } else { 0 }
+    }
+}
+
+impl Extractor {
+    /// Where the version of a name is kept; nowhere for a number from before an epoch's end.
+    fn place(&self, name: u32) -> usize {
+        match name.checked_sub(self.names.base()) {
+            _ if name == 0 => 0,
+            Some(at) => at as usize + 1,
+            None => usize::MAX,
+        }
+    }
+
+    #[inline]
+    fn emit(&mut self, op: FlowOp, out: u32, a: u32, b: u32) -> u32 {
+        self.out.push(col::FLOW_OP, op as u32);
+        self.out.push(col::FLOW_OUT, out);
+        self.out.push(col::FLOW_A, a);
+        self.out.push(col::FLOW_B, b);
+        self.out.push(col::FLOW_LINE, self.flow.line);
+        out
+    }
+
+    /// A row that defines a new variable.
+    #[inline]
+    fn made(&mut self, op: FlowOp, a: u32, b: u32) -> u32 {
+        let out = self.flow.fresh();
+        self.emit(op, out, a, b)
+    }
+
+    fn flow_name(&mut self, name: u32) -> u32 {
+        self.out.push(col::FLOW_NAME, name);
+        self.out.len(col::FLOW_NAME) as u32 - 1
+    }
+
+    /// A variable that holds what all of these do.
+    fn joined(&mut self, values: &mut Vec<u32>) -> u32 {
+        values.retain(|&value| value != 0);
+        values.sort_unstable();
+        values.dedup();
+        match values[..] {
+            [] => 0,
+            [single] => single,
+            _ => {
+                let out = self.flow.fresh();
+                for &value in &*values {
+                    self.emit(FlowOp::Copy, out, value, 0);
+                }
+                out
+            }
+        }
+    }
+
+    /// To be called before names get other numbers.
+    pub(super) fn end_flow_epoch(&mut self) {
+        let heads: Vec<(u32, u32, u32)> = self
+            .flow
+            .loops
+            .iter_mut()
+            .flat_map(|around| {
+                around.defined.clear();
+                let scope = around.scope;
+                around.heads.drain(..).map(move |(name, head)| (scope, name, head))
+            })
+            .collect();
+        for (scope, name, head) in heads {
+            let here = std::mem::replace(&mut self.scope, scope);
+            let row = self.cons_at(RefKind::Name, scope, name, self.flow.line);
+            self.scope = here;
+            self.emit(FlowOp::Name, head, row, 0);
+        }
+        self.flow.versions.clear();
+        self.flow.log.clear();
+        self.flow.epoch += 1;
+    }
+
+    /// The value of name `name`, whose ref is `row`.
+    pub(super) fn flow_read(&mut self, row: u32, name: u32) -> u32 {
+        if self.scope != self.flow.scope {
+            return self.made(FlowOp::Name, row, 0);
+        }
+        let at = self.place(name);
+        let (body, mut value) = self.flow.version(at);
+        if body != self.flow.body || value == 0 {
+            let value = self.made(FlowOp::Name, row, 0);
+            self.flow.set(name, at, (self.flow.body, value | ANYWHERE));
+            return value;
+        }
+        if value & ANYWHERE != 0 {
+            return value & !ANYWHERE;
+        }
+        for number in 0..self.flow.loops.len() {
+            let around = &self.flow.loops[number];
+            if around.body == body && value < around.first {
+                let head = self.made(FlowOp::Copy, value, 0);
+                self.flow.loops[number].heads.push((name, head));
+                // Not in the log: it is as if it had been there when the loop began.
+                self.flow.versions[at].1 = head;
+                value = head;
+            }
+        }
+        value
+    }
+
+    /// Assigns `value` to `name` in the current scope.
+    pub(super) fn flow_define(&mut self, name: u32, value: u32, start: u32) {
+        let at = self.place(name);
+        let (body, version) = self.flow.version(at);
+        let outside = body == self.flow.body && version == u32::MAX;
+        if self.scope != self.flow.scope || outside {
+            let row = self.cons(RefKind::Name, self.scope, name, start);
+            if value != 0 {
+                self.emit(FlowOp::Assign, 0, row, value);
+            }
+            return;
+        }
+        let text = self.flow_name(name);
+        let out = self.made(FlowOp::Define, text, value);
+        self.flow.set(name, at, (self.flow.body, out));
+        if let Some(around) = self.flow.loops.last_mut() {
+            around.defined.push((name, out));
+        }
+    }
+
+    /// The scope says `global` or `nonlocal` of `name`.
+    pub(super) fn flow_declare(&mut self, name: u32) {
+        let at = self.place(name);
+        self.flow.set(name, at, (self.flow.body, u32::MAX));
+    }
+
+    fn undo(&mut self, mark: Mark) {
+        let end = self.flow.at(mark);
+        while self.flow.log.len() > end {
+            let Some((name, version)) = self.flow.log.pop() else { break };
+            let at = self.place(name);
+            self.flow.versions[at] = version;
+        }
+    }
+
+    /// Names that stand for something else than at `mark`.
+    fn changes(&self, mark: Mark) -> Vec<(u32, u32)> {
+        let mut names: Vec<u32> =
+            self.flow.log[self.flow.at(mark)..].iter().map(|&(name, _)| name).collect();
+        names.sort_unstable();
+        names.dedup();
+        let own = |name: u32| {
+            let (body, value) = self.flow.version(self.place(name));
+            if body != self.flow.body || value & ANYWHERE != 0 { 0 } else { value }
+        };
+        names.into_iter().map(|name| (name, own(name))).collect()
+    }
+
+    pub(super) fn fork(&self) -> Fork {
+        Fork { mark: self.flow.mark(), ends: Vec::new() }
+    }
+
+    /// Branches that began at `mark`.
+    pub(super) fn fork_at(&self, mark: Mark) -> Fork {
+        Fork { mark, ends: Vec::new() }
+    }
+
+    /// A `try` ends, its `finally` aside.
+    pub(super) fn try_end(&mut self) {
+        if let Some(around) = self.flow.loops.pop()
+            && let Some(outer) = self.flow.loops.last_mut()
+            && outer.body == around.body
+        {
+            outer.defined.extend(around.defined);
+        }
+    }
+
+    /// A branch ends.
+    pub(super) fn fork_next(&mut self, fork: &mut Fork) {
+        if fork.mark.epoch != self.flow.epoch {
+            fork.ends.clear();
+            fork.mark = Mark { epoch: self.flow.epoch, at: 0 };
+        }
+        if !std::mem::take(&mut self.flow.dead) {
+            let changes = self.changes(fork.mark);
+            fork.ends.push(changes);
+        }
+        self.undo(fork.mark);
+    }
+
+    /// All branches have ended; `all`: one of them is taken in any case.
+    pub(super) fn fork_join(&mut self, mut fork: Fork, all: bool) {
+        if !all {
+            fork.ends.push(Vec::new());
+        }
+        if fork.ends.is_empty() {
+            self.flow.dead = true;
+            return;
+        }
+        if fork.mark.epoch != self.flow.epoch {
+            return;
+        }
+        let mut names: Vec<u32> = fork.ends.iter().flatten().map(|&(name, _)| name).collect();
+        names.sort_unstable();
+        names.dedup();
+        let mut values = Vec::new();
+        for name in names {
+            let at = self.place(name);
+            let (body, before) = self.flow.version(at);
+            let before = if body != self.flow.body || before & ANYWHERE != 0 { 0 } else { before };
+            values.clear();
+            for end in &fork.ends {
+                let found = end.binary_search_by_key(&name, |entry| entry.0);
+                values.push(found.map_or(before, |place| end[place].1));
+            }
+            let known = !values.contains(&0);
+            let value = if known { self.joined(&mut values) } else { 0 };
+            if value == 0 && (body, before) == (self.flow.body, 0) {
+                continue;
+            }
+            self.flow.set(name, at, if value == 0 { (0, 0) } else { (self.flow.body, value) });
+        }
+    }
+
+    /// A loop begins; with `heads` false a `try`, which goes back nowhere.
+    pub(super) fn loop_begin(&mut self, heads: bool) -> Mark {
+        let flow = &mut self.flow;
+        let first = if heads { flow.next } else { 0 };
+        flow.loops.push(Loop {
+            first,
+            body: flow.body,
+            scope: flow.scope,
+            heads: Vec::new(),
+            defined: Vec::new(),
+        });
+        flow.mark()
+    }
+
+    /// What was assigned in the innermost loop or `try` so far, by name.
+    fn defined(&self) -> Vec<(u32, u32)> {
+        let mut defined = self.flow.loops.last().map_or_else(Vec::new, |around| around.defined.clone());
+        defined.sort_unstable();
+        defined.dedup();
+        defined
+    }
+
+    /// From here on names may stand for anything that they were assigned since `mark`, or for what they were then.
+    fn anything_since(&mut self, mark: Mark, defined: &[(u32, u32)]) {
+        self.undo(mark);
+        let mut values = Vec::new();
+        for group in defined.chunk_by(|one, other| one.0 == other.0) {
+            let name = group[0].0;
+            let at = self.place(name);
+            let (body, before) = self.flow.version(at);
+            if body != self.flow.body || before & ANYWHERE != 0 || before == 0 {
+                self.flow.set(name, at, (0, 0));
+                continue;
+            }
+            values.clear();
+            values.push(before);
+            values.extend(group.iter().map(|entry| entry.1));
+            let value = self.joined(&mut values);
+            self.flow.set(name, at, (self.flow.body, value));
+        }
+    }
+
+    pub(super) fn loop_end(&mut self, mark: Mark) {
+        let defined = self.defined();
+        let Some(around) = self.flow.loops.pop() else { return };
+        for &(name, head) in &around.heads {
+            let start = defined.partition_point(|entry| entry.0 < name);
+            for &(_, value) in defined[start..].iter().take_while(|entry| entry.0 == name) {
+                self.emit(FlowOp::Copy, head, value, 0);
+            }
+        }
+        self.anything_since(mark, &defined);
+        self.flow.dead = false;
+        if let Some(outer) = self.flow.loops.last_mut()
+            && outer.body == around.body
+        {
+            outer.defined.extend(defined);
+        }
+    }
+
+    /// The handlers of a `try` begin, whose body is behind: gives how that ended, and where handlers begin.
+    pub(super) fn handlers_begin(&mut self, mark: Mark) -> (Option<Vec<(u32, u32)>>, Mark) {
+        let ended = (!std::mem::take(&mut self.flow.dead)).then(|| self.changes(mark));
+        let defined = self.defined();
+        self.anything_since(mark, &defined);
+        (ended, self.flow.mark())
+    }
+
+    /// Goes back to `mark`, where a handler began, and gives how it ended; changes count from `start`.
+    pub(super) fn handler_end(&mut self, start: Mark, mark: Mark, fork: &mut Fork) {
+        if fork.mark.epoch != self.flow.epoch {
+            fork.ends.clear();
+            fork.mark = Mark { epoch: self.flow.epoch, at: 0 };
+        }
+        if !std::mem::take(&mut self.flow.dead) {
+            let changes = self.changes(start);
+            fork.ends.push(changes);
+        }
+        self.undo(mark);
+    }
+
+    /// The body of a `try` went to its end: its `else` begins.
+    pub(super) fn orelse_begin(&mut self, start: Mark, ended: Option<Vec<(u32, u32)>>) {
+        self.undo(start);
+        match ended {
+            None => self.flow.dead = true,
+            Some(changes) if start.epoch == self.flow.epoch => {
+                for (name, value) in changes {
+                    let at = self.place(name);
+                    self.flow.set(name, at, if value == 0 { (0, 0) } else { (self.flow.body, value) });
+                }
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// A body begins. The caller restores what is around it.
+    pub(super) fn body_begin(&mut self, op: FlowOp, row: u32, scope: u32, first: u32, params: u32) -> Around {
+        let flow = &mut self.flow;
+        let around = Around {
+            body: flow.body,
+            scope: flow.scope,
+            returned: flow.returned,
+            params: flow.params,
+            dead: flow.dead,
+            mark: flow.mark(),
+        };
+        flow.bodies += 1;
+        flow.body = flow.bodies;
+        flow.scope = scope;
+        flow.dead = false;
+        if op == FlowOp::Enter {
+            flow.returned = flow.next;
+            flow.params = params;
+            flow.next += 2 + params;
+            let out = flow.returned;
+            self.emit(op, out, row, first);
+        } else {
+            self.emit(op, 0, row, 0);
+        }
+        around
+    }
+
+    /// Variable of parameter number `at` of the body that we stand in.
+    pub(super) const fn parameter(&self, at: u32) -> u32 {
+        self.flow.returned + 2 + at
+    }
+
+    pub(super) fn body_end(&mut self, around: Around) {
+        self.emit(FlowOp::Leave, 0, 0, 0);
+        self.undo(around.mark);
+        let Around { body, scope, returned, params, dead, .. } = around;
+        let flow = &mut self.flow;
+        (flow.body, flow.scope, flow.returned, flow.params, flow.dead) = (body, scope, returned, params, dead);
+    }
+
+    /// Parameter number `at`, of name `name`, has its value.
+    pub(super) fn flow_parameter(&mut self, at: u32, name: u32, [default, annotated]: [u32; 2]) {
+        let value = self.parameter(at);
+        for other in [default, annotated] {
+            if other != 0 {
+                self.emit(FlowOp::Copy, value, other, 0);
+            }
+        }
+        let text = self.flow_name(name);
+        self.emit(FlowOp::Define, value, text, value);
+        let place = self.place(name);
+        self.flow.set(name, place, (self.flow.body, value));
+    }
+
+    pub(super) fn flow_return(&mut self, value: u32) {
+        let flow = &self.flow;
+        if value == 0 || flow.returned == 0 {
+            return;
+        }
+        let first = flow.returned + 2;
+        if (first..first + flow.params).contains(&value) {
+            self.emit(FlowOp::Pass, value, value - first, 0);
+        } else {
+            self.emit(FlowOp::Copy, flow.returned, value, 0);
+        }
+    }
+
+    pub(super) fn flow_yield(&mut self, value: u32) {
+        if value != 0 && self.flow.returned != 0 {
+            self.emit(FlowOp::Copy, self.flow.returned + 1, value, 0);
+        }
+    }
+
+    pub(super) fn flow_yield_from(&mut self, value: u32) {
+        if value != 0 && self.flow.returned != 0 {
+            let out = self.made(FlowOp::Iterate, value, 0);
+            self.flow_yield(out);
+            let result = self.made(FlowOp::Await, value, 0);
+            self.flow.value = result;
+        }
+    }
+
+    /// Attribute of `base`, as ref `row` has it.
+    pub(super) fn flow_load(&mut self, base: u32, row: u32) -> u32 {
+        self.flow.receiver = (base, row);
+        if base == 0 { 0 } else { self.made(FlowOp::Load, base, row) }
+    }
+
+    pub(super) fn flow_store(&mut self, base: u32, row: u32, value: u32) {
+        if base != 0 {
+            self.emit(FlowOp::Store, value, base, row);
+        }
+    }
+
+    pub(super) fn flow_get(&mut self, base: u32, key: u32) -> u32 {
+        if base == 0 { 0 } else { self.made(FlowOp::Get, base, key) }
+    }
+
+    pub(super) fn flow_put(&mut self, base: u32, key: u32, value: u32) {
+        if base != 0 {
+            self.emit(FlowOp::Put, value, base, key);
+        }
+    }
+
+    pub(super) fn flow_symbol(&mut self, symbol: u32) -> u32 {
+        self.made(FlowOp::Symbol, symbol, 0)
+    }
+
+    pub(super) fn flow_import(&mut self, row: u32) -> u32 {
+        self.made(FlowOp::Import, row, 0)
+    }
+
+    pub(super) fn flow_one(&mut self, op: FlowOp, value: u32, more: u32) -> u32 {
+        if value == 0 { 0 } else { self.made(op, value, more) }
+    }
+
+    pub(super) fn flow_super(&mut self, class: u32) -> u32 {
+        let receiver = if self.flow.params == 0 { 0 } else { self.parameter(0) };
+        if class == 0 && receiver == 0 { 0 } else { self.made(FlowOp::Super, class, receiver) }
+    }
+
+    pub(super) fn flow_string(&mut self, text: &str) -> u32 {
+        if text.len() > CONSTANT {
+            return 0;
+        }
+        let name = self.names.add(text);
+        let row = self.flow_name(name);
+        self.made(FlowOp::Constant, 0, row)
+    }
+
+    pub(super) fn flow_number(&mut self, number: u32) -> u32 {
+        self.made(FlowOp::Constant, 1, number)
+    }
+
+    /// An operation of [`PROTOCOL`] on `values`, of which the first is the one whose method is asked first.
+    pub(super) fn flow_operation(&mut self, method: &str, values: &[u32]) -> u32 {
+        let Some(row) = PROTOCOL.iter().position(|entry| entry.0 == method) else { return 0 };
+        self.flow_operation_row(row as u32, values)
+    }
+
+    pub(super) fn flow_operation_row(&mut self, row: u32, values: &[u32]) -> u32 {
+        if values.iter().all(|&value| value == 0) {
+            return 0;
+        }
+        let out = self.made(FlowOp::Operation, values[0], row);
+        for &value in &values[1..] {
+            self.emit(FlowOp::Operand, 0, value, 0);
+        }
+        out
+    }
+
+    /// Starts the arguments of a call; to be given to [`Self::flow_call`].
+    pub(super) fn flow_arguments(&self) -> usize {
+        self.flow.arguments.len()
+    }
+
+    pub(super) fn flow_argument(&mut self, kind: ArgKind, name: u32, value: u32) {
+        self.flow.arguments.push((kind as u32, name, value));
+    }
+
+    /// Variable of the first of the arguments since `first`.
+    pub(super) fn flow_first_argument(&self, first: usize) -> u32 {
+        self.flow.arguments.get(first).map_or(0, |argument| argument.2)
+    }
+
+    /// A call of `callee`, in row `call` -1 of Calls, with the arguments since `first`.
+    pub(super) fn flow_call(&mut self, callee: u32, receiver: (u32, u32), call: u32, first: usize) -> u32 {
+        let count = (self.flow.arguments.len() - first) as u32;
+        if callee == 0 && call == 0 {
+            self.flow.arguments.truncate(first);
+            return 0;
+        }
+        let row = self.out.len(col::ARG_KIND) as u32;
+        let method = u32::from(receiver.0 != 0);
+        self.argument_row(call, count * 2 + method, 0);
+        if method != 0 {
+            self.argument_row(receiver.1, receiver.0, 0);
+        }
+        for at in first..self.flow.arguments.len() {
+            let (kind, name, value) = self.flow.arguments[at];
+            self.argument_row(kind, value, name);
+        }
+        self.flow.arguments.truncate(first);
+        self.made(FlowOp::Call, callee, row)
+    }
+
+    /// A call of a decorator.
+    pub(super) fn flow_decorate(&mut self, decorator: u32, value: u32) -> u32 {
+        let row = self.out.len(col::ARG_KIND) as u32;
+        self.argument_row(0, 2, 0);
+        self.argument_row(ArgKind::Positional as u32, value, 0);
+        self.made(FlowOp::Decorate, decorator, row)
+    }
+
+    fn argument_row(&mut self, kind: u32, value: u32, name: u32) {
+        self.out.push(col::ARG_KIND, kind);
+        self.out.push(col::ARG_VALUE, value);
+        self.out.push(col::ARG_NAME, name);
+    }
+
+    /// The object of which the last expression was an attribute, where it was one.
+    pub(super) fn take_receiver(&mut self) -> (u32, u32) {
+        std::mem::take(&mut self.flow.receiver)
+    }
+
+    pub(super) fn flow_join(&mut self, mut values: Vec<u32>) -> u32 {
+        self.joined(&mut values)
+    }
+
+    pub(super) fn flow_fresh(&mut self) -> u32 {
+        self.flow.fresh()
+    }
+
+    pub(super) fn flow_into(&mut self, out: u32, op: FlowOp, value: u32, more: u32) {
+        if value != 0 {
+            self.emit(op, out, value, more);
+        }
+    }
+
+    /// The same, also of an unknown value: each variable has a row.
+    pub(super) fn flow_made(&mut self, out: u32, op: FlowOp, value: u32, more: u32) {
+        self.emit(op, out, value, more);
+    }
+
+    pub(super) fn flow_element(&mut self, container: u32, place: Option<u32>, value: u32) {
+        if value != 0 {
+            let place = place.filter(|&place| place < PLACES).map_or(0, |place| place + 1);
+            self.emit(FlowOp::Element, container, place, value);
+        }
+    }
+
+    pub(super) fn flow_new(&mut self, kind: Container) -> u32 {
+        self.made(FlowOp::New, kind as u32, 0)
+    }
+}
+
+impl Pass<'_> {
+    /// What an annotation says of a value: a variable that holds instances of its classes. `expr` was visited, and `value` is its own.
+    pub(super) fn annotated(&mut self, expr: &Expr, value: u32) -> u32 {
+        let mut found = Vec::new();
+        self.annotated_into(expr, value, 0, &mut found);
+        self.x.flow_join(found)
+    }
+
+    fn annotated_into(&mut self, expr: &Expr, value: u32, depth: u32, found: &mut Vec<u32>) {
+        if depth > 8 {
+            return;
+        }
+        match expr {
+            Expr::Name(_) | Expr::Attribute(_) => {
+                let value = if depth == 0 { value } else { self.path_value(expr) };
+                if value != 0 {
+                    let instance = self.x.flow_one(FlowOp::Instance, value, 0);
+                    found.push(instance);
+                }
+            }
+            Expr::StringLiteral(text) => {
+                let text = self.text_of(text);
+                if text.len() <= 256
+                    && let Ok(parsed) = ruff_python_parser::parse_expression(&text)
+                {
+                    let start = self.at(expr.start());
+                    let value = self.quoted(parsed.expr(), start);
+                    if value != 0 {
+                        let instance = self.x.flow_one(FlowOp::Instance, value, 0);
+                        found.push(instance);
+                    }
+                }
+            }
+            Expr::BinOp(node) if node.op == ast::Operator::BitOr => {
+                self.annotated_into(&node.left, 0, depth + 1, found);
+                self.annotated_into(&node.right, 0, depth + 1, found);
+            }
+            Expr::Subscript(node) => {
+                let name = match &*node.value {
+                    Expr::Name(name) => name.id.as_str(),
+                    Expr::Attribute(attribute) => attribute.attr.id.as_str(),
+                    _ => return,
+                };
+                let inner: &[Expr] = match &*node.slice {
+                    Expr::Tuple(tuple) => &tuple.elts,
+                    other => std::slice::from_ref(other),
+                };
+                let elements = match name {
+                    "Optional" | "Union" | "Annotated" | "Final" | "ClassVar" | "Required" | "NotRequired" => {
+                        let count = if name == "Annotated" { 1 } else { inner.len() };
+                        for part in inner.iter().take(count.min(16)) {
+                            self.annotated_into(part, 0, depth + 1, found);
+                        }
+                        return;
+                    }
+                    "Type" | "type" => {
+                        for part in inner.iter().take(16) {
+                            if matches!(part, Expr::Name(_) | Expr::Attribute(_)) {
+                                let value = self.path_value(part);
+                                if value != 0 {
+                                    found.push(value);
+                                }
+                            }
+                        }
+                        return;
+                    }
+                    "list" | "List" | "Sequence" | "MutableSequence" | "Iterable" | "Iterator" | "Collection"
+                    | "Generator" | "AsyncIterator" | "AsyncIterable" | "AsyncGenerator" | "deque" | "Deque" => {
+                        (Container::List, inner.first())
+                    }
+                    "set" | "Set" | "FrozenSet" | "frozenset" | "AbstractSet" => (Container::Set, inner.first()),
+                    "tuple" | "Tuple" => (Container::Tuple, None),
+                    "dict" | "Dict" | "Mapping" | "MutableMapping" | "DefaultDict" | "defaultdict"
+                    | "OrderedDict" => (Container::Dict, inner.get(1)),
+                    _ => {
+                        // `Generic[T]` is `Generic`.
+                        let value = self.path_value(&node.value);
+                        if value != 0 {
+                            let instance = self.x.flow_one(FlowOp::Instance, value, 0);
+                            found.push(instance);
+                        }
+                        return;
+                    }
+                };
+                let (kind, element) = elements;
+                let container = self.x.flow_new(kind);
+                let parts: &[Expr] = match element {
+                    Some(element) => std::slice::from_ref(element),
+                    None if kind == Container::Tuple => inner,
+                    None => &[],
+                };
+                let repeated = matches!(parts.last(), Some(Expr::EllipsisLiteral(_)));
+                for (part, at) in parts.iter().zip(0u32..PLACES) {
+                    let mut inside = Vec::new();
+                    self.annotated_into(part, 0, depth + 1, &mut inside);
+                    let value = self.x.flow_join(inside);
+                    let place = (kind == Container::Tuple && !repeated).then_some(at);
+                    self.x.flow_element(container, place, value);
+                }
+                found.push(container);
+            }
+            _ => {}
+        }
+    }
+
+    /// The value of a name or of an attribute of one, which was visited before.
+    pub(super) fn path_value(&mut self, expr: &Expr) -> u32 {
+        if super::expressions::is_path(expr) {
+            self.expr(expr);
+            self.x.flow.value
+        } else {
+            0
+        }
+    }
+
+    /// The value of a path that stands within a string.
+    fn quoted(&mut self, expr: &Expr, start: u32) -> u32 {
+        match expr {
+            Expr::Name(name) => {
+                let id = self.x.names.add(&name.id);
+                let row = self.x.cons(RefKind::Name, self.x.scope, id, start);
+                self.x.flow_read(row, id)
+            }
+            Expr::Attribute(attribute) => {
+                // Only short ones: a chain may be as long as the text.
+                let Expr::Name(base) = &*attribute.value else { return 0 };
+                let id = self.x.names.add(&base.id);
+                let row = self.x.cons(RefKind::Name, self.x.scope, id, start);
+                let base = self.x.flow_read(row, id);
+                let name = self.x.names.add(&attribute.attr.id);
+                let row = self.x.cons(RefKind::Attribute, row, name, start);
+                let value = self.x.flow_load(base, row);
+                self.x.take_receiver();
+                value
+            }
+            _ => 0,
+        }
+    }
+
+    /// After a test that held: what `isinstance` says of names.
+    pub(super) fn narrow(&mut self, test: &Expr) {
+        match test {
+            Expr::BoolOp(node) if node.op == ast::BoolOp::And => {
+                node.values.iter().take(16).for_each(|value| self.narrow(value));
+            }
+            Expr::Call(call) if matches!(&*call.func, Expr::Name(name) if name.id.as_str() == "isinstance") => {
+                let mut subject = None;
+                let mut values = Vec::new();
+                let mut at = 0;
+                self.argument_parts(&call.arguments, &mut |pass, part| {
+                    for argument in &part.args {
+                        match (at, argument) {
+                            (0, Expr::Name(name)) => {
+                                let start = pass.at(name.range.start());
+                                let row = pass.name_ref(&name.id, start);
+                                let id = pass.x.names.add(&name.id);
+                                subject = Some((id, pass.x.flow_read(row, id)));
+                            }
+                            (1, Expr::Tuple(_)) if subject.is_some() => {
+                                pass.elements(argument, &mut |pass, class| pass.instance_of(class, &mut values));
+                            }
+                            (1, class) if subject.is_some() => pass.instance_of(class, &mut values),
+                            _ => {}
+                        }
+                        at += 1;
+                    }
+                });
+                let Some((name, before)) = subject.filter(|_| !values.is_empty()) else { return };
+                values.push(before);
+                let value = self.x.flow_join(values);
+                self.x.flow_refine(name, value);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Pass<'_> {
+    fn instance_of(&mut self, class: &Expr, values: &mut Vec<u32>) {
+        let value = self.path_value(class);
+        if value != 0 && values.len() < 16 {
+            let instance = self.x.flow_one(FlowOp::Instance, value, 0);
+            values.push(instance);
+        }
+    }
+}
+
+impl Extractor {
+    /// From here on `name` stands for `value`, without having been assigned.
+    fn flow_refine(&mut self, name: u32, value: u32) {
+        let at = self.place(name);
+        let (body, version) = self.flow.version(at);
+        if self.scope == self.flow.scope && body == self.flow.body && version != u32::MAX && value != 0 {
+            // What all assignments give stays what it is.
+            self.flow.set(name, at, (self.flow.body, value));
+        }
+    }
+}

@@ -1,0 +1,400 @@
+//! Callees of each call site, and of what calls without being written as a call, read off the solution.
+
+use super::known::{self, Effect};
+use super::program::{Call, Op};
+use super::solve::Solution;
+use super::{Kind, Object};
+use crate::link::links::ImplicitKind;
+use crate::model::facts::{ArgKind, FlowOp, PROTOCOL, SymbolKind, col, symbol_flag, table};
+use smallvec::SmallVec;
+
+/// What the sites of one file call.
+#[derive(Debug, Default)]
+pub(crate) struct Callees {
+    /// Call rows, ascending, with where their callees end in `targets` and `receivers`.
+    pub(crate) sites: Vec<Site>,
+    pub(crate) targets: Vec<Target>,
+    /// Classes whose instances, or those of classes below, have the method that is called.
+    pub(crate) receivers: Vec<u32>,
+    pub(crate) implicit: Vec<Implicit>,
+}
+
+/// A call site.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Site {
+    pub(crate) call: u32,
+    /// Ends of its rows; they begin where those of the site before end.
+    pub(crate) targets: u32,
+    pub(crate) receivers: u32,
+    /// It may call more than is of use.
+    pub(crate) top: bool,
+    /// Something outside the project may be called too.
+    pub(crate) external: bool,
+}
+
+/// A callee: a symbol of the project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Target {
+    pub(crate) symbol: u32,
+    /// An instance of it is made.
+    pub(crate) instantiates: bool,
+}
+
+/// A call that is not written as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Implicit {
+    /// Symbol of the file whose code calls.
+    pub(crate) caller: u32,
+    pub(crate) line: u32,
+    pub(crate) kind: ImplicitKind,
+    /// Symbol of the project.
+    pub(crate) target: u32,
+}
+
+/// Reads the callees of `file` off the solution.
+pub(crate) fn callees(solution: &Solution<'_, '_>, file: u32) -> Callees {
+    let mut out = Callees::default();
+    let program = &solution.program;
+    let Some(facts) = program.project.facts(file) else { return out };
+    let first = program.rows[file as usize];
+    let ops = program.first_ops[file as usize] as usize..program.first_ops[file as usize + 1] as usize;
+    let mut ops = program.ops[ops].iter().peekable();
+    let mut open: Vec<u32> = vec![0];
+    let reader = Reader { solution };
+    let mut found: Vec<Target> = Vec::new();
+    for row in 0..facts.rows(table::Flow) {
+        match FlowOp::from_u32(facts.get(col::FLOW_OP, row)) {
+            FlowOp::Enter => open.push(facts.get(col::FLOW_A, row)),
+            FlowOp::EnterClass | FlowOp::EnterScope => open.push(open.last().copied().unwrap_or(0)),
+            FlowOp::Leave => {
+                open.pop();
+            }
+            _ => {}
+        }
+        let Some(&op) = ops.next_if(|op| op.row == first + row) else { continue };
+        found.clear();
+        let caller = open.last().copied().unwrap_or(0);
+        let site = if op.op == FlowOp::Call {
+            facts.get(col::ARG_KIND, facts.get(col::FLOW_B, row)).checked_sub(1)
+        } else {
+            None
+        };
+        if let Some(call) = site {
+            let mut external = false;
+            for &object in solution.get(op.a) {
+                reader.called(op, object, 0, &mut found);
+                external |= object.kind() == Kind::External;
+            }
+            found.sort_unstable();
+            found.dedup();
+            out.targets.extend_from_slice(&found);
+            let Call { receiver, .. } = program.calls[op.b as usize];
+            let before = out.receivers.len();
+            for object in solution.get(receiver) {
+                if matches!(object.kind(), Kind::Receiver | Kind::ClassReceiver) {
+                    out.receivers.push(object.number());
+                }
+            }
+            out.receivers[before..].sort_unstable();
+            out.sites.push(Site {
+                call,
+                targets: out.targets.len() as u32,
+                receivers: out.receivers.len() as u32,
+                top: solution.is_top(op.a),
+                external,
+            });
+            continue;
+        }
+        let kind = reader.implicit(op, &mut found);
+        found.sort_unstable();
+        found.dedup();
+        let line = facts.get(col::FLOW_LINE, row);
+        out.implicit.extend(found.iter().map(|target| Implicit { caller, line, kind, target: target.symbol }));
+    }
+    out.implicit.sort_unstable();
+    out.implicit.dedup();
+    out
+}
+
+struct Reader<'s, 'p, 'a> {
+    solution: &'s Solution<'p, 'a>,
+}
+
+impl Reader<'_, '_, '_> {
+    fn push(found: &mut Vec<Target>, symbol: u32) {
+        found.push(Target { symbol, instantiates: false });
+    }
+
+    fn method(&self, object: Object, name: &str, found: &mut Vec<Target>) -> bool {
+        if !matches!(object.kind(), Kind::Instance | Kind::Receiver) {
+            return false;
+        }
+        match self.solution.program.method(object.number(), name) {
+            Some(method) => {
+                Self::push(found, method);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// What is called where `object` is.
+    fn called(&self, op: Op, object: Object, depth: u32, found: &mut Vec<Target>) {
+        let program = &self.solution.program;
+        match object.kind() {
+            Kind::Function | Kind::Bound => Self::push(found, object.number()),
+            Kind::Class | Kind::ClassReceiver => {
+                let class = object.number();
+                found.push(Target { symbol: class, instantiates: true });
+                for name in ["__init__", "__new__"] {
+                    if let Some(method) = program.method(class, name) {
+                        Self::push(found, method);
+                    }
+                }
+            }
+            Kind::Instance | Kind::Receiver => {
+                self.method(object, "__call__", found);
+            }
+            Kind::Partial if depth == 0 => {
+                let maker = program.ops[object.number() as usize];
+                let Call { first, end, .. } = program.calls[maker.b as usize];
+                if first < end {
+                    for &object in self.solution.get(program.args[first as usize].value) {
+                        self.called(op, object, 1, found);
+                    }
+                }
+            }
+            Kind::Known if depth == 0 => self.known(op, object.number(), found),
+            _ => {}
+        }
+    }
+
+    fn known(&self, op: Op, known: u32, found: &mut Vec<Target>) {
+        let program = &self.solution.program;
+        let Call { first, end, .. } = program.calls[op.b as usize];
+        let args = &program.args[first as usize..end as usize];
+        let positional = |at: usize| {
+            args.get(at).filter(|arg| arg.kind == ArgKind::Positional as u32).map_or(0, |arg| arg.value)
+        };
+        let keyword = |name: &str| {
+            let name = program.names.find(name).unwrap_or(u32::MAX);
+            args.iter()
+                .find(|arg| arg.kind == ArgKind::Keyword as u32 && arg.name == name)
+                .map_or(0, |arg| arg.value)
+        };
+        let mut functions: SmallVec<[u32; 2]> = SmallVec::new();
+        let mut elements = 0;
+        match known::effect(known) {
+            Effect::Map | Effect::Filter | Effect::Reduce => {
+                functions.push(positional(0));
+                elements = positional(1);
+            }
+            Effect::Collect | Effect::Choose => {
+                functions.push(keyword("key"));
+                if args.len() == 1 || keyword("key") != 0 {
+                    elements = positional(0);
+                }
+            }
+            Effect::Enumerate | Effect::Zip => elements = positional(0),
+            Effect::DefaultDict => {}
+            Effect::CallTarget => {
+                let target = keyword("target");
+                functions.push(if target == 0 { positional(1) } else { target });
+            }
+            Effect::Next => {
+                for &object in self.solution.get(positional(0)) {
+                    self.method(object, "__next__", found);
+                }
+            }
+            Effect::Iterate => {
+                for &object in self.solution.get(positional(0)) {
+                    self.method(object, "__iter__", found);
+                }
+            }
+            Effect::Method(name) => {
+                for &object in self.solution.get(positional(0)) {
+                    if !self.method(object, name, found) {
+                        match name {
+                            "__str__" | "__format__" => {
+                                self.method(object, "__repr__", found);
+                            }
+                            "__bool__" => {
+                                self.method(object, "__len__", found);
+                            }
+                            _ => {}
+                        }
+                    }
+                }
+            }
+            Effect::Module
+            | Effect::Partial
+            | Effect::Type
+            | Effect::Same
+            | Effect::CallFirst
+            | Effect::Descriptor => {}
+        }
+        for function in functions {
+            for &object in self.solution.get(function) {
+                self.called(op, object, 1, found);
+            }
+        }
+        for &object in self.solution.get(elements) {
+            self.iterated(object, found);
+        }
+    }
+
+    fn iterated(&self, object: Object, found: &mut Vec<Target>) {
+        for name in ["__iter__", "__aiter__"] {
+            if !self.method(object, name, found) {
+                continue;
+            }
+            let program = &self.solution.program;
+            let Some(function) =
+                program.method(object.number(), name).and_then(|method| program.function(method))
+            else {
+                continue;
+            };
+            let next = if name == "__iter__" { "__next__" } else { "__anext__" };
+            if function.passes.contains(&0) {
+                self.method(object, next, found);
+            }
+            for &result in self.solution.get(function.returned) {
+                self.method(result, next, found);
+            }
+            return;
+        }
+        self.method(object, "__getitem__", found);
+    }
+
+    /// What a constraint calls that is no call.
+    fn implicit(&self, op: Op, found: &mut Vec<Target>) -> ImplicitKind {
+        let program = &self.solution.program;
+        let objects = self.solution.get(op.a);
+        match op.op {
+            FlowOp::Load => {
+                for &object in objects {
+                    if !matches!(object.kind(), Kind::Instance | Kind::Receiver) {
+                        continue;
+                    }
+                    let cell = self.solution.class_cell(object.number(), op.b);
+                    if cell == 0 {
+                        let stored = program.stored.get(op.b as usize).copied().unwrap_or(false);
+                        if !stored && !program.names.text(op.b).starts_with("__") {
+                            self.method(object, "__getattr__", found);
+                        }
+                        continue;
+                    }
+                    for value in self.solution.get(cell) {
+                        if value.kind() == Kind::Function
+                            && program.function(value.number()).is_some_and(|function| {
+                                function.has(symbol_flag::PROPERTY)
+                                    && !function.has(symbol_flag::SETTER | symbol_flag::DELETER)
+                            })
+                        {
+                            Self::push(found, value.number());
+                        }
+                    }
+                }
+                ImplicitKind::Property
+            }
+            FlowOp::Store => {
+                for &object in objects {
+                    if !matches!(object.kind(), Kind::Instance | Kind::Receiver) {
+                        continue;
+                    }
+                    match self.solution.setter(object.number(), op.b) {
+                        Some(setter) => Self::push(found, setter),
+                        None => {
+                            self.method(object, "__setattr__", found);
+                        }
+                    }
+                }
+                ImplicitKind::Property
+            }
+            FlowOp::Get => {
+                objects.iter().for_each(|&object| {
+                    self.method(object, "__getitem__", found);
+                });
+                ImplicitKind::Item
+            }
+            FlowOp::Put => {
+                objects.iter().for_each(|&object| {
+                    self.method(object, "__setitem__", found);
+                });
+                ImplicitKind::Item
+            }
+            FlowOp::Iterate | FlowOp::Unpack => {
+                objects.iter().for_each(|&object| self.iterated(object, found));
+                ImplicitKind::Iteration
+            }
+            FlowOp::With => {
+                let names =
+                    if op.b != 0 { ["__aenter__", "__aexit__"] } else { ["__enter__", "__exit__"] };
+                for &object in objects {
+                    for name in names {
+                        self.method(object, name, found);
+                    }
+                }
+                ImplicitKind::With
+            }
+            FlowOp::Await => {
+                objects.iter().for_each(|&object| {
+                    self.method(object, "__await__", found);
+                });
+                ImplicitKind::Await
+            }
+            FlowOp::Operation => {
+                let Call { method, first, end, .. } = program.calls[op.b as usize];
+                let (own, other) = PROTOCOL[method as usize];
+                for &object in objects {
+                    if !self.method(object, own, found) && matches!(own, "__format__" | "__str__") {
+                        let _ = self.method(object, "__str__", found) || self.method(object, "__repr__", found);
+                    }
+                    if own == "__bool__" {
+                        self.method(object, "__len__", found);
+                    }
+                }
+                if found.is_empty() && !other.is_empty() {
+                    for arg in &program.args[first as usize..end as usize] {
+                        for &object in self.solution.get(arg.value) {
+                            self.method(object, other, found);
+                        }
+                    }
+                }
+                ImplicitKind::Operator
+            }
+            FlowOp::Decorate => {
+                for &object in objects {
+                    if matches!(object.kind(), Kind::Known) {
+                        continue;
+                    }
+                    self.called(op, object, 0, found);
+                }
+                self.constructors_alone(found);
+                ImplicitKind::Decorator
+            }
+            FlowOp::Call => {
+                for &object in objects {
+                    self.called(op, object, 0, found);
+                }
+                self.constructors_alone(found);
+                ImplicitKind::Raise
+            }
+            _ => ImplicitKind::Operator,
+        }
+    }
+
+    /// A class that has a constructor is told by it.
+    fn constructors_alone(&self, found: &mut Vec<Target>) {
+        let program = &self.solution.program;
+        found.retain(|target| {
+            !target.instantiates
+                || (program.method(target.symbol, "__init__").is_none()
+                    && program.method(target.symbol, "__new__").is_none())
+        });
+        debug_assert!(found.iter().all(|target| {
+            let (file, symbol) = program.project.locate(target.symbol);
+            program.project.kind(file, symbol) != SymbolKind::Module
+        }));
+    }
+}

@@ -1,0 +1,659 @@
+//! The constraints of all files over common numbers.
+
+use super::known;
+use super::{Kind, Object};
+use crate::link::Project;
+use crate::link::builtins::is_builtin;
+use crate::link::modules::Found;
+use crate::link::value::Key;
+use crate::model::facts::{
+    BINDING_CONDITIONAL, BindingKind, Container, Facts, FlowOp, ImportKind, ParamKind, RefKind, SymbolKind, col, symbol_flag, table,
+};
+use crate::model::name;
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+
+/// Re-exports followed.
+const MAX_DEPTH: u32 = 40;
+
+/// A constraint that waits for objects in its first operand.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Op {
+    pub(super) op: FlowOp,
+    pub(super) out: u32,
+    pub(super) a: u32,
+    /// As in the facts, but names and variables are the project's; of a call its number in `calls`.
+    pub(super) b: u32,
+    /// Row of the project.
+    pub(super) row: u32,
+}
+
+/// A call or decoration.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Call {
+    /// Object and name of a method that is called; 0 without.
+    pub(super) receiver: u32,
+    pub(super) method: u32,
+    /// Arguments in `args`.
+    pub(super) first: u32,
+    pub(super) end: u32,
+}
+
+/// An argument.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arg {
+    pub(super) kind: u32,
+    pub(super) name: u32,
+    pub(super) value: u32,
+}
+
+/// A function's variables.
+#[derive(Clone, Debug)]
+pub(super) struct Function {
+    pub(super) file: u32,
+    /// Row of the symbol in its file.
+    pub(super) symbol: u32,
+    pub(super) flags: u32,
+    /// What it returns; what it yields is next, then come parameters.
+    pub(super) returned: u32,
+    pub(super) params: SmallVec<[Param; 4]>,
+    /// Parameters that are returned as they are.
+    pub(super) passes: SmallVec<[u32; 2]>,
+}
+
+/// A parameter.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Param {
+    pub(super) kind: ParamKind,
+    pub(super) name: u32,
+    /// Container of a starred one.
+    pub(super) container: Object,
+}
+
+impl Function {
+    /// Variable of parameter `at`.
+    pub(super) const fn param(&self, at: u32) -> u32 {
+        self.returned + 2 + at
+    }
+
+    /// Variable of what it yields.
+    pub(super) const fn yielded(&self) -> u32 {
+        self.returned + 1
+    }
+
+    pub(super) const fn has(&self, flag: u32) -> bool {
+        self.flags & flag != 0
+    }
+}
+
+/// Names of the project, by number; 0 is empty.
+#[derive(Debug, Default)]
+pub(super) struct NameTable<'p> {
+    numbers: FxHashMap<&'p [u8], u32>,
+    texts: Vec<&'p [u8]>,
+}
+
+impl<'p> NameTable<'p> {
+    pub(super) fn add(&mut self, text: &'p [u8]) -> u32 {
+        let next = self.texts.len() as u32;
+        let number = *self.numbers.entry(text).or_insert(next);
+        if number == next {
+            self.texts.push(text);
+        }
+        number
+    }
+
+    pub(super) fn find(&self, text: &str) -> Option<u32> {
+        self.numbers.get(text.as_bytes()).copied()
+    }
+
+    pub(super) fn key(&self, number: u32) -> Key<'p> {
+        let bytes = self.texts[number as usize];
+        Key { bytes, hash: name::hash(bytes) }
+    }
+
+    pub(super) fn text(&self, number: u32) -> &'p str {
+        std::str::from_utf8(self.texts[number as usize]).unwrap_or_default()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.texts.len()
+    }
+}
+
+/// Everything that the solver reads.
+pub(super) struct Program<'p, 'a> {
+    pub(super) project: &'p Project<'a>,
+    pub(super) names: NameTable<'p>,
+    pub(super) ops: Vec<Op>,
+    pub(super) calls: Vec<Call>,
+    pub(super) args: Vec<Arg>,
+    /// From variable, to variable.
+    pub(super) edges: Vec<[u32; 2]>,
+    pub(super) seeds: Vec<(u32, Object)>,
+    /// What is put into containers that are literals: container, key, value.
+    pub(super) elements: Vec<(Object, u32, u32)>,
+    /// For each file: first row, first variable, first cell, first of `ops`.
+    pub(super) rows: Vec<u32>,
+    pub(super) variables: Vec<u32>,
+    pub(super) cells: Vec<u32>,
+    pub(super) first_ops: Vec<u32>,
+    /// Number of variables.
+    pub(super) count: u32,
+    /// For each symbol of the project: place in `bodies` +1.
+    pub(super) functions: Vec<u32>,
+    pub(super) bodies: Vec<Function>,
+    /// Names that some attribute is assigned under.
+    pub(super) stored: Vec<bool>,
+    /// Rows that make dictionaries.
+    pub(super) dictionaries: rustc_hash::FxHashSet<u32>,
+    /// For each row with `super()`: its class +1, as a symbol of the project.
+    pub(super) supers: FxHashMap<u32, u32>,
+}
+
+/// A cell, or an object, that an import or a look-up gives.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Source {
+    Cell(u32),
+    Object(Object),
+}
+
+pub(super) type Sources = SmallVec<[Source; 2]>;
+
+impl<'p, 'a> Program<'p, 'a> {
+    pub(super) fn new(project: &'p Project<'a>) -> Self {
+        let files = project.files.len();
+        let mut program = Self {
+            project,
+            names: NameTable::default(),
+            ops: Vec::new(),
+            calls: Vec::new(),
+            args: Vec::new(),
+            edges: Vec::new(),
+            seeds: Vec::new(),
+            elements: Vec::new(),
+            rows: Vec::new(),
+            variables: Vec::new(),
+            cells: Vec::new(),
+            first_ops: Vec::new(),
+            count: 1,
+            functions: Vec::new(),
+            bodies: Vec::new(),
+            stored: Vec::new(),
+            dictionaries: rustc_hash::FxHashSet::default(),
+            supers: FxHashMap::default(),
+        };
+        program.names.add(b"");
+        let mut row = 0;
+        let mut symbols = 0;
+        for file in 0..files {
+            program.rows.push(row);
+            program.variables.push(program.count);
+            symbols = project.base[file as usize] + 1;
+            let Some(facts) = project.facts(file) else {
+                program.cells.push(program.count);
+                continue;
+            };
+            symbols = project.base[file as usize] + facts.rows(table::Symbols);
+            row += facts.rows(table::Flow);
+            program.count += facts.get(col::FILE_VARIABLES, 0).max(1);
+            program.cells.push(program.count);
+            program.count += facts.rows(table::Bindings);
+        }
+        program.rows.push(row);
+        program.functions = vec![0; symbols as usize];
+        for file in 0..files {
+            program.first_ops.push(program.ops.len() as u32);
+            if let Some(facts) = project.facts(file) {
+                project.touched(file);
+                program.file(file, facts);
+            }
+        }
+        program.first_ops.push(program.ops.len() as u32);
+        program.stored.resize(program.names.len(), false);
+        program
+    }
+
+    /// File and row in it of a row of the project.
+    pub(super) fn locate(&self, row: u32) -> (u32, u32) {
+        let file = self.rows.partition_point(|&first| first <= row) - 1;
+        (file as u32, row - self.rows[file])
+    }
+
+    /// The function that symbol number `symbol` is.
+    #[inline]
+    pub(super) fn function(&self, symbol: u32) -> Option<&Function> {
+        let place = self.functions.get(symbol as usize)?.checked_sub(1)?;
+        self.bodies.get(place as usize)
+    }
+
+    fn file(&mut self, file: u32, facts: &'p Facts<'a>) {
+        let project = self.project;
+        let (variables, cells, first_row) =
+            (self.variables[file as usize], self.cells[file as usize], self.rows[file as usize]);
+        let var = |local: u32| if local == 0 { 0 } else { variables + local };
+        let mut names: Vec<u32> = vec![0; facts.rows(table::Strings) as usize];
+        // Scope, and the function whose body it is +1, of what is open.
+        let mut open: Vec<(u32, u32)> = vec![(0, 0)];
+        let mut containers: FxHashMap<u32, Object> = FxHashMap::default();
+        let rows = facts.rows(table::Flow);
+        let mut row = 0;
+        while row < rows {
+            let op = FlowOp::from_u32(facts.get(col::FLOW_OP, row));
+            let [out, a, b] = [col::FLOW_OUT, col::FLOW_A, col::FLOW_B].map(|column| facts.get(column, row));
+            let number = first_row + row;
+            let &(scope, body) = open.last().unwrap_or(&(0, 0));
+            row += 1;
+            match op {
+                FlowOp::Enter => {
+                    let place = self.enter(file, facts, var(out), a, b, &mut names);
+                    open.push((facts.opt(col::SYM_SCOPE, a).unwrap_or(0), place + 1));
+                }
+                FlowOp::EnterClass => open.push((facts.opt(col::SYM_SCOPE, a).unwrap_or(0), 0)),
+                FlowOp::EnterScope => open.push((a, body)),
+                FlowOp::Leave => {
+                    open.pop();
+                }
+                FlowOp::Copy => self.edge(var(a), var(out)),
+                FlowOp::Define => {
+                    if a < facts.rows(table::FlowNames) {
+                        let string = facts.get(col::FLOW_NAME, a);
+                        let key = Key::of(facts, string);
+                        if b != out {
+                            self.edge(var(b), var(out));
+                        }
+                        let found = facts.lookup(scope, key.bytes, key.hash);
+                        if !found.is_empty() {
+                            self.edge(var(out), cells + found.start);
+                        }
+                    }
+                }
+                FlowOp::Assign => {
+                    if let Some(first) = facts.opt(col::REF_BASE, a) {
+                        self.edge(var(b), cells + first);
+                    }
+                }
+                FlowOp::Name => {
+                    for source in self.name(file, facts, a) {
+                        self.source(source, var(out));
+                    }
+                }
+                FlowOp::Symbol => {
+                    let symbol = project.symbol(file, a);
+                    let class = facts.get(col::SYM_KIND, a) == SymbolKind::Class as u32;
+                    let kind = if class { Kind::Class } else { Kind::Function };
+                    self.seeds.push((var(out), Object::new(kind, symbol)));
+                }
+                FlowOp::Constant => {
+                    let object = if a == 1 {
+                        Object::new(Kind::Number, b)
+                    } else {
+                        let string = facts.get(col::FLOW_NAME, b);
+                        Object::new(Kind::Text, self.name_number(facts, string, &mut names))
+                    };
+                    self.seeds.push((var(out), object));
+                }
+                FlowOp::Import => {
+                    for source in self.import(file, facts, a) {
+                        self.source(source, var(out));
+                    }
+                }
+                FlowOp::New => {
+                    let object = Object::new(Kind::Container, 2 * number);
+                    self.seeds.push((var(out), object));
+                    if a == Container::Dict as u32 {
+                        self.dictionaries.insert(number);
+                    }
+                    containers.insert(out, object);
+                    if let Some(place) = body.checked_sub(1) {
+                        let function = &mut self.bodies[place as usize];
+                        let first = function.param(0);
+                        if let Some(param) = var(out)
+                            .checked_sub(first)
+                            .and_then(|at| function.params.get_mut(at as usize))
+                            .filter(|param| param.container == Object::EXTERNAL)
+                        {
+                            param.container = object;
+                        }
+                    }
+                }
+                FlowOp::Element => {
+                    if let Some(&container) = containers.get(&out) {
+                        let key = if a == 0 { ANY } else { number_key(a - 1) };
+                        self.elements.push((container, key, var(b)));
+                    }
+                }
+                FlowOp::Load | FlowOp::Store => {
+                    let name = self.name_number(facts, facts.get(col::REF_NAME, b), &mut names);
+                    if op == FlowOp::Store {
+                        if self.stored.len() <= name as usize {
+                            self.stored.resize(name as usize + 1, false);
+                        }
+                        self.stored[name as usize] = true;
+                    }
+                    self.ops.push(Op { op, out: var(out), a: var(a), b: name, row: number });
+                }
+                FlowOp::Put | FlowOp::Get => {
+                    self.ops.push(Op { op, out: var(out), a: var(a), b: var(b), row: number });
+                }
+                FlowOp::Super => {
+                    let class = if a == 0 {
+                        super::super::value::enclosing_class(facts, scope)
+                            .map_or(0, |class| project.symbol(file, class) + 1)
+                    } else {
+                        0
+                    };
+                    self.supers.insert(number, class);
+                    self.ops.push(Op { op, out: var(out), a: var(a), b: var(b), row: number });
+                }
+                FlowOp::Unpack
+                | FlowOp::Iterate
+                | FlowOp::Await
+                | FlowOp::With
+                | FlowOp::Instance => {
+                    self.ops.push(Op { op, out: var(out), a: var(a), b, row: number });
+                }
+                FlowOp::Operation => {
+                    let first = self.args.len() as u32;
+                    while row < rows && facts.get(col::FLOW_OP, row) == FlowOp::Operand as u32 {
+                        let value = var(facts.get(col::FLOW_A, row));
+                        self.args.push(Arg { kind: 0, name: 0, value });
+                        row += 1;
+                    }
+                    let call = self.calls.len() as u32;
+                    // The row of the protocol takes the place of the name.
+                    self.calls.push(Call { receiver: 0, method: b, first, end: self.args.len() as u32 });
+                    self.ops.push(Op { op, out: var(out), a: var(a), b: call, row: number });
+                }
+                FlowOp::Operand => {}
+                FlowOp::Call | FlowOp::Decorate => {
+                    let call = self.call(facts, b, variables, &mut names);
+                    self.ops.push(Op { op, out: var(out), a: var(a), b: call, row: number });
+                }
+                FlowOp::Pass => {
+                    if let Some(place) = body.checked_sub(1) {
+                        let passes = &mut self.bodies[place as usize].passes;
+                        if !passes.contains(&a) {
+                            passes.push(a);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn edge(&mut self, from: u32, to: u32) {
+        if from != 0 && from != to {
+            self.edges.push([from, to]);
+        }
+    }
+
+    fn source(&mut self, source: Source, out: u32) {
+        match source {
+            Source::Cell(cell) => self.edge(cell, out),
+            Source::Object(object) => self.seeds.push((out, object)),
+        }
+    }
+
+    fn name_number(&mut self, facts: &'p Facts<'a>, string: u32, known: &mut [u32]) -> u32 {
+        let Some(place) = known.get_mut(string as usize) else { return 0 };
+        if *place == 0 && string != 0 {
+            *place = self.names.add(facts.bytes_of(string));
+        }
+        *place
+    }
+
+    fn call(&mut self, facts: &'p Facts<'a>, row: u32, variables: u32, names: &mut [u32]) -> u32 {
+        let var = |local: u32| if local == 0 { 0 } else { variables + local };
+        let shape = facts.get(col::ARG_VALUE, row);
+        let (mut receiver, mut method) = (0, 0);
+        let mut at = row + 1;
+        if shape & 1 != 0 {
+            receiver = var(facts.get(col::ARG_VALUE, at));
+            let string = facts.get(col::REF_NAME, facts.get(col::ARG_KIND, at));
+            method = self.name_number(facts, string, names);
+            at += 1;
+        }
+        let first = self.args.len() as u32;
+        for row in at..at + shape / 2 {
+            let name = self.name_number(facts, facts.get(col::ARG_NAME, row), names);
+            let (kind, value) = (facts.get(col::ARG_KIND, row), var(facts.get(col::ARG_VALUE, row)));
+            self.args.push(Arg { kind, name, value });
+        }
+        self.calls.push(Call { receiver, method, first, end: self.args.len() as u32 });
+        self.calls.len() as u32 - 1
+    }
+
+    fn enter(
+        &mut self,
+        file: u32,
+        facts: &'p Facts<'a>,
+        returned: u32,
+        symbol: u32,
+        first: u32,
+        names: &mut [u32],
+    ) -> u32 {
+        let flags = facts.get(col::SYM_FLAGS, symbol);
+        let mut params = SmallVec::new();
+        for row in first..facts.rows(table::Params) {
+            if facts.get(col::PAR_SYM, row) != symbol {
+                break;
+            }
+            let kind = ParamKind::from_u32(facts.get(col::PAR_KIND, row));
+            let name = self.name_number(facts, facts.get(col::PAR_NAME, row), names);
+            params.push(Param { kind, name, container: Object::EXTERNAL });
+        }
+        let number = self.project.symbol(file, symbol);
+        let place = self.bodies.len() as u32;
+        if let Some(entry) = self.functions.get_mut(number as usize) {
+            *entry = place + 1;
+        }
+        let function =
+            Function { file, symbol, flags, returned, params, passes: SmallVec::new() };
+        if function.params.first().is_some_and(|param| param.kind <= ParamKind::Positional)
+            && let Some(receiver) = receiver(self.project, file, facts, symbol)
+        {
+            self.seeds.push((function.param(0), receiver));
+        }
+        self.bodies.push(function);
+        place
+    }
+
+    /// What a name stands for that ref `row` reads wherever it is assigned.
+    fn name(&mut self, file: u32, facts: &'p Facts<'a>, row: u32) -> Sources {
+        let mut found = Sources::new();
+        if RefKind::from_u32(facts.get(col::REF_KIND, row)) != RefKind::Name {
+            return found;
+        }
+        if let Some(first) = facts.opt(col::REF_BASE, row) {
+            found.push(Source::Cell(self.cells[file as usize] + first));
+            return found;
+        }
+        let key = Key::of(facts, facts.get(col::REF_NAME, row));
+        let rows = facts.lookup(0, key.bytes, key.hash);
+        if !rows.is_empty() {
+            found.push(Source::Cell(self.cells[file as usize] + rows.start));
+        } else if !self.star(file, key, 0, &mut found) && is_builtin(key.text()) {
+            found.push(Source::Object(match known::find(key.text()) {
+                Some(known) => Object::new(Kind::Known, known),
+                None => Object::EXTERNAL,
+            }));
+        }
+        found
+    }
+
+    fn star(&self, file: u32, key: Key<'_>, depth: u32, found: &mut Sources) -> bool {
+        let project = self.project;
+        for import in project.stars.get(file, key.hash) {
+            if let Some(Found::File(from)) = project.imports.get(file, import).module
+                && project.exported_by_star(from, key)
+                && self.export(from, key, true, depth + 1, found)
+            {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// What module `file` has under `key`.
+    pub(super) fn export(
+        &self,
+        file: u32,
+        key: Key<'_>,
+        stub: bool,
+        depth: u32,
+        found: &mut Sources,
+    ) -> bool {
+        let Some(facts) = self.project.facts(file) else { return false };
+        if depth > MAX_DEPTH {
+            return false;
+        }
+        let rows = facts.lookup(0, key.bytes, key.hash);
+        if !rows.is_empty() {
+            found.push(Source::Cell(self.cells[file as usize] + rows.start));
+            return true;
+        }
+        if self.star(file, key, depth, found) {
+            return true;
+        }
+        match self.project.table.beside.get(&file) {
+            Some(&other) if stub => self.export(other, key, false, depth + 1, found),
+            _ => false,
+        }
+    }
+
+    /// Attribute `key` of module `file`.
+    pub(super) fn module_attribute(&self, file: u32, key: Key<'_>) -> Sources {
+        let mut found = Sources::new();
+        if !self.export(file, key, true, 0, &mut found) && self.project.table.package[file as usize] {
+            let name = format!("{}.{}", self.project.table.plain_name(file), key.text());
+            if let Some(module) = self.project.table.find(&name) {
+                found.push(Source::Object(module_object(module)));
+            }
+        }
+        found
+    }
+
+    /// What import row `row` of `file` binds.
+    fn import(&self, file: u32, facts: &Facts<'_>, row: u32) -> Sources {
+        let target = self.project.imports.get(file, row);
+        let mut found = Sources::new();
+        let kind = ImportKind::from_u32(facts.get(col::IMP_KIND, row));
+        let module = match kind {
+            ImportKind::Module if facts.get(col::IMP_AS, row) == 0 => target.other,
+            ImportKind::From => {
+                let key = Key::of(facts, facts.get(col::IMP_NAME, row));
+                match target.module {
+                    Some(Found::File(from)) if from == file && target.other.is_some() => target.other,
+                    Some(Found::File(from)) => {
+                        if self.export(from, key, true, 0, &mut found) {
+                            return found;
+                        }
+                        target.other
+                    }
+                    _ => target.other,
+                }
+            }
+            _ => target.module,
+        };
+        match module {
+            Some(module) => found.push(Source::Object(module_object(module))),
+            None if kind == ImportKind::From && target.module.is_some() => {}
+            None => {
+                let name = facts.str(col::IMP_MODULE, row);
+                let known = if kind == ImportKind::From {
+                    known::find(&format!("{name}.{}", facts.str(col::IMP_NAME, row)))
+                } else if facts.get(col::IMP_AS, row) == 0 {
+                    known::find(name.split('.').next().unwrap_or(name))
+                } else {
+                    known::find(name)
+                };
+                let known = known.filter(|_| facts.get(col::IMP_LEVEL, row) == 0);
+                found.push(Source::Object(match known {
+                    Some(known) => Object::new(Kind::Known, known),
+                    None => Object::EXTERNAL,
+                }));
+            }
+        }
+        found
+    }
+
+    /// The cell of what the body of a class (file, symbol) binds under `key`.
+    pub(super) fn class_cell(&self, class: [u32; 2], key: Key<'_>) -> Option<u32> {
+        let facts = self.project.facts(class[0])?;
+        let scope = facts.opt(col::SYM_SCOPE, class[1])?;
+        let rows = facts.lookup(scope, key.bytes, key.hash);
+        (!rows.is_empty()).then(|| self.cells[class[0] as usize] + rows.start)
+    }
+
+    /// The method that a class (file, symbol) has under `name`, as a symbol of the project.
+    pub(super) fn method(&self, class: u32, name: &str) -> Option<u32> {
+        let class = self.project.locate(class);
+        let (file, symbol) = self.project.method(class, Key::new(name))?;
+        Some(self.project.symbol(file, symbol))
+    }
+
+    /// The setter of property `name`.
+    pub(super) fn setter(&self, class: u32, name: u32) -> Option<u32> {
+        let project = self.project;
+        let (file, symbol) = project.locate(class);
+        let key = self.names.key(name);
+        for &[file, class] in project.classes.mro(file, symbol) {
+            let facts = project.facts(file)?;
+            let Some(scope) = facts.opt(col::SYM_SCOPE, class) else { continue };
+            let rows = facts.lookup(scope, key.bytes, key.hash);
+            if rows.is_empty() {
+                continue;
+            }
+            return rows
+                .filter(|&row| {
+                    let kind = facts.get(col::BIN_KIND, row) & (BINDING_CONDITIONAL - 1);
+                    kind == BindingKind::Definition as u32
+                })
+                .map(|row| facts.get(col::BIN_TARGET, row))
+                .find(|&symbol| facts.get(col::SYM_FLAGS, symbol) & symbol_flag::SETTER != 0)
+                .map(|symbol| project.symbol(file, symbol));
+        }
+        None
+    }
+}
+
+/// What `self` or `cls` of a method is.
+fn receiver(project: &Project<'_>, file: u32, facts: &Facts<'_>, symbol: u32) -> Option<Object> {
+    if facts.get(col::SYM_KIND, symbol) != SymbolKind::Method as u32 {
+        return None;
+    }
+    let scope = facts.opt(col::SYM_PARENT, symbol)?;
+    if facts.get(col::SYM_KIND, scope) != SymbolKind::Class as u32 {
+        return None;
+    }
+    let class = project.symbol(file, scope);
+    let flags = facts.get(col::SYM_FLAGS, symbol);
+    let new = flags & symbol_flag::STATIC != 0 && facts.str(col::SYM_NAME, symbol) == "__new__";
+    if flags & symbol_flag::CLASSMETHOD != 0 || new {
+        Some(Object::new(Kind::ClassReceiver, class))
+    } else if flags & symbol_flag::STATIC == 0 {
+        Some(Object::new(Kind::Receiver, class))
+    } else {
+        None
+    }
+}
+
+pub(super) fn module_object(found: Found) -> Object {
+    match found {
+        Found::File(file) => Object::new(Kind::Module, file),
+        Found::Namespace(namespace) => Object::new(Kind::Namespace, namespace),
+    }
+}
+
+/// Key under which unknown keys of a container lie.
+pub(super) const ANY: u32 = u32::MAX;
+/// Key under which everything in a container lies.
+pub(super) const ALL: u32 = u32::MAX - 1;
+/// Key under which the keys of a dictionary lie.
+pub(super) const KEYS: u32 = u32::MAX - 2;
+
+/// The key of a constant number.
+pub(super) const fn number_key(number: u32) -> u32 {
+    (1 << 31) | (number & ((1 << 28) - 1))
+}
