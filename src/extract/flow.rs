@@ -228,6 +228,9 @@ impl Extractor {
         }
         let at = self.place(name);
         let (body, mut value) = self.flow.version(at);
+        if body == self.flow.body && value == u32::MAX {
+            return self.made(FlowOp::Name, row, 0);
+        }
         if body != self.flow.body || value == 0 {
             let value = self.made(FlowOp::Name, row, 0);
             self.flow.set(name, at, (self.flow.body, value | ANYWHERE));
