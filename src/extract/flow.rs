@@ -287,17 +287,19 @@ impl Extractor {
         }
     }
 
-    /// Names that stand for something else than at `mark`.
+    /// Names that stand for something else than at `mark`, in the order in which they first changed: their numbers say nothing, for they
+    /// differ where a text is worked on out of core.
     fn changes(&self, mark: Mark) -> Vec<(u32, u32)> {
-        let mut names: Vec<u32> =
-            self.flow.log[self.flow.at(mark)..].iter().map(|&(name, _)| name).collect();
+        let mut names: Vec<(u32, u32)> =
+            self.flow.log[self.flow.at(mark)..].iter().zip(0..).map(|(&(name, _), at)| (name, at)).collect();
         names.sort_unstable();
-        names.dedup();
+        names.dedup_by_key(|entry| entry.0);
+        names.sort_unstable_by_key(|entry| entry.1);
         let own = |name: u32| {
             let (body, value) = self.flow.version(self.place(name));
             if body != self.flow.body || value & ANYWHERE != 0 { 0 } else { value }
         };
-        names.into_iter().map(|name| (name, own(name))).collect()
+        names.into_iter().map(|(name, _)| (name, own(name))).collect()
     }
 
     pub(super) fn fork(&self) -> Fork {
@@ -344,18 +346,26 @@ impl Extractor {
         if fork.mark.epoch != self.flow.epoch {
             return;
         }
-        let mut names: Vec<u32> = fork.ends.iter().flatten().map(|&(name, _)| name).collect();
-        names.sort_unstable();
-        names.dedup();
+        // Name, branch, value, and the order in which they came.
+        let mut changes: Vec<(u32, u32, u32, u32)> = Vec::new();
+        for (end, branch) in fork.ends.iter().zip(0..) {
+            for &(name, value) in end {
+                changes.push((name, branch, value, changes.len() as u32));
+            }
+        }
+        changes.sort_unstable();
+        let mut groups: Vec<&[(u32, u32, u32, u32)]> = changes.chunk_by(|one, other| one.0 == other.0).collect();
+        groups.sort_unstable_by_key(|group| group.iter().map(|change| change.3).min());
         let mut values = Vec::new();
-        for name in names {
+        for group in groups {
+            let name = group[0].0;
             let at = self.place(name);
             let (body, before) = self.flow.version(at);
             let before = if body != self.flow.body || before & ANYWHERE != 0 { 0 } else { before };
             values.clear();
-            for end in &fork.ends {
-                let found = end.binary_search_by_key(&name, |entry| entry.0);
-                values.push(found.map_or(before, |place| end[place].1));
+            values.extend(group.iter().map(|change| change.2));
+            if group.len() < fork.ends.len() {
+                values.push(before);
             }
             let known = !values.contains(&0);
             let value = if known { self.joined(&mut values) } else { 0 };
@@ -392,7 +402,9 @@ impl Extractor {
     fn anything_since(&mut self, mark: Mark, defined: &[(u32, u32)]) {
         self.undo(mark);
         let mut values = Vec::new();
-        for group in defined.chunk_by(|one, other| one.0 == other.0) {
+        let mut groups: Vec<&[(u32, u32)]> = defined.chunk_by(|one, other| one.0 == other.0).collect();
+        groups.sort_unstable_by_key(|group| group[0].1);
+        for group in groups {
             let name = group[0].0;
             let at = self.place(name);
             let (body, before) = self.flow.version(at);

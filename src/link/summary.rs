@@ -1,7 +1,7 @@
 //! Totals of a linked project: what the report and the metrics say without walking the graph again.
 
 use super::links::{
-    CallStatus, Evidence, ImportStatus, Links, Reason, TargetKind, col as lcol, table as ltable,
+    CallStatus, Evidence, ImplicitKind, ImportStatus, Links, Reason, TargetKind, col as lcol, table as ltable,
 };
 use super::{Listed, Lists, Project};
 use crate::model::facts::{ImportKind, SymbolKind, col, import_flag, table};
@@ -44,6 +44,12 @@ pub struct Summary {
     pub call_sites: BTreeMap<String, u64>,
     /// Call sites without a derived callee, by status and reason: `ambiguous:megamorphic`.
     pub reasons: BTreeMap<String, u64>,
+    /// Edges of call sites by evidence.
+    #[serde(default)]
+    pub evidence: BTreeMap<String, u64>,
+    /// Calls that are not written as such, by what makes them.
+    #[serde(default)]
+    pub implicit_calls: BTreeMap<String, u64>,
     /// Edges by type of the graph schema.
     pub edges: BTreeMap<String, u64>,
     /// Lines, of code, comment lines, blank lines.
@@ -65,6 +71,8 @@ pub(crate) struct Counts {
     imports: [u64; ImportStatus::ALL.len()],
     sites: [u64; CallStatus::ALL.len()],
     reasons: [[u64; Reason::ALL.len()]; 2],
+    evidence: [u64; Evidence::ALL.len()],
+    implicit: [u64; ImplicitKind::ALL.len()],
     edges: [u64; EDGES.len()],
     lines: [u64; 4],
     errors: u64,
@@ -110,10 +118,16 @@ impl Counts {
             }
             let first = links.get(lcol::SITE_FIRST, row);
             for row in first..first + links.get(lcol::SITE_COUNT, row) {
-                let made = links.get(lcol::LIST_EVIDENCE, row) == Evidence::Instantiates as u32;
+                let evidence = links.get(lcol::LIST_EVIDENCE, row);
+                let made = evidence == Evidence::Instantiates as u32;
+                counts.evidence[evidence as usize] += 1;
                 counts.edges[if made { 4 } else { 3 }] += 1;
             }
         }
+        for row in 0..links.rows(ltable::Implicit) {
+            counts.implicit[links.get(lcol::IMPL_KIND, row) as usize] += 1;
+        }
+        counts.edges[3] += u64::from(links.rows(ltable::Implicit));
         counts.edges[5] = links.rows(ltable::References).into();
         for row in 0..links.rows(ltable::Bases) {
             counts.edges[6] +=
@@ -165,6 +179,8 @@ impl Counts {
         sum(&mut self.imports, &other.imports);
         sum(&mut self.sites, &other.sites);
         self.reasons.iter_mut().zip(&other.reasons).for_each(|(totals, counts)| sum(totals, counts));
+        sum(&mut self.evidence, &other.evidence);
+        sum(&mut self.implicit, &other.implicit);
         sum(&mut self.edges, &other.edges);
         sum(&mut self.lines, &other.lines);
         self.errors += other.errors;
@@ -187,6 +203,8 @@ impl Summary {
         self.symbols = named(SymbolKind::ALL.iter().map(|kind| kind.name()), &counts.symbols);
         self.imports = named(ImportStatus::ALL.iter().map(|kind| kind.name()), &counts.imports);
         self.call_sites = named(CallStatus::ALL.iter().map(|kind| kind.name()), &counts.sites);
+        self.evidence = named(Evidence::ALL.iter().map(|kind| kind.name()), &counts.evidence);
+        self.implicit_calls = named(ImplicitKind::ALL.iter().map(|kind| kind.name()), &counts.implicit);
         self.edges = named(EDGES.into_iter(), &counts.edges);
         for (group, counts) in ["ambiguous", "unresolved"].iter().zip(&counts.reasons) {
             for (reason, &count) in Reason::ALL.iter().zip(counts).filter(|(_, count)| **count > 0) {

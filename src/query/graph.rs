@@ -288,6 +288,10 @@ impl<'g> Builder<'g> {
                     {
                         continue;
                     }
+                    // A class without one runs no code of the project: who makes instances is another question.
+                    if links.get(lcol::LIST_EVIDENCE, row) == Evidence::Instantiates as u32 {
+                        continue;
+                    }
                     if let Some(target) = self.target(&links, links.get(lcol::LIST_TARGET, row)) {
                         self.edge(source, target, status);
                     }

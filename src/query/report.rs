@@ -14,7 +14,18 @@ use std::fmt::Write as _;
 #[must_use]
 pub fn report(run: &Run) -> ReportData {
     let graph = run.graph();
-    let Summary { symbols, imports, call_sites, reasons, edges, worst, cycles, .. } = &graph.meta().summary;
+    let Summary {
+        symbols,
+        imports,
+        call_sites,
+        reasons,
+        evidence,
+        implicit_calls,
+        edges,
+        worst,
+        cycles,
+        ..
+    } = &graph.meta().summary;
     let counts = |map: &std::collections::BTreeMap<String, u64>| {
         map.iter().filter(|(_, count)| **count > 0).map(|(name, count)| (name.clone(), *count)).collect()
     };
@@ -54,6 +65,9 @@ pub fn report(run: &Run) -> ReportData {
             ambiguous: Counts::from_iter(ambiguous),
             unresolved: Counts::from_iter(unresolved),
         },
+        call_evidence: counts(evidence),
+        implicit_call_sites: implicit_calls.values().sum(),
+        implicit_calls: counts(implicit_calls),
         edges: counts(edges),
         complexity: worst
             .iter()

@@ -193,8 +193,12 @@ pub struct ReportData {
     pub call_sites: CallSites,
     /// The reasons behind those.
     pub call_site_reasons: CallReasons,
+    /// Edges of call sites by what they were derived from.
+    pub call_evidence: Counts,
     /// Implicit call sites (operators, properties, protocols), counted apart.
     pub implicit_call_sites: u64,
+    /// The same by what makes the call.
+    pub implicit_calls: Counts,
     /// Edges by kind.
     pub edges: Counts,
     /// The functions of highest cyclomatic complexity, worst first.
@@ -227,7 +231,9 @@ impl Default for ReportData {
             imports: Counts::default(),
             call_sites: CallSites::default(),
             call_site_reasons: CallReasons::default(),
+            call_evidence: Counts::default(),
             implicit_call_sites: 0,
+            implicit_calls: Counts::default(),
             edges: Counts::default(),
             complexity: Vec::new(),
             import_cycle_count: 0,

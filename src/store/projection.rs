@@ -7,7 +7,7 @@
 use super::rows::{Digest, Key, Rows, TableId};
 use super::{CodeGraph, GraphFile};
 use crate::link::links::{
-    CallStatus, Evidence, ImportStatus, Links, Reason, TargetKind, col as lcol, table as ltable,
+    CallStatus, Evidence, ImplicitKind, ImportStatus, Links, Reason, TargetKind, col as lcol, table as ltable,
 };
 use crate::link::{plain, stem};
 use crate::model::facts::{Facts, ImportKind, ParamKind, SymbolKind, col, import_flag, symbol_flag, table};
@@ -703,6 +703,9 @@ fn each_target(facts: &Facts<'_>, links: &Links<'_>, mut found: impl FnMut(u32))
     for site in 0..links.rows(ltable::Sites) {
         derived(links, site).for_each(|row| found(links.get(lcol::LIST_TARGET, row)));
     }
+    for row in 0..links.rows(ltable::Implicit) {
+        found(links.get(lcol::IMPL_TARGET, row));
+    }
     for row in 0..links.rows(ltable::References) {
         found(links.get(lcol::RFR_TARGET, row));
     }
@@ -847,6 +850,12 @@ impl One<'_, '_> {
 
     fn others(&self, edges: &mut Edges) {
         let (facts, links) = (self.facts, self.links);
+        for row in 0..links.rows(ltable::Implicit) {
+            let caller = self.key(links.get(lcol::IMPL_SYM, row));
+            let target = self.target(links.get(lcol::IMPL_TARGET, row));
+            let kind = ImplicitKind::from_u32(links.get(lcol::IMPL_KIND, row));
+            edges.add(caller, "CALLS", target, kind.name(), links.get(lcol::IMPL_LINE, row));
+        }
         for row in 0..links.rows(ltable::References) {
             let reference = links.get(lcol::RFR_REF, row);
             let source = self.key(facts.get(col::SCO_SYM, facts.get(col::REF_SCOPE, reference)));
