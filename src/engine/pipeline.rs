@@ -297,6 +297,9 @@ pub(super) fn manifest_id(config: &Config, paths: &[PathBuf]) -> ManifestId {
     ManifestId::new(config.root(), &options)
 }
 
+/// Bytes of the budget for each constraint of the value flow that is solved together with others: it takes 150 to 300 itself.
+const CONSTRAINT: u64 = 1024;
+
 /// What names depend on.
 fn layout(config: &Config) -> Layout {
     let source_roots = config
@@ -560,7 +563,8 @@ impl Session<'_> {
         let started = Instant::now();
         let layout = layout(self.config);
         let touched: link::Touched<'_> = &|bytes| memory.relieve(bytes as u64, previous);
-        let means = link::Means { links: memory.links(), tables: memory.tables(), touched };
+        let constraints = memory.budget() / CONSTRAINT;
+        let means = link::Means { links: memory.links(), tables: memory.tables(), touched, constraints };
         let linked = pool.install(|| link::link_into(files, &layout, means));
         self.tracker.end();
         self.phases.add(Phase::Link, started.elapsed().as_secs_f64());

@@ -5,7 +5,6 @@ use crate::model::facts::{
     ArgKind, BindingKind, Container, FlowOp, ImportKind, RefKind, ScopeKind, SymbolKind, call_flag, col, ref_flag,
     symbol_flag,
 };
-use super::flow::Item;
 use ruff_python_ast::{self as ast, Expr, InterpolatedStringElement};
 use ruff_text_size::Ranged;
 
@@ -23,50 +22,6 @@ impl Pass<'_> {
         if let Some(expr) = expr {
             self.read(expr);
         }
-    }
-
-    /// Visits the elements of a literal; its value is a new container.
-    #[inline(never)]
-    fn read_elements(&mut self, literal: &Expr, kind: Container) {
-        let container = self.x.flow_new(kind);
-        let mut at = 0;
-        let mut place = Some(0);
-        self.elements(literal, &mut |pass, element| {
-            if let Expr::Starred(starred) = element {
-                pass.read(&starred.value);
-                let inner = pass.x.flow_one(FlowOp::Iterate, pass.x.flow.value, 0);
-                pass.x.flow_element(container, None, inner);
-                place = None;
-                return;
-            }
-            pass.read(element);
-            let value = pass.x.flow.value;
-            pass.x.flow_element(container, place.filter(|_| kind != Container::Set), value);
-            at += 1;
-            place = place.map(|_| at);
-        });
-        self.x.flow.value = container;
-    }
-
-    /// The same for a dictionary.
-    #[inline(never)]
-    fn read_items(&mut self, literal: &Expr) {
-        let container = self.x.flow_new(Container::Dict);
-        let mut key = 0;
-        self.elements(literal, &mut |pass, element| {
-            let item = pass.x.flow.item;
-            pass.read(element);
-            let value = pass.x.flow.value;
-            match item {
-                Item::Key => key = value,
-                Item::Value => pass.x.flow_put(container, key, value),
-                Item::Unpacked => {
-                    let inner = pass.x.flow_get(value, 0);
-                    pass.x.flow_put(container, 0, inner);
-                }
-            }
-        });
-        self.x.flow.value = container;
     }
 
     /// Visits an annotation.
@@ -89,9 +44,8 @@ impl Pass<'_> {
             Expr::Attribute(attribute) => self.attribute(attribute),
             Expr::Call(call) => self.call(call),
             Expr::StringLiteral(text) => {
-                if !self.strings(expr, &mut |_, _| {}) {
-                    self.x.flow.value = self.x.flow_string(text.value.to_str());
-                }
+                self.strings(expr, &mut |_, _| {});
+                self.x.flow.value = self.string_value(text);
                 Value::Literal("str")
             }
             Expr::NumberLiteral(number) => Value::Literal(match &number.value {
@@ -255,8 +209,10 @@ impl Pass<'_> {
     pub(super) fn subscript(&mut self, subscript: &ast::ExprSubscript) -> (Value, u32, u32) {
         let base = self.read(&subscript.value);
         let object = self.x.flow.value;
+        let literals = self.x.flow.leave_literals();
         self.read(&subscript.slice);
         let key = self.x.flow.value;
+        self.x.flow.enter_literals(literals);
         let base = self.x.ref_of(base, self.at(subscript.range.start()));
         (Value::Subscript(base), object, key)
     }
@@ -289,7 +245,9 @@ impl Pass<'_> {
         for element in elements.iter() {
             self.pause();
             if let InterpolatedStringElement::Interpolation(element) = element {
+                self.x.flow.plain += 1;
                 self.read(&element.expression);
+                self.x.flow.plain -= 1;
                 let value = self.x.flow.value;
                 let method = match element.conversion {
                     ast::ConversionFlag::Repr | ast::ConversionFlag::Ascii => "__repr__",
@@ -307,6 +265,9 @@ impl Pass<'_> {
     #[inline(never)]
     fn operation(&mut self, expr: &Expr) -> Value {
         let mut result = 0;
+        // Of `a or 'b'` the value may be the constant.
+        let plain = u32::from(!expr.is_bool_op_expr());
+        self.x.flow.plain += plain;
         let mut kind = Value::None;
         match expr {
             Expr::BinOp(node) => {
@@ -376,6 +337,7 @@ impl Pass<'_> {
             }
             _ => {}
         }
+        self.x.flow.plain -= plain;
         self.x.flow.value = result;
         kind
     }
@@ -429,7 +391,9 @@ impl Pass<'_> {
             _ => {}
         }
         let first = self.x.flow_arguments();
+        let literals = self.x.flow.leave_literals();
         self.argument_parts(arguments, &mut |pass, part| pass.arguments(part));
+        self.x.flow.enter_literals(literals);
         self.x.flow.line = line;
         self.x.flow.value = match result {
             Value::Super(_) | Value::None => {

@@ -21,6 +21,9 @@ const PLACES: u32 = 64;
 /// Bytes of a string above which it is no constant.
 const CONSTANT: usize = 64;
 
+/// Bytes of the source of a string above which it is not looked at.
+const LITERAL: u32 = 256;
+
 /// What a name stands for: the body that this was found in, and the variable.
 type Version = (u32, u32);
 
@@ -68,6 +71,7 @@ pub(super) struct Around {
     returned: u32,
     params: u32,
     dead: bool,
+    literals: [u32; 3],
     mark: Mark,
 }
 
@@ -93,6 +97,12 @@ pub(super) struct Flow {
     pub(super) dead: bool,
     arguments: Vec<(u32, u32, u32)>,
     pub(super) item: Item,
+    /// Literals that we stand in, one in another.
+    pub(super) literals: u32,
+    /// Above 0 where constants are of no use: operands, elements of elements.
+    pub(super) plain: u32,
+    /// Above 0 where numbers are of no use: elements.
+    pub(super) uncounted: u32,
     pub(super) line: u32,
     /// Defaults and annotations of the parameters of the function that is next.
     pub(super) pending: Vec<[u32; 2]>,
@@ -112,6 +122,18 @@ impl Flow {
         self.versions.clear();
         self.log.clear();
         self.arguments.clear();
+    }
+
+    /// Steps out of all literals, into a body or arguments.
+    pub(super) fn leave_literals(&mut self) -> [u32; 3] {
+        let here = [self.literals, self.plain, self.uncounted];
+        (self.literals, self.plain, self.uncounted) = (0, 0, 0);
+        here
+    }
+
+    /// Goes back to where [`Self::leave_literals`] was called.
+    pub(super) const fn enter_literals(&mut self, [literals, plain, uncounted]: [u32; 3]) {
+        (self.literals, self.plain, self.uncounted) = (literals, plain, uncounted);
     }
 
     /// Number of variables.
@@ -483,6 +505,7 @@ impl Extractor {
             returned: flow.returned,
             params: flow.params,
             dead: flow.dead,
+            literals: flow.leave_literals(),
             mark: flow.mark(),
         };
         flow.bodies += 1;
@@ -509,8 +532,9 @@ impl Extractor {
     pub(super) fn body_end(&mut self, around: Around) {
         self.emit(FlowOp::Leave, 0, 0, 0);
         self.undo(around.mark);
-        let Around { body, scope, returned, params, dead, .. } = around;
+        let Around { body, scope, returned, params, dead, literals, .. } = around;
         let flow = &mut self.flow;
+        flow.enter_literals(literals);
         (flow.body, flow.scope, flow.returned, flow.params, flow.dead) = (body, scope, returned, params, dead);
     }
 
@@ -595,8 +619,8 @@ impl Extractor {
         if class == 0 && receiver == 0 { 0 } else { self.made(FlowOp::Super, class, receiver) }
     }
 
-    pub(super) fn flow_string(&mut self, text: &str) -> u32 {
-        if text.len() > CONSTANT {
+    fn flow_string(&mut self, text: &str) -> u32 {
+        if text.len() > CONSTANT || self.flow.plain > 0 {
             return 0;
         }
         let name = self.names.add(text);
@@ -605,6 +629,9 @@ impl Extractor {
     }
 
     pub(super) fn flow_number(&mut self, number: u32) -> u32 {
+        if self.flow.plain > 0 || self.flow.uncounted > 0 {
+            return 0;
+        }
         self.made(FlowOp::Constant, 1, number)
     }
 
@@ -710,7 +737,144 @@ impl Extractor {
     }
 }
 
+/// A key of a dictionary literal that is a constant.
+#[derive(Clone, Copy, Debug)]
+enum Constant {
+    Text(u32),
+    Number(u32),
+}
+
 impl Pass<'_> {
+    /// The value of a string: a constant where it is short.
+    pub(super) fn string_value(&mut self, text: &ast::ExprStringLiteral) -> u32 {
+        let span = self.span(text.range);
+        if self.x.flow.plain > 0 || span.end.saturating_sub(span.start) > LITERAL {
+            return 0;
+        }
+        let text = self.text_of(text);
+        self.x.flow_string(&text)
+    }
+
+    /// Visits the elements of a literal; its value is a new container. One that lies in another and holds nothing that is of use has
+    /// none.
+    #[inline(never)]
+    pub(super) fn read_elements(&mut self, literal: &Expr, kind: Container) {
+        let mut container = 0;
+        let mut at = 0;
+        let mut place = Some(0);
+        let nested = self.enter_literal();
+        self.elements(literal, &mut |pass, element| {
+            let starred = match element {
+                Expr::Starred(starred) => Some(&*starred.value),
+                _ => None,
+            };
+            pass.read(starred.unwrap_or(element));
+            let mut value = pass.x.flow.value;
+            if starred.is_some() {
+                value = pass.x.flow_one(FlowOp::Iterate, value, 0);
+                place = None;
+            }
+            if value != 0 {
+                if container == 0 {
+                    container = pass.x.flow_new(kind);
+                }
+                pass.x.flow_element(container, place.filter(|_| kind != Container::Set), value);
+            }
+            at += 1;
+            place = place.map(|_| at);
+        });
+        self.leave_literal(nested);
+        if container == 0 && (!nested || at == 0) {
+            container = self.x.flow_new(kind);
+        }
+        self.x.flow.value = container;
+    }
+
+    /// The same for a dictionary.
+    #[inline(never)]
+    pub(super) fn read_items(&mut self, literal: &Expr) {
+        let mut container = 0;
+        let mut items = 0;
+        let (mut key, mut constant) = (0, None);
+        let nested = self.enter_literal();
+        self.elements(literal, &mut |pass, element| {
+            let item = pass.x.flow.item;
+            items += 1;
+            if item == Item::Key {
+                constant = pass.constant(element);
+                pass.x.flow.plain += 1;
+                pass.read(element);
+                pass.x.flow.plain -= 1;
+                key = pass.x.flow.value;
+                return;
+            }
+            pass.read(element);
+            let mut value = pass.x.flow.value;
+            if item == Item::Unpacked {
+                value = pass.x.flow_get(value, 0);
+                (key, constant) = (0, None);
+            }
+            if value == 0 {
+                return;
+            }
+            if container == 0 {
+                container = pass.x.flow_new(Container::Dict);
+            }
+            if let Some(constant) = constant.take() {
+                key = match constant {
+                    Constant::Text(name) => {
+                        let row = pass.x.flow_name(name);
+                        pass.x.made(FlowOp::Constant, 0, row)
+                    }
+                    Constant::Number(number) => pass.x.made(FlowOp::Constant, 1, number),
+                };
+            }
+            pass.x.flow_put(container, key, value);
+        });
+        self.leave_literal(nested);
+        if container == 0 && (!nested || items == 0) {
+            container = self.x.flow_new(Container::Dict);
+        }
+        self.x.flow.value = container;
+    }
+
+    /// Goes into a literal; true where it lies in another.
+    fn enter_literal(&mut self) -> bool {
+        let flow = &mut self.x.flow;
+        flow.literals += 1;
+        flow.uncounted += 1;
+        flow.plain += u32::from(flow.literals > 1);
+        flow.literals > 1
+    }
+
+    fn leave_literal(&mut self, nested: bool) {
+        let flow = &mut self.x.flow;
+        flow.literals -= 1;
+        flow.uncounted -= 1;
+        flow.plain -= u32::from(nested);
+    }
+
+    /// What a key is, if it is a constant.
+    fn constant(&mut self, key: &Expr) -> Option<Constant> {
+        match key {
+            Expr::StringLiteral(text) => {
+                let span = self.span(text.range);
+                if span.end.saturating_sub(span.start) > LITERAL {
+                    return None;
+                }
+                let text = self.text_of(text);
+                (text.len() <= CONSTANT).then(|| Constant::Text(self.x.names.add(&text)))
+            }
+            Expr::NumberLiteral(number) => match &number.value {
+                ast::Number::Int(number) => {
+                    number.as_u64().and_then(|number| u32::try_from(number).ok()).map(Constant::Number)
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// What an annotation says of a value: a variable that holds instances of its classes. `expr` was visited, and `value` is its own.
     pub(super) fn annotated(&mut self, expr: &Expr, value: u32) -> u32 {
         let mut found = Vec::new();

@@ -42,6 +42,11 @@ impl Imports {
         Self(rows)
     }
 
+    /// Targets of all import rows of `file`.
+    pub(crate) fn of(&self, file: u32) -> impl Iterator<Item = Target> + '_ {
+        self.0.get(file).iter().map(|&row| Target::of(row))
+    }
+
     /// The target of import row `row` of `file`.
     #[inline]
     pub(crate) fn get(&self, file: u32, row: u32) -> Target {

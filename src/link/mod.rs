@@ -218,6 +218,8 @@ pub struct Means<'a> {
     pub tables: &'a Arc<Scratch>,
     /// Is told what is read of facts.
     pub touched: Touched<'a>,
+    /// Constraints of the value flow that are solved at a time, where parts of the project are independent of each other.
+    pub constraints: u64,
 }
 
 /// Everything that links of one file may ask about the others. Shared by all workers, changed only between steps.
@@ -266,18 +268,15 @@ impl<'a> Project<'a> {
         mut then: impl FnMut(&mut Self, u32, T),
     ) {
         for run in windows(self.files.len()) {
+            let project = &*self;
             let first = run.start;
-            let made = self.made(run, least, &work);
+            let made: Vec<T> =
+                run.into_par_iter().with_min_len(least).map(|file| work(project, file)).collect();
             for (file, made) in (first..).zip(made) {
                 then(self, file, made);
             }
             self.views.tidy();
         }
-    }
-
-    /// Does `work` for the files of `run` on all threads, a few neighbours at a time.
-    fn made<T: Send>(&self, run: Range<u32>, least: usize, work: &(impl Fn(&Self, u32) -> T + Sync)) -> Vec<T> {
-        run.into_par_iter().with_min_len(least).map(|file| work(self, file)).collect()
     }
 }
 
@@ -288,7 +287,7 @@ fn windows(count: u32) -> impl Iterator<Item = Range<u32>> {
 
 /// Links `files`, which are sorted by path.
 pub fn link(files: &[FileInput<'_>], layout: &Layout) -> Linked {
-    let means = Means { links: &Arc::new(Spill::none()), tables: &Scratch::none(), touched: &|_| () };
+    let means = Means { links: &Arc::new(Spill::none()), tables: &Scratch::none(), touched: &|_| (), constraints: u64::MAX };
     link_into(&Slice(files), layout, means)
 }
 
@@ -328,23 +327,52 @@ pub fn link_into(files: &dyn Input, layout: &Layout, means: Means<'_>) -> Linked
     let mut sum = digest::Sum::default();
     let mut totals = summary::Counts::default();
     let mut loads = summary::Loads::new(means.tables);
-    {
-        let solution = (layout.calls == Calls::Flow).then(|| flow::solve(&project));
-        step("value flow");
-        let work = |project: &Project<'_>, file: u32| {
-            project.touched(file);
-            let callees = solution.as_ref().map(|solution| flow::callees(solution, file));
-            let block = calls::links_of(project, file, callees.as_ref());
-            let digest = digest::file(project, file, &block, &layout.project);
-            let counts = summary::Counts::of(project, file, &block);
-            let loads = summary::runtime_imports(project, file, &block);
-            (means.links.keep_table(block), digest, counts, loads)
-        };
-        for run in windows(files.len()) {
-            for (block, digest, counts, imported) in project.made(run, 4, &work) {
+    let work = |project: &Project<'_>, file: u32, callees: Option<&flow::Callees>| {
+        project.touched(file);
+        let block = calls::links_of(project, file, callees);
+        let digest = digest::file(project, file, &block, &layout.project);
+        let counts = summary::Counts::of(project, file, &block);
+        let loads = summary::runtime_imports(project, file, &block);
+        (means.links.keep_table(block), digest, counts, loads)
+    };
+    match layout.calls {
+        Calls::Names => project.in_order(
+            4,
+            |project, file| work(project, file, None),
+            |_, _, (block, digest, counts, imported)| {
                 links.push(block);
                 sum.add(&digest);
                 totals.add(counts);
+                loads.push(&imported);
+            },
+        ),
+        Calls::Flow => {
+            let parts = flow::Parts::new(&project);
+            let groups = parts.groups(&project, means.constraints);
+            let mut made: Vec<Option<(Block, Box<[u32]>)>> = (0..files.len()).map(|_| None).collect();
+            for group in groups {
+                let solution = flow::solve(&project, &parts, &group);
+                step("value flow");
+                for run in group.chunks(WINDOW as usize) {
+                    let rows: Vec<_> = run
+                        .par_iter()
+                        .with_min_len(4)
+                        .map(|&file| {
+                            let callees = flow::callees(&solution, file);
+                            (file, work(&project, file, Some(&callees)))
+                        })
+                        .collect();
+                    for (file, (block, digest, counts, imported)) in rows {
+                        made[file as usize] = Some((block, imported.into()));
+                        sum.add(&digest);
+                        totals.add(counts);
+                    }
+                }
+                drop(solution);
+                project.views.tidy();
+            }
+            for (block, imported) in made.into_iter().flatten() {
+                links.push(block);
                 loads.push(&imported);
             }
         }

@@ -41,7 +41,8 @@ fn mistakes_name_the_fix() {
             "[tool.pydebug]\nmax_workers = 3\n",
             "line 2: unknown setting `max_workers`; the nearest known one is `max-workers`",
         ),
-        ("[tool.pydebug]\ncalls = false\n", "line 2: unknown setting `calls`"),
+        ("[tool.pydebug]\ngate = false\n", "line 2: unknown setting `gate`"),
+        ("[tool.pydebug]\ncalls = false\n", "line 2: `calls` cannot be `false`; write flow or names"),
         (
             "[tool.pydebug]\nmax-workers = 'many'\n",
             "`max-workers` cannot be `many`; write a whole number from 1 to 1024, or auto",

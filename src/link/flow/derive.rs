@@ -56,8 +56,9 @@ pub(crate) fn callees(solution: &Solution<'_, '_>, file: u32) -> Callees {
     let mut out = Callees::default();
     let program = &solution.program;
     let Some(facts) = program.project.facts(file) else { return out };
-    let first = program.rows[file as usize];
-    let ops = program.first_ops[file as usize] as usize..program.first_ops[file as usize + 1] as usize;
+    let Some(place) = program.place(file) else { return out };
+    let first = program.rows[place];
+    let ops = program.first_ops[place] as usize..program.first_ops[place + 1] as usize;
     let mut ops = program.ops[ops].iter().peekable();
     let mut open: Vec<u32> = vec![0];
     let reader = Reader { solution };

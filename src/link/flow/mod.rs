@@ -9,10 +9,12 @@
 
 mod derive;
 mod known;
+mod parts;
 mod program;
 mod solve;
 
 pub(crate) use derive::{Callees, Site, Target, callees};
+pub(crate) use parts::Parts;
 pub(crate) use solve::solve;
 
 /// An abstract value: its kind in the upper four bits, a number in the others.

@@ -1,6 +1,7 @@
 //! The constraints of all files over common numbers.
 
 use super::known;
+use super::parts::Parts;
 use super::{Kind, Object};
 use crate::link::Project;
 use crate::link::builtins::is_builtin;
@@ -124,6 +125,10 @@ impl<'p> NameTable<'p> {
 /// Everything that the solver reads.
 pub(super) struct Program<'p, 'a> {
     pub(super) project: &'p Project<'a>,
+    parts: &'p Parts,
+    /// For each file of the project its place among those that are solved together +1.
+    local: Vec<u32>,
+    files: Vec<u32>,
     pub(super) names: NameTable<'p>,
     pub(super) ops: Vec<Op>,
     pub(super) calls: Vec<Call>,
@@ -133,15 +138,16 @@ pub(super) struct Program<'p, 'a> {
     pub(super) seeds: Vec<(u32, Object)>,
     /// What is put into containers that are literals: container, key, value.
     pub(super) elements: Vec<(Object, u32, u32)>,
-    /// For each file: first row, first variable, first cell, first of `ops`.
+    /// For each of these files: first row, first variable, first cell, first of `ops`.
     pub(super) rows: Vec<u32>,
     pub(super) variables: Vec<u32>,
     pub(super) cells: Vec<u32>,
     pub(super) first_ops: Vec<u32>,
     /// Number of variables.
     pub(super) count: u32,
-    /// For each symbol of the project: place in `bodies` +1.
-    pub(super) functions: Vec<u32>,
+    /// For each symbol from `first_symbol` on: place in `bodies` +1.
+    functions: Vec<u32>,
+    first_symbol: u32,
     pub(super) bodies: Vec<Function>,
     /// Names that some attribute is assigned under.
     pub(super) stored: Vec<bool>,
@@ -161,10 +167,13 @@ pub(super) enum Source {
 pub(super) type Sources = SmallVec<[Source; 2]>;
 
 impl<'p, 'a> Program<'p, 'a> {
-    pub(super) fn new(project: &'p Project<'a>) -> Self {
-        let files = project.files.len();
+    /// The constraints of `files`, which are sorted.
+    pub(super) fn new(project: &'p Project<'a>, parts: &'p Parts, files: &[u32]) -> Self {
         let mut program = Self {
             project,
+            parts,
+            local: vec![0; project.files.len() as usize],
+            files: files.to_vec(),
             names: NameTable::default(),
             ops: Vec::new(),
             calls: Vec::new(),
@@ -178,6 +187,7 @@ impl<'p, 'a> Program<'p, 'a> {
             first_ops: Vec::new(),
             count: 1,
             functions: Vec::new(),
+            first_symbol: files.first().map_or(0, |&file| project.base[file as usize]),
             bodies: Vec::new(),
             stored: Vec::new(),
             dictionaries: rustc_hash::FxHashSet::default(),
@@ -186,7 +196,8 @@ impl<'p, 'a> Program<'p, 'a> {
         program.names.add(b"");
         let mut row = 0;
         let mut symbols = 0;
-        for file in 0..files {
+        for (&file, place) in files.iter().zip(1..) {
+            program.local[file as usize] = place;
             program.rows.push(row);
             program.variables.push(program.count);
             symbols = project.base[file as usize] + 1;
@@ -201,8 +212,8 @@ impl<'p, 'a> Program<'p, 'a> {
             program.count += facts.rows(table::Bindings);
         }
         program.rows.push(row);
-        program.functions = vec![0; symbols as usize];
-        for file in 0..files {
+        program.functions = vec![0; (symbols - program.first_symbol.min(symbols)) as usize];
+        for &file in files {
             program.first_ops.push(program.ops.len() as u32);
             if let Some(facts) = project.facts(file) {
                 project.touched(file);
@@ -214,23 +225,42 @@ impl<'p, 'a> Program<'p, 'a> {
         program
     }
 
-    /// File and row in it of a row of the project.
-    pub(super) fn locate(&self, row: u32) -> (u32, u32) {
-        let file = self.rows.partition_point(|&first| first <= row) - 1;
-        (file as u32, row - self.rows[file])
+    /// Place of `file` among those that are solved together.
+    pub(super) fn place(&self, file: u32) -> Option<usize> {
+        self.local[file as usize].checked_sub(1).map(|place| place as usize)
+    }
+
+    /// The first cell of `file`.
+    fn cells_of(&self, file: u32) -> Option<u32> {
+        self.place(file).map(|place| self.cells[place])
+    }
+
+    /// Part of the project that a row belongs to.
+    pub(super) fn part_of_row(&self, row: u32) -> u32 {
+        let place = self.rows.partition_point(|&first| first <= row) - 1;
+        self.files.get(place).map_or(u32::MAX, |&file| self.parts.of[file as usize])
+    }
+
+    /// True where module `found` is in part number `part`.
+    pub(super) fn is_in(&self, found: Found, part: u32) -> bool {
+        match found {
+            Found::File(file) => self.parts.of[file as usize] == part,
+            Found::Namespace(_) => true,
+        }
     }
 
     /// The function that symbol number `symbol` is.
     #[inline]
     pub(super) fn function(&self, symbol: u32) -> Option<&Function> {
-        let place = self.functions.get(symbol as usize)?.checked_sub(1)?;
+        let place = *self.functions.get(symbol.checked_sub(self.first_symbol)? as usize)?;
+        let place = place.checked_sub(1)?;
         self.bodies.get(place as usize)
     }
 
     fn file(&mut self, file: u32, facts: &'p Facts<'a>) {
         let project = self.project;
-        let (variables, cells, first_row) =
-            (self.variables[file as usize], self.cells[file as usize], self.rows[file as usize]);
+        let Some(place) = self.place(file) else { return };
+        let (variables, cells, first_row) = (self.variables[place], self.cells[place], self.rows[place]);
         let var = |local: u32| if local == 0 { 0 } else { variables + local };
         let mut names: Vec<u32> = vec![0; facts.rows(table::Strings) as usize];
         // Scope, and the function whose body it is +1, of what is open.
@@ -445,7 +475,7 @@ impl<'p, 'a> Program<'p, 'a> {
         }
         let number = self.project.symbol(file, symbol);
         let place = self.bodies.len() as u32;
-        if let Some(entry) = self.functions.get_mut(number as usize) {
+        if let Some(entry) = self.functions.get_mut((number - self.first_symbol) as usize) {
             *entry = place + 1;
         }
         let function =
@@ -466,13 +496,13 @@ impl<'p, 'a> Program<'p, 'a> {
             return found;
         }
         if let Some(first) = facts.opt(col::REF_BASE, row) {
-            found.push(Source::Cell(self.cells[file as usize] + first));
+            found.extend(self.cells_of(file).map(|cells| Source::Cell(cells + first)));
             return found;
         }
         let key = Key::of(facts, facts.get(col::REF_NAME, row));
         let rows = facts.lookup(0, key.bytes, key.hash);
         if !rows.is_empty() {
-            found.push(Source::Cell(self.cells[file as usize] + rows.start));
+            found.extend(self.cells_of(file).map(|cells| Source::Cell(cells + rows.start)));
         } else if !self.star(file, key, 0, &mut found) && is_builtin(key.text()) {
             found.push(Source::Object(match known::find(key.text()) {
                 Some(known) => Object::new(Kind::Known, known),
@@ -510,7 +540,7 @@ impl<'p, 'a> Program<'p, 'a> {
         }
         let rows = facts.lookup(0, key.bytes, key.hash);
         if !rows.is_empty() {
-            found.push(Source::Cell(self.cells[file as usize] + rows.start));
+            found.extend(self.cells_of(file).map(|cells| Source::Cell(cells + rows.start)));
             return true;
         }
         if self.star(file, key, depth, found) {
@@ -527,7 +557,8 @@ impl<'p, 'a> Program<'p, 'a> {
         let mut found = Sources::new();
         if !self.export(file, key, true, 0, &mut found) && self.project.table.package[file as usize] {
             let name = format!("{}.{}", self.project.table.plain_name(file), key.text());
-            if let Some(module) = self.project.table.find(&name) {
+            let part = self.parts.of[file as usize];
+            if let Some(module) = self.project.table.find(&name).filter(|&module| self.is_in(module, part)) {
                 found.push(Source::Object(module_object(module)));
             }
         }
@@ -583,7 +614,10 @@ impl<'p, 'a> Program<'p, 'a> {
         let facts = self.project.facts(class[0])?;
         let scope = facts.opt(col::SYM_SCOPE, class[1])?;
         let rows = facts.lookup(scope, key.bytes, key.hash);
-        (!rows.is_empty()).then(|| self.cells[class[0] as usize] + rows.start)
+        if rows.is_empty() {
+            return None;
+        }
+        Some(self.cells_of(class[0])? + rows.start)
     }
 
     /// The method that a class (file, symbol) has under `name`, as a symbol of the project.

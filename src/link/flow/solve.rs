@@ -8,6 +8,7 @@ use super::known::{self, Effect};
 use super::program::{
     ALL, ANY, Arg, Call, Function, KEYS, Op, Program, Source, Sources, module_object, number_key,
 };
+use super::parts::Parts;
 use super::{Kind, Object};
 use crate::link::links::MEGAMORPHIC;
 use crate::model::facts::{ArgKind, FlowOp, PROTOCOL, ParamKind, col, symbol_flag, table};
@@ -29,6 +30,8 @@ struct Set {
     /// More than [`MEGAMORPHIC`] values, or too many containers: it gives nothing more to others.
     top: bool,
     waiting: bool,
+    /// First of the edges that were found +1.
+    head: u32,
 }
 
 /// How an edge changes what goes along it.
@@ -97,6 +100,7 @@ struct Wait {
 /// What each variable may hold.
 pub(crate) struct Solution<'p, 'a> {
     pub(super) program: Program<'p, 'a>,
+    places: Vec<u32>,
     sets: Vec<Set>,
     /// Cells of attributes of classes that were looked up: class and name.
     classes: FxHashMap<u64, u32>,
@@ -108,8 +112,8 @@ pub(crate) struct Solution<'p, 'a> {
 impl<'p, 'a> Solution<'p, 'a> {
     /// What variable `at` may hold, in no special order; empty where that is too much.
     pub(super) fn get(&self, at: u32) -> &[Object] {
-        match self.sets.get(at as usize) {
-            Some(set) if !set.top => &set.items,
+        match self.places.get(at as usize) {
+            Some(&place) if place != 0 && !self.sets[place as usize].top => &self.sets[place as usize].items,
             _ => &[],
         }
     }
@@ -126,12 +130,15 @@ impl<'p, 'a> Solution<'p, 'a> {
 
     /// True where variable `at` may hold more than is of use.
     pub(super) fn is_top(&self, at: u32) -> bool {
-        self.sets.get(at as usize).is_some_and(|set| set.top)
+        self.places.get(at as usize).is_some_and(|&place| self.sets[place as usize].top)
     }
 }
 
 struct Solver<'p, 'a> {
     program: Program<'p, 'a>,
+    /// For each variable its place in `sets`; 0 for one that holds nothing.
+    places: Vec<u32>,
+    /// The first one is empty and stays so.
     sets: Vec<Set>,
     /// Edges that were there from the start, by source.
     edge_starts: Vec<u32>,
@@ -139,8 +146,7 @@ struct Solver<'p, 'a> {
     /// Constraints by the variables that they wait for: number times 4, plus the role.
     watch_starts: Vec<u32>,
     watches: Vec<u32>,
-    /// Edges that were found: first of each variable +1.
-    heads: Vec<u32>,
+    /// Edges that were found.
     edges: Vec<Edge>,
     known: FxHashSet<(u64, u64)>,
     pending: Vec<(u32, Edge)>,
@@ -165,9 +171,13 @@ const FIRST: u32 = 0;
 const RECEIVER: u32 = 1;
 const OPERAND: u32 = 2;
 
-/// Solves the constraints of all files.
-pub(crate) fn solve<'p, 'a>(project: &'p crate::link::Project<'a>) -> Solution<'p, 'a> {
-    let program = Program::new(project);
+/// Solves the constraints of `files`: whole parts of the project.
+pub(crate) fn solve<'p, 'a>(
+    project: &'p crate::link::Project<'a>,
+    parts: &'p Parts,
+    files: &[u32],
+) -> Solution<'p, 'a> {
+    let program = Program::new(project, parts, files);
     tracing::debug!(
         "value flow: {} variables, {} edges, {} constraints, {} values",
         program.count,
@@ -180,13 +190,13 @@ pub(crate) fn solve<'p, 'a>(project: &'p crate::link::Project<'a>) -> Solution<'
     solver.run();
     solver.second();
     solver.run();
-    let Solver { program, sets, rounds, messages, edges, fields, classes, .. } = solver;
+    let Solver { program, places, sets, rounds, messages, edges, fields, classes, .. } = solver;
     tracing::debug!(
         "value flow: {rounds} rounds, {messages} messages, {} edges found, {} fields",
         edges.len(),
         fields.len()
     );
-    Solution { program, sets, classes, rounds, messages }
+    Solution { program, places, sets, classes, rounds, messages }
 }
 
 /// Starts of the rows of each variable, and the rows sorted by it.
@@ -236,9 +246,11 @@ impl<'p, 'a> Solver<'p, 'a> {
             roles
         });
         let (watch_starts, watches) = by_variable(count, watched);
+        let mut program = program;
+        program.edges = Vec::new();
         Self {
-            sets: vec![Set::default(); count as usize],
-            heads: vec![0; count as usize],
+            places: vec![0; count as usize],
+            sets: vec![Set::default()],
             edge_starts,
             edge_ends,
             watch_starts,
@@ -288,7 +300,8 @@ impl<'p, 'a> Solver<'p, 'a> {
 
     /// Gives what is new in a variable to those that depend on it.
     fn turn(&mut self, variable: u32) {
-        let set = &mut self.sets[variable as usize];
+        let place = self.places[variable as usize] as usize;
+        let set = &mut self.sets[place];
         set.waiting = false;
         if set.top {
             return;
@@ -313,7 +326,7 @@ impl<'p, 'a> Solver<'p, 'a> {
                 }
             }
         }
-        let mut next = self.heads[variable as usize];
+        let mut next = self.sets[place].head;
         while next != 0 {
             let edge = self.edges[next as usize - 1];
             for &object in &new {
@@ -333,9 +346,10 @@ impl<'p, 'a> Solver<'p, 'a> {
             if from == edge.to && edge.via == Via::Copy || !self.known.insert(key) {
                 continue;
             }
-            self.edges.push(Edge { next: self.heads[from as usize], ..edge });
-            self.heads[from as usize] = self.edges.len() as u32;
-            let set = &self.sets[from as usize];
+            let place = self.place(from);
+            let set = &mut self.sets[place];
+            self.edges.push(Edge { next: set.head, ..edge });
+            set.head = self.edges.len() as u32;
             if set.top {
                 continue;
             }
@@ -348,7 +362,8 @@ impl<'p, 'a> Solver<'p, 'a> {
         let mut inbox = std::mem::take(&mut self.inbox);
         self.messages += inbox.len() as u64;
         for (to, object) in inbox.drain(..) {
-            let set = &mut self.sets[to as usize];
+            let place = self.place(to);
+            let set = &mut self.sets[place];
             let constant = matches!(object.kind(), Kind::Text | Kind::Number);
             if set.top || constant && set.constants > CONSTANTS || set.items.contains(&object) {
                 continue;
@@ -365,7 +380,7 @@ impl<'p, 'a> Solver<'p, 'a> {
         }
         self.inbox = inbox;
         for &variable in &self.active {
-            let set = &mut self.sets[variable as usize];
+            let set = &mut self.sets[self.places[variable as usize] as usize];
             if set.constants > CONSTANTS {
                 let done = usize::from(set.done);
                 let mut at = 0;
@@ -386,7 +401,7 @@ impl<'p, 'a> Solver<'p, 'a> {
     fn second(&mut self) {
         for at in 0..self.waits.len() {
             let Wait { container, key, out, value } = self.waits[at];
-            let set = &self.sets[key as usize];
+            let set = self.set(key);
             let constant = set.items.iter().any(|object| matches!(object.kind(), Kind::Text | Kind::Number));
             if !constant || set.constants > CONSTANTS || set.top {
                 if out != 0 {
@@ -401,7 +416,7 @@ impl<'p, 'a> Solver<'p, 'a> {
         for at in 0..self.program.ops.len() {
             let op = self.program.ops[at];
             if op.op == FlowOp::Decorate {
-                let set = &self.sets[op.a as usize];
+                let set = self.set(op.a);
                 if op.a == 0 || set.top || set.items.is_empty() {
                     let call = self.program.calls[op.b as usize];
                     let value = self.program.args[call.first as usize].value;
@@ -411,12 +426,29 @@ impl<'p, 'a> Solver<'p, 'a> {
         }
     }
 
+    /// What a variable holds.
+    #[inline]
+    fn set(&self, variable: u32) -> &Set {
+        &self.sets[self.places[variable as usize] as usize]
+    }
+
+    /// Place of a variable's set, which is made where it has none.
+    #[inline]
+    fn place(&mut self, variable: u32) -> usize {
+        let place = &mut self.places[variable as usize];
+        if *place == 0 {
+            *place = self.sets.len() as u32;
+            self.sets.push(Set::default());
+        }
+        *place as usize
+    }
+
     #[inline]
     fn send(&mut self, to: u32, object: Object) {
         if to == 0 {
             return;
         }
-        let set = &self.sets[to as usize];
+        let set = self.set(to);
         if !set.top && !set.items.contains(&object) {
             self.inbox.push((to, object));
         }
@@ -430,11 +462,10 @@ impl<'p, 'a> Solver<'p, 'a> {
 
     /// The variable of what lies in `owner` under `key`.
     fn field(&mut self, owner: Object, key: u32) -> u32 {
-        let next = self.sets.len() as u32;
+        let next = self.places.len() as u32;
         let variable = *self.fields.entry(u64::from(owner.0) << 32 | u64::from(key)).or_insert(next);
         if variable == next {
-            self.sets.push(Set::default());
-            self.heads.push(0);
+            self.places.push(0);
         }
         variable
     }
@@ -629,7 +660,9 @@ impl<'p, 'a> Solver<'p, 'a> {
                 let project = self.program.project;
                 let text = self.program.names.text(name);
                 let name = format!("{}.{text}", project.table.namespaces[object.number() as usize]);
-                if let Some(found) = project.table.find(&name) {
+                let part = self.program.part_of_row(op.row);
+                let found = project.table.find(&name).filter(|&found| self.program.is_in(found, part));
+                if let Some(found) = found {
                     self.send(op.out, module_object(found));
                 }
             }

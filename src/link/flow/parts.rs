@@ -1,0 +1,81 @@
+//! Parts of a project that can't influence each other: files that import each other, directly or through others.
+
+use crate::link::Project;
+use crate::link::modules::Found;
+use crate::model::facts::{Facts, table};
+
+/// The parts, and how much there is of each.
+#[derive(Debug, Default)]
+pub(crate) struct Parts {
+    /// Part of each file: the number of its first file.
+    pub(super) of: Vec<u32>,
+}
+
+impl Parts {
+    /// The weakly connected components of the import graph.
+    pub(crate) fn new(project: &Project<'_>) -> Self {
+        let count = project.files.len();
+        let mut of: Vec<u32> = (0..count).collect();
+        for file in 0..count {
+            for target in project.imports.of(file) {
+                for found in [target.module, target.other].into_iter().flatten() {
+                    if let Found::File(other) = found {
+                        union(&mut of, file, other);
+                    }
+                }
+            }
+            if let Some(&other) = project.table.beside.get(&file) {
+                union(&mut of, file, other);
+            }
+        }
+        for file in 0..count {
+            of[file as usize] = find(&mut of, file);
+        }
+        Self { of }
+    }
+
+    /// Groups of files that are solved together: whole parts, of `most` constraints each if they are not larger themselves.
+    pub(crate) fn groups(&self, project: &Project<'_>, most: u64) -> Vec<Vec<u32>> {
+        let mut files: Vec<u32> = (0..self.of.len() as u32).collect();
+        files.sort_by_key(|&file| self.of[file as usize]);
+        let mut groups: Vec<Vec<u32>> = Vec::new();
+        let mut size = u64::MAX;
+        for part in files.chunk_by(|&one, &other| self.of[one as usize] == self.of[other as usize]) {
+            let own: u64 = part
+                .iter()
+                .filter_map(|&file| Facts::open(project.files.facts(file)))
+                .map(|facts| u64::from(facts.rows(table::Flow)))
+                .sum();
+            match groups.last_mut() {
+                Some(group) if size.saturating_add(own) <= most => {
+                    group.extend_from_slice(part);
+                    size += own;
+                }
+                _ => {
+                    groups.push(part.to_vec());
+                    size = own;
+                }
+            }
+        }
+        groups.iter_mut().for_each(|group| group.sort_unstable());
+        groups
+    }
+}
+
+fn find(of: &mut [u32], file: u32) -> u32 {
+    let mut root = file;
+    while of[root as usize] != root {
+        root = of[root as usize];
+    }
+    let mut at = file;
+    while of[at as usize] != root {
+        at = std::mem::replace(&mut of[at as usize], root);
+    }
+    root
+}
+
+/// The smaller number stands for both.
+fn union(of: &mut [u32], one: u32, other: u32) {
+    let (one, other) = (find(of, one), find(of, other));
+    of[one.max(other) as usize] = one.min(other);
+}
