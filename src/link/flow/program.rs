@@ -8,7 +8,7 @@ use crate::link::builtins::is_builtin;
 use crate::link::modules::Found;
 use crate::link::value::Key;
 use crate::model::facts::{
-    BINDING_CONDITIONAL, BindingKind, Container, Facts, FlowOp, ImportKind, ParamKind, RefKind, SymbolKind, col, symbol_flag, table,
+    BINDING_CONDITIONAL, BindingKind, Container, Facts, FlowOp, ImportKind, ParamKind, RefKind, ScopeKind, SymbolKind, col, symbol_flag, table,
 };
 use crate::model::name;
 use rustc_hash::FxHashMap;
@@ -145,6 +145,8 @@ pub(super) struct Program<'p, 'a> {
     pub(super) first_ops: Vec<u32>,
     /// Number of variables.
     pub(super) count: u32,
+    /// The variable that stands for each.
+    sources: Vec<u32>,
     /// For each symbol from `first_symbol` on: place in `bodies` +1.
     functions: Vec<u32>,
     first_symbol: u32,
@@ -186,6 +188,7 @@ impl<'p, 'a> Program<'p, 'a> {
             cells: Vec::new(),
             first_ops: Vec::new(),
             count: 1,
+            sources: Vec::new(),
             functions: Vec::new(),
             first_symbol: files.first().map_or(0, |&file| project.base[file as usize]),
             bodies: Vec::new(),
@@ -222,7 +225,146 @@ impl<'p, 'a> Program<'p, 'a> {
         }
         program.first_ops.push(program.ops.len() as u32);
         program.stored.resize(program.names.len(), false);
+        program.simplify();
         program
+    }
+
+    /// Leaves out what nobody reads, and lets a variable that is a copy of another be that one: offline variable substitution, after
+    /// Rountev and Chandra, "Off-line Variable Substitution for Scaling Points-to Analysis", PLDI 2000.
+    fn simplify(&mut self) {
+        let count = self.count as usize;
+        // Whether something may flow to a variable other than along the edges that are known now.
+        let mut open = vec![false; count];
+        let mut read = vec![false; count];
+        for body in &self.bodies {
+            let all = body.returned as usize..body.param(body.params.len() as u32) as usize;
+            open[all.clone()].fill(true);
+            read[all].fill(true);
+        }
+        for (place, &file) in self.files.iter().enumerate() {
+            let Some(facts) = self.project.facts(file) else { continue };
+            let first = self.cells[place] as usize;
+            for scope in 0..facts.rows(table::Scopes) {
+                let kind = ScopeKind::from_u32(facts.get(col::SCO_KIND, scope));
+                if matches!(kind, ScopeKind::Module | ScopeKind::Class | ScopeKind::Instance) {
+                    for row in facts.bindings_of(scope) {
+                        read[first + row as usize] = true;
+                        open[first + row as usize] = kind == ScopeKind::Module;
+                    }
+                }
+            }
+        }
+        for &(variable, _) in &self.seeds {
+            open[variable as usize] = true;
+        }
+        for op in &self.ops {
+            read[op.a as usize] = true;
+            match op.op {
+                FlowOp::Store => read[op.out as usize] = true,
+                FlowOp::Put => {
+                    read[op.out as usize] = true;
+                    read[op.b as usize] = true;
+                }
+                FlowOp::Get | FlowOp::Super => read[op.b as usize] = true,
+                _ => {}
+            }
+            if !matches!(op.op, FlowOp::Store | FlowOp::Put) {
+                open[op.out as usize] = true;
+            }
+        }
+        for call in &self.calls {
+            read[call.receiver as usize] = true;
+        }
+        for arg in &self.args {
+            read[arg.value as usize] = true;
+        }
+        for element in &self.elements {
+            read[element.2 as usize] = true;
+        }
+        self.leave_out_unread(&mut read);
+        self.substitute(&open);
+    }
+
+    fn leave_out_unread(&mut self, read: &mut [bool]) {
+        let (starts, froms) =
+            by_variable(self.count, self.edges.iter().map(|edge| (edge[1], edge[0])));
+        let mut work: Vec<u32> = (0..self.count).filter(|&at| read[at as usize]).collect();
+        while let Some(to) = work.pop() {
+            for &from in &froms[starts[to as usize] as usize..starts[to as usize + 1] as usize] {
+                if !std::mem::replace(&mut read[from as usize], true) {
+                    work.push(from);
+                }
+            }
+        }
+        self.edges.retain(|edge| read[edge[1] as usize]);
+        self.seeds.retain(|seed| read[seed.0 as usize]);
+        for op in &mut self.ops {
+            if !matches!(op.op, FlowOp::Store | FlowOp::Put) && !read[op.out as usize] {
+                op.out = 0;
+            }
+        }
+    }
+
+    fn substitute(&mut self, open: &[bool]) {
+        // The only source of each variable; its own number where there is none or several.
+        let mut sources: Vec<u32> = (0..self.count).collect();
+        let mut several = vec![false; self.count as usize];
+        for &[from, to] in &self.edges {
+            let source = &mut sources[to as usize];
+            if *source == to {
+                *source = from;
+            } else if *source != from {
+                several[to as usize] = true;
+            }
+        }
+        for variable in 0..self.count as usize {
+            if open[variable] || several[variable] {
+                sources[variable] = variable as u32;
+            }
+        }
+        for variable in 0..self.count {
+            // A circle of copies is cut where it closes: nothing ever flows into it.
+            let (mut at, mut steps) = (variable, 0);
+            while sources[at as usize] != at && steps < self.count {
+                at = sources[at as usize];
+                steps += 1;
+                if at == variable {
+                    sources[at as usize] = at;
+                }
+            }
+            let root = at;
+            let mut at = variable;
+            while sources[at as usize] != root && at != root {
+                at = std::mem::replace(&mut sources[at as usize], root);
+            }
+        }
+        let of = |variable: &mut u32| *variable = sources[*variable as usize];
+        for edge in &mut self.edges {
+            edge.iter_mut().for_each(of);
+        }
+        self.edges.retain(|edge| edge[0] != edge[1]);
+        for op in &mut self.ops {
+            of(&mut op.a);
+            match op.op {
+                FlowOp::Store => of(&mut op.out),
+                FlowOp::Put => {
+                    of(&mut op.out);
+                    of(&mut op.b);
+                }
+                FlowOp::Get | FlowOp::Super => of(&mut op.b),
+                _ => {}
+            }
+        }
+        self.calls.iter_mut().for_each(|call| of(&mut call.receiver));
+        self.args.iter_mut().for_each(|arg| of(&mut arg.value));
+        self.elements.iter_mut().for_each(|element| of(&mut element.2));
+        self.sources = sources;
+    }
+
+    /// The variable that stands for `variable`.
+    #[inline]
+    pub(super) fn variable(&self, variable: u32) -> u32 {
+        self.sources.get(variable as usize).copied().unwrap_or(variable)
     }
 
     /// Place of `file` among those that are solved together.
@@ -617,7 +759,7 @@ impl<'p, 'a> Program<'p, 'a> {
         if rows.is_empty() {
             return None;
         }
-        Some(self.cells_of(class[0])? + rows.start)
+        Some(self.variable(self.cells_of(class[0])? + rows.start))
     }
 
     /// The method that a class (file, symbol) has under `name`, as a symbol of the project.
@@ -650,6 +792,25 @@ impl<'p, 'a> Program<'p, 'a> {
         }
         None
     }
+}
+
+/// Starts of the rows of each variable, and the rows sorted by it.
+pub(super) fn by_variable(count: u32, rows: impl Iterator<Item = (u32, u32)> + Clone) -> (Vec<u32>, Vec<u32>) {
+    let mut starts = vec![0; count as usize + 1];
+    for (variable, _) in rows.clone() {
+        starts[variable as usize + 1] += 1;
+    }
+    for at in 1..starts.len() {
+        starts[at] += starts[at - 1];
+    }
+    let mut places = starts.clone();
+    let mut values = vec![0; starts[count as usize] as usize];
+    for (variable, value) in rows {
+        let place = &mut places[variable as usize];
+        values[*place as usize] = value;
+        *place += 1;
+    }
+    (starts, values)
 }
 
 /// What `self` or `cls` of a method is.

@@ -6,7 +6,7 @@
 
 use super::known::{self, Effect};
 use super::program::{
-    ALL, ANY, Arg, Call, Function, KEYS, Op, Program, Source, Sources, module_object, number_key,
+    ALL, ANY, Arg, Call, Function, KEYS, Op, Program, Source, Sources, by_variable, module_object, number_key,
 };
 use super::parts::Parts;
 use super::{Kind, Object};
@@ -197,25 +197,6 @@ pub(crate) fn solve<'p, 'a>(
         fields.len()
     );
     Solution { program, places, sets, classes, rounds, messages }
-}
-
-/// Starts of the rows of each variable, and the rows sorted by it.
-fn by_variable(count: u32, rows: impl Iterator<Item = (u32, u32)> + Clone) -> (Vec<u32>, Vec<u32>) {
-    let mut starts = vec![0; count as usize + 1];
-    for (variable, _) in rows.clone() {
-        starts[variable as usize + 1] += 1;
-    }
-    for at in 1..starts.len() {
-        starts[at] += starts[at - 1];
-    }
-    let mut places = starts.clone();
-    let mut values = vec![0; starts[count as usize] as usize];
-    for (variable, value) in rows {
-        let place = &mut places[variable as usize];
-        values[*place as usize] = value;
-        *place += 1;
-    }
-    (starts, values)
 }
 
 impl<'p, 'a> Solver<'p, 'a> {
@@ -455,7 +436,8 @@ impl<'p, 'a> Solver<'p, 'a> {
     }
 
     fn edge(&mut self, from: u32, to: u32, via: Via, extra: u32) {
-        if from != 0 {
+        let idle = to == 0 && matches!(via, Via::Copy | Via::Get | Via::Values | Via::Type);
+        if from != 0 && !idle {
             self.pending.push((from, Edge { to, via, extra, next: 0 }));
         }
     }
