@@ -6,7 +6,7 @@
 
 use super::known::{self, Effect};
 use super::program::{
-    ALL, ANY, Arg, Call, Function, KEYS, Op, Program, Source, Sources, by_variable, module_object, number_key,
+    ALL, ANY, Arg, Call, Function, KEYS, Op, Program, Source, by_variable, module_object, number_key,
 };
 use super::parts::Parts;
 use super::{Kind, Object};
@@ -154,17 +154,21 @@ struct Solver<'p, 'a> {
     active: Vec<u32>,
     fields: FxHashMap<u64, u32>,
     classes: FxHashMap<u64, u32>,
-    modules: FxHashMap<u64, Sources>,
     methods: FxHashMap<(u32, &'static str), Option<u32>>,
     dataclasses: FxHashMap<u32, Vec<u32>>,
     waits: Vec<Wait>,
     waiting: FxHashSet<(Object, u32, u32, u32)>,
     specs: Vec<Spec>,
+    /// Functions that the constraint at hand called already, with the same arguments, for other receivers.
+    invoked: Vec<u32>,
     /// Name and class +1 of attributes read from `super()`.
     supers: Vec<(u32, u32)>,
     rounds: u32,
     messages: u64,
 }
+
+/// Added to a name: not what was assigned to an attribute, but what reading it gives.
+const ATTRIBUTE: u32 = 1 << 30;
 
 /// Roles of the variable that a constraint waits for.
 const FIRST: u32 = 0;
@@ -244,12 +248,12 @@ impl<'p, 'a> Solver<'p, 'a> {
             active: Vec::new(),
             fields: FxHashMap::default(),
             classes: FxHashMap::default(),
-            modules: FxHashMap::default(),
             methods: FxHashMap::default(),
             dataclasses: FxHashMap::default(),
             waits: Vec::new(),
             waiting: FxHashSet::default(),
             specs: Vec::new(),
+            invoked: Vec::new(),
             supers: Vec::new(),
             rounds: 0,
             messages: 0,
@@ -302,6 +306,7 @@ impl<'p, 'a> Solver<'p, 'a> {
                 ..self.watch_starts[variable as usize + 1] as usize;
             for at in range {
                 let watch = self.watches[at];
+                self.invoked.clear();
                 for &object in &new {
                     self.constraint(watch / 4, watch % 4, object);
                 }
@@ -310,6 +315,7 @@ impl<'p, 'a> Solver<'p, 'a> {
         let mut next = self.sets[place].head;
         while next != 0 {
             let edge = self.edges[next as usize - 1];
+            self.invoked.clear();
             for &object in &new {
                 self.along(edge, object);
             }
@@ -334,6 +340,7 @@ impl<'p, 'a> Solver<'p, 'a> {
             if set.top {
                 continue;
             }
+            self.invoked.clear();
             // What is not done yet goes along with the round that comes.
             let there: SmallVec<[Object; 8]> = SmallVec::from_slice(&set.items[..usize::from(set.done)]);
             for object in there {
@@ -616,17 +623,34 @@ impl<'p, 'a> Solver<'p, 'a> {
         *self.methods.entry((class, name)).or_insert_with(|| program.method(class, name))
     }
 
+    /// Reads an attribute: what an object has under a name is found out once, whoever reads it.
     fn load(&mut self, op: Op, object: Object) {
+        match object.kind() {
+            Kind::External => self.send(op.out, Object::EXTERNAL),
+            Kind::Known => {
+                let text = self.program.names.text(op.b);
+                let found = known::member(object.number(), text);
+                self.send(op.out, found.map_or(Object::EXTERNAL, |known| Object::new(Kind::Known, known)));
+            }
+            Kind::Container | Kind::Partial | Kind::Text | Kind::Number | Kind::Running => {}
+            _ => {
+                let before = self.places.len();
+                let attribute = self.field(object, op.b | ATTRIBUTE);
+                if self.places.len() > before {
+                    self.attribute(Op { out: attribute, ..op }, object);
+                }
+                self.edge(attribute, op.out, Via::Copy, 0);
+            }
+        }
+    }
+
+    /// Finds out what an object has under a name.
+    fn attribute(&mut self, op: Op, object: Object) {
         let name = op.b;
         let stored = self.program.stored.get(name as usize).copied().unwrap_or(false);
         match object.kind() {
             Kind::Module => {
-                let key = u64::from(object.number()) << 32 | u64::from(name);
-                if !self.modules.contains_key(&key) {
-                    let found = self.program.module_attribute(object.number(), self.program.names.key(name));
-                    self.modules.insert(key, found);
-                }
-                let found = self.modules[&key].clone();
+                let found = self.program.module_attribute(object.number(), self.program.names.key(name));
                 for source in found {
                     match source {
                         Source::Cell(cell) => self.edge(cell, op.out, Via::Copy, 0),
@@ -665,13 +689,13 @@ impl<'p, 'a> Solver<'p, 'a> {
                     self.edge(maker.b, op.out, Via::Super, place);
                 }
             }
-            Kind::Known => {
-                let text = self.program.names.text(name);
-                let found = known::member(object.number(), text);
-                self.send(op.out, found.map_or(Object::EXTERNAL, |known| Object::new(Kind::Known, known)));
-            }
-            Kind::External => self.send(op.out, Object::EXTERNAL),
-            Kind::Container | Kind::Partial | Kind::Text | Kind::Number | Kind::Running => {}
+            Kind::Known
+            | Kind::External
+            | Kind::Container
+            | Kind::Partial
+            | Kind::Text
+            | Kind::Number
+            | Kind::Running => {}
         }
     }
 
@@ -829,6 +853,18 @@ impl<'p, 'a> Solver<'p, 'a> {
 
     /// Calls function `symbol` with these positional arguments after the receiver.
     fn invoke(&mut self, symbol: u32, receiver: Option<Object>, values: &[u32], out: u32) {
+        let Some(function) = self.program.function(symbol) else { return };
+        if let Some(receiver) = receiver
+            && self.invoked.contains(&symbol)
+            && !function.passes.contains(&0)
+        {
+            if !function.params.is_empty() {
+                let first = function.param(0);
+                self.send(first, receiver);
+            }
+            return;
+        }
+        self.invoked.push(symbol);
         let Some(function) = self.program.function(symbol) else { return };
         let shift = u32::from(receiver.is_some());
         let (first, count) = (function.param(0), function.params.len() as u32);
