@@ -23,6 +23,7 @@ pub enum Key {
     SourceRoots,
     RespectGitignore,
     Calls,
+    CallsMaxConstraints,
 }
 
 /// A row of the table.
@@ -143,11 +144,17 @@ const TABLE: [Spec; Key::COUNT] = [
         None,
         "how callees are found: flow (values through the whole program) or names (imports and classes alone)",
     ),
+    spec(
+        Key::CallsMaxConstraints,
+        "calls-max-constraints",
+        None,
+        "constraints of the value flow above which files that import each other are linked by names",
+    ),
 ];
 
 impl Key {
     /// How many settings there are.
-    pub const COUNT: usize = Key::Calls as usize + 1;
+    pub const COUNT: usize = Key::CallsMaxConstraints as usize + 1;
 
     /// Every setting, in the order of `pydebug config`.
     pub fn all() -> impl Iterator<Item = Self> {

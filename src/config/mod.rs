@@ -125,6 +125,7 @@ struct Values {
     max_workers: Workers,
     strategy: Strategy,
     calls: crate::link::Calls,
+    calls_max_constraints: u64,
     file_timeout_ms: u64,
     worker_memory_mb: Option<u64>,
     max_memory_mb: Option<u64>,
@@ -149,6 +150,7 @@ impl Values {
             max_workers: Workers::Auto,
             strategy: Strategy::Adaptive,
             calls: crate::link::Calls::Flow,
+            calls_max_constraints: crate::link::MAX_CONSTRAINTS,
             file_timeout_ms: 60_000,
             worker_memory_mb: None,
             max_memory_mb: None,
@@ -213,6 +215,7 @@ impl Values {
             }
             Key::RespectGitignore => self.respect_gitignore = raw.bool()?,
             Key::Calls => self.calls = raw.calls()?,
+            Key::CallsMaxConstraints => self.calls_max_constraints = raw.number(1, u64::from(u32::MAX))?,
         }
         Ok(())
     }
@@ -289,6 +292,12 @@ impl Config {
     #[must_use]
     pub fn max_workers(&self) -> Workers {
         self.values.max_workers
+    }
+
+    /// Constraints of the value flow above which files that import each other are linked by name.
+    #[must_use]
+    pub fn calls_max_constraints(&self) -> u64 {
+        self.values.calls_max_constraints
     }
 
     /// How callees are found.
@@ -417,6 +426,7 @@ impl Config {
             Key::SourceRoots => values.source_roots.iter().map(|root| root.to_string_lossy()).collect(),
             Key::RespectGitignore => values.respect_gitignore.into(),
             Key::Calls => values.calls.name().into(),
+            Key::CallsMaxConstraints => values.calls_max_constraints.into(),
         }
     }
 

@@ -37,6 +37,10 @@ use std::sync::Arc;
 /// Version of the linker and of the links' schema; part of the snapshot's key.
 pub const LINK_VERSION: u32 = 4;
 
+/// Constraints of the value flow of files that depend on each other, above which they are linked by name if nothing else is said. They take
+/// 150 to 300 bytes each while they are solved; sympy has 3 million.
+pub const MAX_CONSTRAINTS: u64 = 8_000_000;
+
 /// Files whose results are held until they are put in order. Between two such runs of files all workers wait for the last.
 const WINDOW: u32 = 4096;
 
@@ -327,6 +331,7 @@ pub fn link_into(files: &dyn Input, layout: &Layout, means: Means<'_>) -> Linked
     let mut sum = digest::Sum::default();
     let mut totals = summary::Counts::default();
     let mut loads = summary::Loads::new(means.tables);
+    let mut by_name = 0;
     let work = |project: &Project<'_>, file: u32, callees: Option<&flow::Callees>| {
         project.touched(file);
         let block = calls::links_of(project, file, callees);
@@ -348,18 +353,21 @@ pub fn link_into(files: &dyn Input, layout: &Layout, means: Means<'_>) -> Linked
         ),
         Calls::Flow => {
             let parts = flow::Parts::new(&project);
-            let groups = parts.groups(&project, means.constraints);
+            let groups = parts.groups(&project, means.constraints, layout.max_constraints);
             let mut made: Vec<Option<(Block, Box<[u32]>)>> = (0..files.len()).map(|_| None).collect();
             for group in groups {
-                let solution = flow::solve(&project, &parts, &group);
+                let solution = group.solved.then(|| flow::solve(&project, &parts, &group.files));
                 step("value flow");
-                for run in group.chunks(WINDOW as usize) {
+                if !group.solved {
+                    by_name += group.files.len() as u64;
+                }
+                for run in group.files.chunks(WINDOW as usize) {
                     let rows: Vec<_> = run
                         .par_iter()
                         .with_min_len(4)
                         .map(|&file| {
-                            let callees = flow::callees(&solution, file);
-                            (file, work(&project, file, Some(&callees)))
+                            let callees = solution.as_ref().map(|solution| flow::callees(solution, file));
+                            (file, work(&project, file, callees.as_ref()))
                         })
                         .collect();
                     for (file, (block, digest, counts, imported)) in rows {
@@ -380,7 +388,7 @@ pub fn link_into(files: &dyn Input, layout: &Layout, means: Means<'_>) -> Linked
     rayon::broadcast(|_| calls::drop_linker());
     step("files");
     let links = Blocks { spill: Arc::clone(means.links), blocks: links };
-    let mut summary = Summary::default();
+    let mut summary = Summary { linked_by_name: by_name, ..Summary::default() };
     summary.finish(&totals, &project, loads);
     step("summary");
     let Project { table, base, .. } = project;

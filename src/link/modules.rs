@@ -13,7 +13,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// How paths become module names.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Layout {
     /// Project name, the first part of stable names.
     pub project: String,
@@ -21,6 +21,19 @@ pub struct Layout {
     pub source_roots: Vec<String>,
     /// How callees are found.
     pub calls: super::Calls,
+    /// Constraints of the value flow above which files that depend on each other are linked by name.
+    pub max_constraints: u64,
+}
+
+impl Default for Layout {
+    fn default() -> Self {
+        Self {
+            project: String::new(),
+            source_roots: Vec::new(),
+            calls: super::Calls::default(),
+            max_constraints: super::MAX_CONSTRAINTS,
+        }
+    }
 }
 
 /// What stands under a dotted name.

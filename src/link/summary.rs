@@ -50,6 +50,9 @@ pub struct Summary {
     /// Calls that are not written as such, by what makes them.
     #[serde(default)]
     pub implicit_calls: BTreeMap<String, u64>,
+    /// Files whose calls were found by name because they have too many constraints together.
+    #[serde(default)]
+    pub linked_by_name: u64,
     /// Edges by type of the graph schema.
     pub edges: BTreeMap<String, u64>,
     /// Lines, of code, comment lines, blank lines.

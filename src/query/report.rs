@@ -96,6 +96,12 @@ pub fn report(run: &Run) -> ReportData {
 fn warnings(run: &Run) -> Vec<String> {
     let mut warnings = run.warnings().to_vec();
     let graph = run.graph();
+    let by_name = graph.meta().summary.linked_by_name;
+    if by_name > 0 {
+        warnings.push(format!(
+            "calls of {by_name} files were linked by name, for together they have more constraints than `calls-max-constraints`"
+        ));
+    }
     for (path, reason) in &graph.meta().skipped {
         if graph.find(path).is_none() {
             warnings.push(format!("`{path}` was left out: {reason}"));

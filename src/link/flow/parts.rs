@@ -11,6 +11,15 @@ pub(crate) struct Parts {
     pub(super) of: Vec<u32>,
 }
 
+/// Files that are solved together.
+#[derive(Debug)]
+pub(crate) struct Group {
+    /// The files, sorted.
+    pub(crate) files: Vec<u32>,
+    /// False where there is too much of them: they are linked by name.
+    pub(crate) solved: bool,
+}
+
 impl Parts {
     /// The weakly connected components of the import graph.
     pub(crate) fn new(project: &Project<'_>) -> Self {
@@ -34,11 +43,12 @@ impl Parts {
         Self { of }
     }
 
-    /// Groups of files that are solved together: whole parts, of `most` constraints each if they are not larger themselves.
-    pub(crate) fn groups(&self, project: &Project<'_>, most: u64) -> Vec<Vec<u32>> {
+    /// Groups of files that are solved together: whole parts, of `most` constraints each if they are not larger themselves. Those above
+    /// `limit` constraints are not solved, for they would take more memory and time than they are worth.
+    pub(crate) fn groups(&self, project: &Project<'_>, most: u64, limit: u64) -> Vec<Group> {
         let mut files: Vec<u32> = (0..self.of.len() as u32).collect();
         files.sort_by_key(|&file| self.of[file as usize]);
-        let mut groups: Vec<Vec<u32>> = Vec::new();
+        let mut groups: Vec<Group> = Vec::new();
         let mut size = u64::MAX;
         for part in files.chunk_by(|&one, &other| self.of[one as usize] == self.of[other as usize]) {
             let own: u64 = part
@@ -46,18 +56,19 @@ impl Parts {
                 .filter_map(|&file| Facts::open(project.files.facts(file)))
                 .map(|facts| u64::from(facts.rows(table::Flow)))
                 .sum();
+            let solved = own <= limit;
             match groups.last_mut() {
-                Some(group) if size.saturating_add(own) <= most => {
-                    group.extend_from_slice(part);
+                Some(group) if group.solved == solved && size.saturating_add(own) <= most => {
+                    group.files.extend_from_slice(part);
                     size += own;
                 }
                 _ => {
-                    groups.push(part.to_vec());
+                    groups.push(Group { files: part.to_vec(), solved });
                     size = own;
                 }
             }
         }
-        groups.iter_mut().for_each(|group| group.sort_unstable());
+        groups.iter_mut().for_each(|group| group.files.sort_unstable());
         groups
     }
 }

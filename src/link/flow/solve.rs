@@ -10,13 +10,14 @@ use super::program::{
 };
 use super::parts::Parts;
 use super::{Kind, Object};
-use crate::link::links::MEGAMORPHIC;
 use crate::model::facts::{ArgKind, FlowOp, PROTOCOL, ParamKind, col, symbol_flag, table};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
+/// Functions, classes and instances that one variable may hold.
+const OBJECTS: usize = 32;
 /// Containers that one variable may hold.
-const CONTAINERS: usize = 16;
+const CONTAINERS: usize = 8;
 /// Constants that one variable may hold; of more none is of use.
 const CONSTANTS: u8 = 8;
 
@@ -27,7 +28,7 @@ struct Set {
     /// Those that were given to others.
     done: u16,
     constants: u8,
-    /// More than [`MEGAMORPHIC`] values, or too many containers: it gives nothing more to others.
+    /// More than [`OBJECTS`] values, or too many containers: it gives nothing more to others.
     top: bool,
     waiting: bool,
     /// First of the edges that were found +1.
@@ -358,7 +359,7 @@ impl<'p, 'a> Solver<'p, 'a> {
             }
             set.constants += u8::from(constant);
             set.items.push(object);
-            if !constant && set.items.len() - usize::from(set.constants) > MEGAMORPHIC {
+            if !constant && set.items.len() - usize::from(set.constants) > OBJECTS {
                 set.top = true;
             }
             if !set.waiting {
