@@ -397,13 +397,52 @@ impl Pass<'_> {
         self.x.flow.line = line;
         self.x.flow.value = match result {
             Value::Super(_) | Value::None => {
-                let class = self.x.flow_first_argument(first);
+                let class = self.x.flow_argument_at(first, 0);
                 self.x.flow_call(function, receiver, number, first);
                 self.x.flow_super(class)
             }
-            _ => self.x.flow_call(function, receiver, number, first),
+            _ => {
+                let named = self.reflected(call, first, start);
+                let value = self.x.flow_call(function, receiver, number, first);
+                self.x.flow_join(vec![named, value])
+            }
         };
         result
+    }
+
+    /// `getattr` and `setattr` with a constant name are an attribute as any other. The arguments are those since `first`.
+    fn reflected(&mut self, call: &ast::ExprCall, first: usize, start: u32) -> u32 {
+        let Expr::Name(function) = &*call.func else { return 0 };
+        let stores = match function.id.as_str() {
+            "getattr" => false,
+            "setattr" => true,
+            _ => return 0,
+        };
+        let mut name = None;
+        let mut at = 0;
+        self.argument_parts(&call.arguments, &mut |pass, part| {
+            for argument in &part.args {
+                if at == 1
+                    && let Expr::StringLiteral(text) = argument
+                    && pass.is_short(text)
+                {
+                    let text = pass.text_of(text);
+                    name = Some(pass.x.names.add(&text));
+                }
+                at += 1;
+            }
+        });
+        let Some(name) = name else { return 0 };
+        let base = self.x.ref_of(Value::None, start);
+        let row = self.x.cons(RefKind::Attribute, base, name, start);
+        let (object, value) = (self.x.flow_argument_at(first, 0), self.x.flow_argument_at(first, 2));
+        if stores {
+            self.x.flow_store(object, row, value);
+            return 0;
+        }
+        let found = self.x.flow_load(object, row);
+        self.x.take_receiver();
+        self.x.flow_join(vec![found, value])
     }
 
     /// Positional arguments, keyword arguments and flags of a call; adds the names of the keywords.

@@ -661,9 +661,9 @@ impl Extractor {
         self.flow.arguments.push((kind as u32, name, value));
     }
 
-    /// Variable of the first of the arguments since `first`.
-    pub(super) fn flow_first_argument(&self, first: usize) -> u32 {
-        self.flow.arguments.get(first).map_or(0, |argument| argument.2)
+    /// Variable of argument number `at` of those since `first`.
+    pub(super) fn flow_argument_at(&self, first: usize, at: usize) -> u32 {
+        self.flow.arguments.get(first + at).map_or(0, |argument| argument.2)
     }
 
     /// A call of `callee`, in row `call` -1 of Calls, with the arguments since `first`.
@@ -747,12 +747,17 @@ enum Constant {
 impl Pass<'_> {
     /// The value of a string: a constant where it is short.
     pub(super) fn string_value(&mut self, text: &ast::ExprStringLiteral) -> u32 {
-        let span = self.span(text.range);
-        if self.x.flow.plain > 0 || span.end.saturating_sub(span.start) > LITERAL {
+        if self.x.flow.plain > 0 || !self.is_short(text) {
             return 0;
         }
         let text = self.text_of(text);
         self.x.flow_string(&text)
+    }
+
+    /// True for a string whose source is short enough to be looked at.
+    pub(super) fn is_short(&self, text: &ast::ExprStringLiteral) -> bool {
+        let span = self.span(text.range);
+        span.end.saturating_sub(span.start) <= LITERAL
     }
 
     /// Visits the elements of a literal; its value is a new container. One that lies in another and holds nothing that is of use has
@@ -858,8 +863,7 @@ impl Pass<'_> {
     fn constant(&mut self, key: &Expr) -> Option<Constant> {
         match key {
             Expr::StringLiteral(text) => {
-                let span = self.span(text.range);
-                if span.end.saturating_sub(span.start) > LITERAL {
+                if !self.is_short(text) {
                     return None;
                 }
                 let text = self.text_of(text);

@@ -102,7 +102,7 @@ fn keys(json: &str, of: &str) -> Vec<String> {
 fn json_holds_what_was_promised() {
     let project = Project::shop();
     let text = project.out(&["analyze", "--output-format", "json"]);
-    insta::assert_snapshot!(keys(&text, "").join(" "), @"schema_version version root project graph_digest metrics warnings recovery phases symbols imports call_sites call_site_reasons implicit_call_sites edges complexity import_cycle_count import_cycles stores files");
+    insta::assert_snapshot!(keys(&text, "").join(" "), @"schema_version version root project graph_digest metrics warnings recovery phases symbols imports call_sites call_site_reasons call_evidence implicit_call_sites implicit_calls edges complexity import_cycle_count import_cycles stores files");
     insta::assert_snapshot!(keys(&text, "metrics").join(" "), @"total_files processed_files failed_files success_rate duration files_per_second cache_stats hits misses source_bytes stored_bytes_per_source_byte peak_memory_mb max_parse_unit chunked_files workers strategy warnings recovery memory");
     insta::assert_snapshot!(keys(&text, "phases").join(" "), @"walk fingerprint cache parse link store");
     insta::assert_snapshot!(keys(&text, "call_sites").join(" "), @"resolved ambiguous external builtin unresolved");

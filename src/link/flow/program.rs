@@ -51,9 +51,6 @@ pub(super) struct Arg {
 /// A function's variables.
 #[derive(Clone, Debug)]
 pub(super) struct Function {
-    pub(super) file: u32,
-    /// Row of the symbol in its file.
-    pub(super) symbol: u32,
     pub(super) flags: u32,
     /// What it returns; what it yields is next, then come parameters.
     pub(super) returned: u32,
@@ -225,8 +222,23 @@ impl<'p, 'a> Program<'p, 'a> {
         }
         program.first_ops.push(program.ops.len() as u32);
         program.stored.resize(program.names.len(), false);
+        program.mark_fields();
         program.simplify();
         program
+    }
+
+    /// Arguments of constructors that nobody wrote are assigned to the annotated variables of their classes.
+    fn mark_fields(&mut self) {
+        for &file in &self.files {
+            let Some(facts) = self.project.facts(file) else { continue };
+            for symbol in 0..facts.rows(table::Symbols) {
+                if is_field(facts, symbol)
+                    && let Some(name) = self.names.find(facts.str(col::SYM_NAME, symbol))
+                {
+                    self.stored[name as usize] = true;
+                }
+            }
+        }
     }
 
     /// Leaves out what nobody reads, and lets a variable that is a copy of another be that one: offline variable substitution, after
@@ -621,7 +633,7 @@ impl<'p, 'a> Program<'p, 'a> {
             *entry = place + 1;
         }
         let function =
-            Function { file, symbol, flags, returned, params, passes: SmallVec::new() };
+            Function { flags, returned, params, passes: SmallVec::new() };
         if function.params.first().is_some_and(|param| param.kind <= ParamKind::Positional)
             && let Some(receiver) = receiver(self.project, file, facts, symbol)
         {
@@ -832,6 +844,12 @@ fn receiver(project: &Project<'_>, file: u32, facts: &Facts<'_>, symbol: u32) ->
     } else {
         None
     }
+}
+
+/// True for an annotated variable of a class: a field of a dataclass, a named tuple or the like.
+pub(super) fn is_field(facts: &Facts<'_>, symbol: u32) -> bool {
+    facts.get(col::SYM_KIND, symbol) == SymbolKind::ClassVariable as u32
+        && facts.get(col::SYM_FLAGS, symbol) & symbol_flag::ANNOTATED != 0
 }
 
 pub(super) fn module_object(found: Found) -> Object {

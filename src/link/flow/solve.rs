@@ -6,7 +6,7 @@
 
 use super::known::{self, Effect};
 use super::program::{
-    ALL, ANY, Arg, Call, Function, KEYS, Op, Program, Source, by_variable, module_object, number_key,
+    ALL, ANY, Arg, Call, Function, KEYS, Op, Program, Source, by_variable, is_field, module_object, number_key,
 };
 use super::parts::Parts;
 use super::{Kind, Object};
@@ -47,13 +47,10 @@ enum Via {
     /// An iterator's elements.
     Elements,
     Unpack,
-    Await,
     /// What lies in a container under this key.
     Get,
     /// Everything that lies in a container.
     Values,
-    /// Called, with the arguments of this call.
-    Call,
     /// As a receiver of `super()`: this place in `supers`.
     Super,
     /// As the key of this place in `waits`.
@@ -105,9 +102,6 @@ pub(crate) struct Solution<'p, 'a> {
     sets: Vec<Set>,
     /// Cells of attributes of classes that were looked up: class and name.
     classes: FxHashMap<u64, u32>,
-    /// Rounds that it took, and what went along edges.
-    pub(crate) rounds: u32,
-    pub(crate) messages: u64,
 }
 
 impl<'p, 'a> Solution<'p, 'a> {
@@ -201,7 +195,7 @@ pub(crate) fn solve<'p, 'a>(
         edges.len(),
         fields.len()
     );
-    Solution { program, places, sets, classes, rounds, messages }
+    Solution { program, places, sets, classes }
 }
 
 impl<'p, 'a> Solver<'p, 'a> {
@@ -552,7 +546,6 @@ impl<'p, 'a> Solver<'p, 'a> {
             Via::Iterate => self.iterate(object, to),
             Via::Elements => self.elements(object, to),
             Via::Unpack => self.unpack(object, extra, to),
-            Via::Await => self.awaited(object, to),
             Via::Get => {
                 if object.kind() == Kind::Container {
                     self.get(object, extra, to);
@@ -563,10 +556,6 @@ impl<'p, 'a> Solver<'p, 'a> {
                     let from = self.field(object, ALL);
                     self.edge(from, to, Via::Copy, 0);
                 }
-            }
-            Via::Call => {
-                let op = self.program.ops[extra as usize];
-                self.call(Op { out: to, ..op }, object);
             }
             Via::Super => {
                 let (name, class) = self.supers[extra as usize];
@@ -1305,9 +1294,6 @@ impl Solver<'_, '_> {
                 Some(arg.name).filter(|name| names.contains(name))
             };
             if let Some(name) = name {
-                if self.program.stored.len() <= name as usize {
-                    self.program.stored.resize(name as usize + 1, false);
-                }
                 let field = self.field(owner, name);
                 self.edge(arg.value, field, Via::Copy, 0);
             }
@@ -1326,7 +1312,7 @@ impl Solver<'_, '_> {
             let Some(facts) = project.facts(file) else { continue };
             for symbol in 0..facts.rows(table::Symbols) {
                 if facts.get(col::SYM_PARENT, symbol) == class + 1
-                    && facts.get(col::SYM_FLAGS, symbol) & symbol_flag::FIELD != 0
+                    && is_field(facts, symbol)
                     && let Some(name) = self.program.names.find(facts.str(col::SYM_NAME, symbol))
                     && !names.contains(&name)
                 {
