@@ -297,8 +297,8 @@ pub(super) fn manifest_id(config: &Config, paths: &[PathBuf]) -> ManifestId {
     ManifestId::new(config.root(), &options)
 }
 
-/// Bytes of the budget for each constraint of the value flow that is solved together with others: it takes 150 to 300 itself.
-const CONSTRAINT: u64 = 1024;
+/// Bytes of the budget for each constraint of the value flow that is solved together with others: it takes 150 to 300 of them itself.
+const CONSTRAINT: u64 = 4096;
 
 /// What names depend on.
 fn layout(config: &Config) -> Layout {

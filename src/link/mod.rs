@@ -5,8 +5,8 @@
 //! on the order in which threads came.
 //!
 //! Steps: [`modules`] names the files; [`imports`] finds each import's module; [`value`] says what an access path
-//! stands for; [`classes`] orders the bases; [`calls`] decides each call site, which is the part that a
-//! whole-program value-flow analysis can replace, since everything after it reads [`links`] alone.
+//! stands for; [`classes`] orders the bases; [`flow`] follows values through the whole program; [`calls`] decides each call
+//! site from both. Everything after it reads [`links`] alone.
 
 pub mod builtins;
 mod calls;

@@ -81,10 +81,10 @@ pub(super) fn whole(text: &[u8]) -> u64 {
     let fitted = 3 * counts.bytes
         + 66 * counts.strings
         + 93 * names
-        + 26 * long
+        + 36 * long
         + 37 * counts.numbers
         + 14 * counts.blank
-        + 77 * open
+        + 92 * open
         + 110 * counts.applied
         + 125 * comma
         + 27 * dot
