@@ -68,7 +68,7 @@ impl Pass<'_> {
             Expr::Subscript(subscript) => {
                 let (value, base, key) = self.subscript(subscript);
                 self.x.flow.value = match &*subscript.slice {
-                    Expr::Slice(_) => base,
+                    Expr::Slice(slice) => self.sliced(slice, base),
                     _ => self.x.flow_get(base, key),
                 };
                 value
@@ -215,6 +215,28 @@ impl Pass<'_> {
         self.x.flow.enter_literals(literals);
         let base = self.x.ref_of(base, self.at(subscript.range.start()));
         (Value::Subscript(base), object, key)
+    }
+
+    /// The value of a slice of `base`: with constant ends a new list, else as good as `base` itself.
+    fn sliced(&mut self, slice: &ast::ExprSlice, base: u32) -> u32 {
+        let number = |end: &Expr| match end {
+            Expr::NumberLiteral(ast::ExprNumberLiteral { value: ast::Number::Int(number), .. }) => number.as_u64(),
+            _ => None,
+        };
+        let first = slice.lower.as_deref().map_or(Some(0), number);
+        let end = slice.upper.as_deref().and_then(number);
+        match (first, end, &slice.step) {
+            (Some(first), Some(end), None) if base != 0 && first < end && end - first <= 8 && end <= 64 => {
+                let list = self.x.flow_new(Container::List);
+                for (at, place) in (first as u32..end as u32).zip(0..) {
+                    let key = self.x.flow_number(at);
+                    let element = self.x.flow_get(base, key);
+                    self.x.flow_element(list, Some(place), element);
+                }
+                list
+            }
+            _ => base,
+        }
     }
 
     /// Visits what stands between the braces of f-strings or t-strings.
@@ -402,7 +424,7 @@ impl Pass<'_> {
                 self.x.flow_super(class)
             }
             _ => {
-                let named = self.reflected(call, first, start);
+                let named = self.reflected(call, first, start, number);
                 let value = self.x.flow_call(function, receiver, number, first);
                 self.x.flow_join(vec![named, value])
             }
@@ -411,11 +433,12 @@ impl Pass<'_> {
     }
 
     /// `getattr` and `setattr` with a constant name are an attribute as any other. The arguments are those since `first`.
-    fn reflected(&mut self, call: &ast::ExprCall, first: usize, start: u32) -> u32 {
+    fn reflected(&mut self, call: &ast::ExprCall, first: usize, start: u32, number: u32) -> u32 {
         let Expr::Name(function) = &*call.func else { return 0 };
         let stores = match function.id.as_str() {
             "getattr" => false,
             "setattr" => true,
+            "eval" => return self.evaluated(call, start, number),
             _ => return 0,
         };
         let mut name = None;
@@ -443,6 +466,29 @@ impl Pass<'_> {
         let found = self.x.flow_load(object, row);
         self.x.take_receiver();
         self.x.flow_join(vec![found, value])
+    }
+
+    /// `eval("f()")` calls `f`: call `number` -1 has two callees.
+    fn evaluated(&mut self, call: &ast::ExprCall, start: u32, number: u32) -> u32 {
+        let mut text = None;
+        self.first_argument(&call.arguments, &mut |pass, first| {
+            if let Some(Expr::StringLiteral(first)) = first
+                && pass.is_short(first)
+            {
+                text = Some(pass.text_of(first).into_owned());
+            }
+        });
+        let Some(parsed) = text.and_then(|text| ruff_python_parser::parse_expression(&text).ok()) else {
+            return 0;
+        };
+        match parsed.expr() {
+            Expr::Call(inner) => {
+                let callee = self.quoted(&inner.func, start);
+                let first = self.x.flow_arguments();
+                if callee == 0 { 0 } else { self.x.flow_call(callee, (0, 0), number, first) }
+            }
+            path => self.quoted(path, start),
+        }
     }
 
     /// Positional arguments, keyword arguments and flags of a call; adds the names of the keywords.

@@ -994,7 +994,7 @@ impl Pass<'_> {
     }
 
     /// The value of a path that stands within a string.
-    fn quoted(&mut self, expr: &Expr, start: u32) -> u32 {
+    pub(super) fn quoted(&mut self, expr: &Expr, start: u32) -> u32 {
         match expr {
             Expr::Name(name) => {
                 let id = self.x.names.add(&name.id);

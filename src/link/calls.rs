@@ -527,15 +527,16 @@ impl Linker {
                     verdict
                 }
             };
-            let verdict = match (order.next_if(|entry| entry.0 == row), callees) {
-                (Some(&(_, at, targets, receivers)), Some(callees)) => {
-                    let site = &callees.sites[at as usize];
-                    let targets = &callees.targets[targets as usize..site.targets as usize];
-                    let receivers = &callees.receivers[receivers as usize..site.receivers as usize];
-                    self.flowed(project, facts, callee, verdict, (site, targets, receivers))
-                }
-                _ => verdict,
-            };
+            // What `eval` runs is called where it is.
+            let mut verdict = verdict;
+            while let (Some(&(_, at, targets, receivers)), Some(callees)) =
+                (order.next_if(|entry| entry.0 == row), callees)
+            {
+                let site = &callees.sites[at as usize];
+                let targets = &callees.targets[targets as usize..site.targets as usize];
+                let receivers = &callees.receivers[receivers as usize..site.receivers as usize];
+                verdict = self.flowed(project, facts, callee, verdict, (site, targets, receivers));
+            }
             self.out.push(lcol::SITE_STATUS, verdict.status as u32);
             self.out.push(lcol::SITE_REASON, verdict.reason as u32);
             self.out.push(lcol::SITE_FIRST, verdict.first);
