@@ -121,7 +121,8 @@ fn pipeline(criterion: &mut Criterion) {
             facts_hash: hash_of(block),
         })
         .collect();
-    let layout = Layout { project: "bench".to_owned(), source_roots: vec![".".to_owned()], ..Layout::default() };
+    let layout =
+        Layout { project: "bench".to_owned(), source_roots: vec![".".to_owned()], ..Layout::default() };
     let mut group = criterion.benchmark_group("graph");
     group.throughput(Throughput::Elements(MODULES as u64));
     group.bench_function("link", |bencher| bencher.iter(|| link::link(black_box(&inputs), &layout)));

@@ -314,7 +314,12 @@ fn layout(config: &Config) -> Layout {
             }
         })
         .collect();
-    Layout { project: config.project().to_owned(), source_roots, calls: config.calls(), max_constraints: config.calls_max_constraints() }
+    Layout {
+        project: config.project().to_owned(),
+        source_roots,
+        calls: config.calls(),
+        max_constraints: config.calls_max_constraints(),
+    }
 }
 
 /// Key of the graph of these files: everything that decides how it looks.

@@ -2,8 +2,8 @@
 
 use super::builder::{Pass, Scope, Value};
 use crate::model::facts::{
-    ArgKind, BindingKind, Container, FlowOp, ImportKind, RefKind, ScopeKind, SymbolKind, call_flag, col, ref_flag,
-    symbol_flag,
+    ArgKind, BindingKind, Container, FlowOp, ImportKind, RefKind, ScopeKind, SymbolKind, call_flag, col,
+    ref_flag, symbol_flag,
 };
 use ruff_python_ast::{self as ast, Expr, InterpolatedStringElement};
 use ruff_text_size::Ranged;
@@ -220,7 +220,9 @@ impl Pass<'_> {
     /// The value of a slice of `base`: with constant ends a new list, else as good as `base` itself.
     fn sliced(&mut self, slice: &ast::ExprSlice, base: u32) -> u32 {
         let number = |end: &Expr| match end {
-            Expr::NumberLiteral(ast::ExprNumberLiteral { value: ast::Number::Int(number), .. }) => number.as_u64(),
+            Expr::NumberLiteral(ast::ExprNumberLiteral { value: ast::Number::Int(number), .. }) => {
+                number.as_u64()
+            }
             _ => None,
         };
         let first = slice.lower.as_deref().map_or(Some(0), number);
@@ -710,7 +712,11 @@ impl Pass<'_> {
             }
             Expr::Subscript(subscript) => {
                 let (_, base, key) = self.subscript(subscript);
-                self.x.flow_put(base, key, flow);
+                let constant =
+                    if subscript.value.is_name_expr() { self.constant(&subscript.slice) } else { None };
+                if !constant.is_some_and(|constant| self.x.replaced(base, constant, flow)) {
+                    self.x.flow_put(base, key, flow);
+                }
             }
             Expr::Tuple(_) | Expr::List(_) => {
                 let mut at = 0;

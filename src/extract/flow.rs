@@ -75,6 +75,26 @@ pub(super) struct Around {
     mark: Mark,
 }
 
+/// A dictionary literal whose items may be replaced as long as nobody read it.
+#[derive(Debug, Default)]
+struct Literal {
+    /// Variable of the name that it was assigned to; 0 before.
+    version: u32,
+    container: u32,
+    epoch: u32,
+    /// Constraints from here on came after it.
+    rows: u32,
+    /// Constant keys, and the constraint that puts their values.
+    items: Vec<(Constant, u32)>,
+}
+
+/// A key of a dictionary that is a constant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Constant {
+    Text(u32),
+    Number(u32),
+}
+
 /// State of one file.
 #[derive(Debug, Default)]
 pub(super) struct Flow {
@@ -97,6 +117,7 @@ pub(super) struct Flow {
     pub(super) dead: bool,
     arguments: Vec<(u32, u32, u32)>,
     pub(super) item: Item,
+    literal: Literal,
     /// Literals that we stand in, one in another.
     pub(super) literals: u32,
     /// Above 0 where constants are of no use: operands, elements of elements.
@@ -324,7 +345,8 @@ impl Extractor {
         names.into_iter().map(|(name, _)| (name, own(name))).collect()
     }
 
-    pub(super) fn fork(&self) -> Fork {
+    pub(super) fn fork(&mut self) -> Fork {
+        self.flow.literal.version = 0;
         Fork { mark: self.flow.mark(), ends: Vec::new() }
     }
 
@@ -376,7 +398,8 @@ impl Extractor {
             }
         }
         changes.sort_unstable();
-        let mut groups: Vec<&[(u32, u32, u32, u32)]> = changes.chunk_by(|one, other| one.0 == other.0).collect();
+        let mut groups: Vec<&[(u32, u32, u32, u32)]> =
+            changes.chunk_by(|one, other| one.0 == other.0).collect();
         groups.sort_unstable_by_key(|group| group.iter().map(|change| change.3).min());
         let mut values = Vec::new();
         for group in groups {
@@ -401,6 +424,7 @@ impl Extractor {
     /// A loop begins; with `heads` false a `try`, which goes back nowhere.
     pub(super) fn loop_begin(&mut self, heads: bool) -> Mark {
         let flow = &mut self.flow;
+        flow.literal.version = 0;
         let first = if heads { flow.next } else { 0 };
         flow.loops.push(Loop {
             first,
@@ -508,6 +532,7 @@ impl Extractor {
             literals: flow.leave_literals(),
             mark: flow.mark(),
         };
+        flow.literal.version = 0;
         flow.bodies += 1;
         flow.body = flow.bodies;
         flow.scope = scope;
@@ -535,7 +560,8 @@ impl Extractor {
         let Around { body, scope, returned, params, dead, literals, .. } = around;
         let flow = &mut self.flow;
         flow.enter_literals(literals);
-        (flow.body, flow.scope, flow.returned, flow.params, flow.dead) = (body, scope, returned, params, dead);
+        (flow.body, flow.scope, flow.returned, flow.params, flow.dead) =
+            (body, scope, returned, params, dead);
     }
 
     /// Parameter number `at`, of name `name`, has its value.
@@ -600,6 +626,42 @@ impl Extractor {
         if base != 0 {
             self.emit(FlowOp::Put, value, base, key);
         }
+    }
+
+    /// The dictionary literal `value` was assigned to a name.
+    pub(super) fn literal_assigned(&mut self, value: u32) {
+        let rows = self.out.len(col::FLOW_OP) as u32;
+        let flow = &mut self.flow;
+        if value != 0 && flow.literal.container == value && flow.literal.rows + 1 == rows {
+            // The constraint that assigned it made the last variable.
+            (flow.literal.version, flow.literal.rows) = (flow.next - 1, rows);
+        }
+    }
+
+    /// `value` takes the place of what a literal had under `key`, where nobody can have seen that: since then nothing was called, and
+    /// the dictionary `base` was not read. False where that is not so.
+    pub(super) fn replaced(&mut self, base: u32, key: Constant, value: u32) -> bool {
+        let literal = &self.flow.literal;
+        if base == 0 || value == 0 || literal.version != base || literal.epoch != self.flow.epoch {
+            return false;
+        }
+        let Some(&(_, row)) = literal.items.iter().find(|item| item.0 == key) else { return false };
+        let end = self.out.len(col::FLOW_OP) as u32;
+        let harmless = (literal.rows..end).all(|row| {
+            let op = FlowOp::from_u32(self.out.get(col::FLOW_OP, row));
+            let [out, a, b] =
+                [col::FLOW_OUT, col::FLOW_A, col::FLOW_B].map(|column| self.out.get(column, row));
+            match op {
+                FlowOp::Name | FlowOp::Symbol | FlowOp::Constant | FlowOp::New => true,
+                FlowOp::Define | FlowOp::Element => b != base,
+                FlowOp::Put => a == base && out != base && b != base,
+                _ => false,
+            }
+        });
+        if harmless {
+            self.out.set(col::FLOW_OUT, row, value);
+        }
+        harmless
     }
 
     pub(super) fn flow_symbol(&mut self, symbol: u32) -> u32 {
@@ -737,13 +799,6 @@ impl Extractor {
     }
 }
 
-/// A key of a dictionary literal that is a constant.
-#[derive(Clone, Copy, Debug)]
-enum Constant {
-    Text(u32),
-    Number(u32),
-}
-
 impl Pass<'_> {
     /// The value of a string: a constant where it is short.
     pub(super) fn string_value(&mut self, text: &ast::ExprStringLiteral) -> u32 {
@@ -801,6 +856,7 @@ impl Pass<'_> {
         let mut container = 0;
         let mut items = 0;
         let (mut key, mut constant) = (0, None);
+        let mut placed = Vec::new();
         let nested = self.enter_literal();
         self.elements(literal, &mut |pass, element| {
             let item = pass.x.flow.item;
@@ -826,6 +882,9 @@ impl Pass<'_> {
                 container = pass.x.flow_new(Container::Dict);
             }
             if let Some(constant) = constant.take() {
+                if placed.len() < PLACES as usize {
+                    placed.push((constant, pass.x.out.len(col::FLOW_OP) as u32 + 1));
+                }
                 key = match constant {
                     Constant::Text(name) => {
                         let row = pass.x.flow_name(name);
@@ -840,6 +899,9 @@ impl Pass<'_> {
         if container == 0 && (!nested || items == 0) {
             container = self.x.flow_new(Container::Dict);
         }
+        let rows = self.x.out.len(col::FLOW_OP) as u32;
+        let epoch = self.x.flow.epoch;
+        self.x.flow.literal = Literal { version: 0, container, epoch, rows, items: placed };
         self.x.flow.value = container;
     }
 
@@ -860,7 +922,7 @@ impl Pass<'_> {
     }
 
     /// What a key is, if it is a constant.
-    fn constant(&mut self, key: &Expr) -> Option<Constant> {
+    pub(super) fn constant(&mut self, key: &Expr) -> Option<Constant> {
         match key {
             Expr::StringLiteral(text) => {
                 if !self.is_short(text) {
@@ -926,7 +988,8 @@ impl Pass<'_> {
                     other => std::slice::from_ref(other),
                 };
                 let elements = match name {
-                    "Optional" | "Union" | "Annotated" | "Final" | "ClassVar" | "Required" | "NotRequired" => {
+                    "Optional" | "Union" | "Annotated" | "Final" | "ClassVar" | "Required"
+                    | "NotRequired" => {
                         let count = if name == "Annotated" { 1 } else { inner.len() };
                         for part in inner.iter().take(count.min(16)) {
                             self.annotated_into(part, 0, depth + 1, found);
@@ -944,11 +1007,12 @@ impl Pass<'_> {
                         }
                         return;
                     }
-                    "list" | "List" | "Sequence" | "MutableSequence" | "Iterable" | "Iterator" | "Collection"
-                    | "Generator" | "AsyncIterator" | "AsyncIterable" | "AsyncGenerator" | "deque" | "Deque" => {
-                        (Container::List, inner.first())
+                    "list" | "List" | "Sequence" | "MutableSequence" | "Iterable" | "Iterator"
+                    | "Collection" | "Generator" | "AsyncIterator" | "AsyncIterable" | "AsyncGenerator"
+                    | "deque" | "Deque" => (Container::List, inner.first()),
+                    "set" | "Set" | "FrozenSet" | "frozenset" | "AbstractSet" => {
+                        (Container::Set, inner.first())
                     }
-                    "set" | "Set" | "FrozenSet" | "frozenset" | "AbstractSet" => (Container::Set, inner.first()),
                     "tuple" | "Tuple" => (Container::Tuple, None),
                     "dict" | "Dict" | "Mapping" | "MutableMapping" | "DefaultDict" | "defaultdict"
                     | "OrderedDict" => (Container::Dict, inner.get(1)),
@@ -1023,7 +1087,8 @@ impl Pass<'_> {
             Expr::BoolOp(node) if node.op == ast::BoolOp::And => {
                 node.values.iter().take(16).for_each(|value| self.narrow(value));
             }
-            Expr::Call(call) if matches!(&*call.func, Expr::Name(name) if name.id.as_str() == "isinstance") => {
+            Expr::Call(call) if matches!(&*call.func, Expr::Name(name) if name.id.as_str() == "isinstance") =>
+            {
                 let mut subject = None;
                 let mut values = Vec::new();
                 let mut at = 0;
@@ -1037,7 +1102,9 @@ impl Pass<'_> {
                                 subject = Some((id, pass.x.flow_read(row, id)));
                             }
                             (1, Expr::Tuple(_)) if subject.is_some() => {
-                                pass.elements(argument, &mut |pass, class| pass.instance_of(class, &mut values));
+                                pass.elements(argument, &mut |pass, class| {
+                                    pass.instance_of(class, &mut values)
+                                });
                             }
                             (1, class) if subject.is_some() => pass.instance_of(class, &mut values),
                             _ => {}

@@ -2,12 +2,12 @@
 
 use super::builder::{Pass, Value};
 use super::expressions::is_path;
+use super::flow::{Around, Fork};
 use super::measures::{Body, Frame};
 use crate::model::facts::{
-    BindingKind, Container, FlowOp, ImportKind, PROTOCOL, ParamKind, RefKind, ScopeKind, SymbolKind, col, file_flag,
-    import_flag, ref_flag, symbol_flag,
+    BindingKind, Container, FlowOp, ImportKind, PROTOCOL, ParamKind, RefKind, ScopeKind, SymbolKind, col,
+    file_flag, import_flag, ref_flag, symbol_flag,
 };
-use super::flow::{Around, Fork};
 use ruff_python_ast::{self as ast, Expr, Pattern, Stmt};
 use ruff_text_size::{Ranged, TextRange};
 
@@ -193,6 +193,9 @@ impl Pass<'_> {
         let bound = self.x.value_ref(value, self.at(node.value.start()));
         for target in &node.targets {
             self.bind_target(target, bound, flow);
+            if target.is_name_expr() && node.value.is_dict_expr() && node.targets.len() == 1 {
+                self.x.literal_assigned(flow);
+            }
             if self.is_module_all(target) {
                 self.exports(&node.value);
             }
@@ -773,7 +776,14 @@ impl Pass<'_> {
     }
 
     /// Visits cases. As radon has it, any that captures without a pattern counts as the default, once.
-    fn cases(&mut self, node: &ast::StmtMatch, default: &mut bool, subject: u32, fork: &mut Fork, all: &mut bool) {
+    fn cases(
+        &mut self,
+        node: &ast::StmtMatch,
+        default: &mut bool,
+        subject: u32,
+        fork: &mut Fork,
+        all: &mut bool,
+    ) {
         let captures = |case: &ast::MatchCase| matches!(&case.pattern, Pattern::MatchAs(pattern) if pattern.pattern.is_none());
         let found = !*default && node.cases.iter().any(captures);
         *default |= found;

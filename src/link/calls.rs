@@ -490,7 +490,12 @@ impl Linker {
             if named.count > 0 {
                 return named;
             }
-            return Verdict { status: CallStatus::Ambiguous, reason: Reason::Megamorphic, first: 0, count: 0 };
+            return Verdict {
+                status: CallStatus::Ambiguous,
+                reason: Reason::Megamorphic,
+                first: 0,
+                count: 0,
+            };
         }
         if list.len() == known.len() && list.iter().zip(&known).all(|(one, other)| one == other) {
             return named;

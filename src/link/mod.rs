@@ -291,7 +291,12 @@ fn windows(count: u32) -> impl Iterator<Item = Range<u32>> {
 
 /// Links `files`, which are sorted by path.
 pub fn link(files: &[FileInput<'_>], layout: &Layout) -> Linked {
-    let means = Means { links: &Arc::new(Spill::none()), tables: &Scratch::none(), touched: &|_| (), constraints: u64::MAX };
+    let means = Means {
+        links: &Arc::new(Spill::none()),
+        tables: &Scratch::none(),
+        touched: &|_| (),
+        constraints: u64::MAX,
+    };
     link_into(&Slice(files), layout, means)
 }
 

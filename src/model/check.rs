@@ -6,8 +6,8 @@
 
 use super::block::Schema as _;
 use super::facts::{
-    ArgKind, BINDING_CONDITIONAL, BINDING_LAST, BindingKind, Container, Facts, FactsSchema, FlowOp, ImportKind,
-    PROTOCOL, ParamKind, RefKind, ScopeKind, SymbolKind, col, table,
+    ArgKind, BINDING_CONDITIONAL, BINDING_LAST, BindingKind, Container, Facts, FactsSchema, FlowOp,
+    ImportKind, PROTOCOL, ParamKind, RefKind, ScopeKind, SymbolKind, col, table,
 };
 
 /// What the numbers of a column are.
@@ -246,7 +246,8 @@ fn flow(facts: &Facts<'_>) -> Result<(), String> {
         let right = match op {
             FlowOp::Enter => {
                 let count = parameters(facts, a, b);
-                a < facts.rows(table::Symbols) && u64::from(out) + 2 + u64::from(count) <= u64::from(variables)
+                a < facts.rows(table::Symbols)
+                    && u64::from(out) + 2 + u64::from(count) <= u64::from(variables)
             }
             FlowOp::EnterClass => a < facts.rows(table::Symbols),
             FlowOp::EnterScope => a < facts.rows(table::Scopes),
@@ -408,7 +409,8 @@ def broken(:
                 facts_hash: [number; 32],
             })
             .collect();
-        let layout = Layout { project: "p".to_owned(), source_roots: vec![".".to_owned()], ..Layout::default() };
+        let layout =
+            Layout { project: "p".to_owned(), source_roots: vec![".".to_owned()], ..Layout::default() };
         let linked = link::link(&inputs, &layout);
         let files = paths.map(|path| FileEntry {
             path,

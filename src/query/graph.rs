@@ -311,7 +311,9 @@ impl<'g> Builder<'g> {
     /// Calls that are not written as such.
     fn implicit_calls(&mut self, file: &GraphFile<'_>, links: &crate::link::links::Links<'_>) {
         for row in 0..links.rows(ltable::Implicit) {
-            let Some(source) = self.symbol(file.symbol_base() + links.get(lcol::IMPL_SYM, row)) else { continue };
+            let Some(source) = self.symbol(file.symbol_base() + links.get(lcol::IMPL_SYM, row)) else {
+                continue;
+            };
             if let Some(target) = self.target(links, links.get(lcol::IMPL_TARGET, row)) {
                 self.edge(source, target, CallStatus::Resolved);
             }

@@ -15,16 +15,7 @@ use std::fmt::Write as _;
 pub fn report(run: &Run) -> ReportData {
     let graph = run.graph();
     let Summary {
-        symbols,
-        imports,
-        call_sites,
-        reasons,
-        evidence,
-        implicit_calls,
-        edges,
-        worst,
-        cycles,
-        ..
+        symbols, imports, call_sites, reasons, evidence, implicit_calls, edges, worst, cycles, ..
     } = &graph.meta().summary;
     let counts = |map: &std::collections::BTreeMap<String, u64>| {
         map.iter().filter(|(_, count)| **count > 0).map(|(name, count)| (name.clone(), *count)).collect()

@@ -110,7 +110,12 @@ pub(crate) fn callees(solution: &Solution<'_, '_>, file: u32) -> Callees {
         found.sort_unstable();
         found.dedup();
         let line = facts.get(col::FLOW_LINE, row);
-        out.implicit.extend(found.iter().map(|target| Implicit { caller, line, kind, target: target.symbol }));
+        out.implicit.extend(found.iter().map(|target| Implicit {
+            caller,
+            line,
+            kind,
+            target: target.symbol,
+        }));
     }
     out.implicit.sort_unstable();
     out.implicit.dedup();
@@ -329,8 +334,7 @@ impl Reader<'_, '_, '_> {
                 ImplicitKind::Iteration
             }
             FlowOp::With => {
-                let names =
-                    if op.b != 0 { ["__aenter__", "__aexit__"] } else { ["__enter__", "__exit__"] };
+                let names = if op.b != 0 { ["__aenter__", "__aexit__"] } else { ["__enter__", "__exit__"] };
                 for &object in objects {
                     for name in names {
                         self.method(object, name, found);
@@ -349,7 +353,8 @@ impl Reader<'_, '_, '_> {
                 let (own, other) = PROTOCOL[method as usize];
                 for &object in objects {
                     if !self.method(object, own, found) && matches!(own, "__format__" | "__str__") {
-                        let _ = self.method(object, "__str__", found) || self.method(object, "__repr__", found);
+                        let _ =
+                            self.method(object, "__str__", found) || self.method(object, "__repr__", found);
                     }
                     if own == "__bool__" {
                         self.method(object, "__len__", found);

@@ -8,7 +8,8 @@ use crate::link::builtins::is_builtin;
 use crate::link::modules::Found;
 use crate::link::value::Key;
 use crate::model::facts::{
-    BINDING_CONDITIONAL, BindingKind, Container, Facts, FlowOp, ImportKind, ParamKind, RefKind, ScopeKind, SymbolKind, col, symbol_flag, table,
+    BINDING_CONDITIONAL, BindingKind, Container, Facts, FlowOp, ImportKind, ParamKind, RefKind, ScopeKind,
+    SymbolKind, col, symbol_flag, table,
 };
 use crate::model::name;
 use rustc_hash::FxHashMap;
@@ -298,8 +299,7 @@ impl<'p, 'a> Program<'p, 'a> {
     }
 
     fn leave_out_unread(&mut self, read: &mut [bool]) {
-        let (starts, froms) =
-            by_variable(self.count, self.edges.iter().map(|edge| (edge[1], edge[0])));
+        let (starts, froms) = by_variable(self.count, self.edges.iter().map(|edge| (edge[1], edge[0])));
         let mut work: Vec<u32> = (0..self.count).filter(|&at| read[at as usize]).collect();
         while let Some(to) = work.pop() {
             for &from in &froms[starts[to as usize] as usize..starts[to as usize + 1] as usize] {
@@ -530,11 +530,7 @@ impl<'p, 'a> Program<'p, 'a> {
                     self.supers.insert(number, class);
                     self.ops.push(Op { op, out: var(out), a: var(a), b: var(b), row: number });
                 }
-                FlowOp::Unpack
-                | FlowOp::Iterate
-                | FlowOp::Await
-                | FlowOp::With
-                | FlowOp::Instance => {
+                FlowOp::Unpack | FlowOp::Iterate | FlowOp::Await | FlowOp::With | FlowOp::Instance => {
                     self.ops.push(Op { op, out: var(out), a: var(a), b, row: number });
                 }
                 FlowOp::Operation => {
@@ -632,8 +628,7 @@ impl<'p, 'a> Program<'p, 'a> {
         if let Some(entry) = self.functions.get_mut((number - self.first_symbol) as usize) {
             *entry = place + 1;
         }
-        let function =
-            Function { flags, returned, params, passes: SmallVec::new() };
+        let function = Function { flags, returned, params, passes: SmallVec::new() };
         if function.params.first().is_some_and(|param| param.kind <= ParamKind::Positional)
             && let Some(receiver) = receiver(self.project, file, facts, symbol)
         {
@@ -807,7 +802,10 @@ impl<'p, 'a> Program<'p, 'a> {
 }
 
 /// Starts of the rows of each variable, and the rows sorted by it.
-pub(super) fn by_variable(count: u32, rows: impl Iterator<Item = (u32, u32)> + Clone) -> (Vec<u32>, Vec<u32>) {
+pub(super) fn by_variable(
+    count: u32,
+    rows: impl Iterator<Item = (u32, u32)> + Clone,
+) -> (Vec<u32>, Vec<u32>) {
     let mut starts = vec![0; count as usize + 1];
     for (variable, _) in rows.clone() {
         starts[variable as usize + 1] += 1;

@@ -5,10 +5,11 @@
 //! that has become too large can be cut off there (saturation: Wimmer et al., "Scaling Type-Based Points-to Analysis with Saturation", PLDI 2024).
 
 use super::known::{self, Effect};
-use super::program::{
-    ALL, ANY, Arg, Call, Function, KEYS, Op, Program, Source, by_variable, is_field, module_object, number_key,
-};
 use super::parts::Parts;
+use super::program::{
+    ALL, ANY, Arg, Call, Function, KEYS, Op, Program, Source, by_variable, is_field, module_object,
+    number_key,
+};
 use super::{Kind, Object};
 use crate::model::facts::{ArgKind, FlowOp, PROTOCOL, ParamKind, col, symbol_flag, table};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -289,8 +290,8 @@ impl<'p, 'a> Solver<'p, 'a> {
         let new: SmallVec<[Object; 8]> = SmallVec::from_slice(&set.items[usize::from(set.done)..]);
         set.done = set.items.len() as u16;
         if (variable as usize) < self.edge_starts.len() - 1 {
-            let range =
-                self.edge_starts[variable as usize] as usize..self.edge_starts[variable as usize + 1] as usize;
+            let range = self.edge_starts[variable as usize] as usize
+                ..self.edge_starts[variable as usize + 1] as usize;
             for at in range {
                 let to = self.edge_ends[at];
                 for &object in &new {
@@ -321,10 +322,8 @@ impl<'p, 'a> Solver<'p, 'a> {
     /// Ends a round: edges that were found give all that was there, then what was sent arrives.
     fn barrier(&mut self) {
         while let Some((from, edge)) = self.pending.pop() {
-            let key = (
-                u64::from(from) << 32 | u64::from(edge.to),
-                (edge.via as u64) << 32 | u64::from(edge.extra),
-            );
+            let key =
+                (u64::from(from) << 32 | u64::from(edge.to), (edge.via as u64) << 32 | u64::from(edge.extra));
             if from == edge.to && edge.via == Via::Copy || !self.known.insert(key) {
                 continue;
             }
@@ -697,9 +696,10 @@ impl<'p, 'a> Solver<'p, 'a> {
             self.edge(cell, out, Via::ClassAttribute, receiver.0);
             let project = self.program.project;
             let (file, symbol) = project.locate(class);
-            if project.facts(file).is_some_and(|facts| {
-                facts.get(col::SYM_FLAGS, symbol) & symbol_flag::ENUM != 0
-            }) {
+            if project
+                .facts(file)
+                .is_some_and(|facts| facts.get(col::SYM_FLAGS, symbol) & symbol_flag::ENUM != 0)
+            {
                 self.send(out, Object::new(Kind::Instance, class));
             }
         }
@@ -859,7 +859,8 @@ impl<'p, 'a> Solver<'p, 'a> {
         let shift = u32::from(receiver.is_some());
         let (first, count) = (function.param(0), function.params.len() as u32);
         let passes: SmallVec<[u32; 2]> = function.passes.clone();
-        let positional = function.params.iter().take_while(|param| param.kind <= ParamKind::Positional).count();
+        let positional =
+            function.params.iter().take_while(|param| param.kind <= ParamKind::Positional).count();
         if let Some(receiver) = receiver
             && count > 0
         {
@@ -998,7 +999,8 @@ impl<'p, 'a> Solver<'p, 'a> {
                         self.invoke(method, Some(object), &[], 0);
                         let returned = self.program.function(method).map_or(0, |function| function.returned);
                         self.edge(returned, out, Via::Copy, 0);
-                        if self.program.function(method).is_some_and(|function| function.passes.contains(&0)) {
+                        if self.program.function(method).is_some_and(|function| function.passes.contains(&0))
+                        {
                             self.send(out, object);
                         }
                     }
@@ -1049,7 +1051,8 @@ impl Solver<'_, '_> {
             Kind::Class | Kind::ClassReceiver => self.construct(op, object),
             Kind::Instance | Kind::Receiver => {
                 if let Some(method) = self.method(object.number(), "__call__") {
-                    if let Some(function) = self.program.function(method).filter(|one| !one.params.is_empty()) {
+                    if let Some(function) = self.program.function(method).filter(|one| !one.params.is_empty())
+                    {
                         let first = function.param(0);
                         self.send(first, object);
                     }
@@ -1111,7 +1114,9 @@ impl Solver<'_, '_> {
                 let instance = Object::new(Kind::Instance, object.number());
                 self.send(out, instance);
                 let Some(init) = self.method(object.number(), "__init__") else { return };
-                if let Some(function) = self.program.function(init).filter(|function| !function.params.is_empty()) {
+                if let Some(function) =
+                    self.program.function(init).filter(|function| !function.params.is_empty())
+                {
                     let first = function.param(0);
                     self.send(first, instance);
                 }
@@ -1119,7 +1124,8 @@ impl Solver<'_, '_> {
             }
             Kind::Instance | Kind::Receiver => {
                 let Some(method) = self.method(object.number(), "__call__") else { return };
-                if let Some(function) = self.program.function(method).filter(|function| !function.params.is_empty())
+                if let Some(function) =
+                    self.program.function(method).filter(|function| !function.params.is_empty())
                 {
                     let first = function.param(0);
                     self.send(first, object);
@@ -1162,7 +1168,8 @@ impl Solver<'_, '_> {
         let first = function.param(0);
         let positional = params.iter().take_while(|param| param.kind <= ParamKind::Positional).count() as u32;
         let star = params.iter().find(|param| param.kind == ParamKind::Star).map(|param| param.container);
-        let double = params.iter().find(|param| param.kind == ParamKind::DoubleStar).map(|param| param.container);
+        let double =
+            params.iter().find(|param| param.kind == ParamKind::DoubleStar).map(|param| param.container);
         let mut given: SmallVec<[u32; 8]> = SmallVec::new();
         let mut at = shift;
         let mut spread = false;
@@ -1222,7 +1229,9 @@ impl Solver<'_, '_> {
                 }
                 _ => {
                     for (param, place) in params.iter().zip(0u32..) {
-                        if place >= shift && matches!(param.kind, ParamKind::Positional | ParamKind::KeywordOnly) {
+                        if place >= shift
+                            && matches!(param.kind, ParamKind::Positional | ParamKind::KeywordOnly)
+                        {
                             self.edge(arg.value, first + place, Via::Get, param.name);
                         }
                     }
@@ -1256,16 +1265,18 @@ impl Solver<'_, '_> {
         let instance = Object::new(kind, class);
         let args = self.arguments(op);
         if let Some(new) = self.method(class, "__new__") {
-                if let Some(function) = self.program.function(new).filter(|function| !function.params.is_empty()) {
-                    let first = function.param(0);
-                    self.send(first, object);
-                }
-                self.bind(new, 1, &args, op.out, (0, 0));
-                self.result(new, op.out);
+            if let Some(function) = self.program.function(new).filter(|function| !function.params.is_empty())
+            {
+                let first = function.param(0);
+                self.send(first, object);
+            }
+            self.bind(new, 1, &args, op.out, (0, 0));
+            self.result(new, op.out);
         }
         self.send(op.out, instance);
         if let Some(init) = self.method(class, "__init__") {
-            if let Some(function) = self.program.function(init).filter(|function| !function.params.is_empty()) {
+            if let Some(function) = self.program.function(init).filter(|function| !function.params.is_empty())
+            {
                 let first = function.param(0);
                 self.send(first, instance);
             }
