@@ -209,8 +209,7 @@ fn plan(
     target: &Target<'_>,
 ) -> store::Result<Plan> {
     let project = projection.project();
-    store.init()?;
-    let Some(head) = store.head(project)? else { return Ok(Plan::Full) };
+    let Some(head) = store.open(project)? else { return Ok(Plan::Full) };
     if head.state == *state {
         return Ok(Plan::Current(head));
     }
