@@ -116,6 +116,8 @@ pub struct Answer {
     pub fields: Vec<(&'static str, Value)>,
     /// Whether a check found something: the process then exits with 1.
     pub found: bool,
+    /// What people are shown, below a line of headings, in place of those values that hold values in turn.
+    pub table: Vec<Vec<String>>,
 }
 
 /// What the command line asks of the engine.
@@ -213,13 +215,13 @@ impl Host for Engine {
             ("tokens", report.tokens.into()),
             ("seconds", report.duration.as_secs_f64().into()),
         ];
-        Ok(Answer { fields, found: false })
+        Ok(Answer { fields, ..Answer::default() })
     }
 
     fn bench_walk(&self, request: &Request<'_>) -> anyhow::Result<Answer> {
         let report = Analyzer::walk_only(request.config, request.paths)?;
         let fields = vec![("files", report.files.into()), ("seconds", report.duration.as_secs_f64().into())];
-        Ok(Answer { fields, found: false })
+        Ok(Answer { fields, ..Answer::default() })
     }
 }
 

@@ -101,7 +101,7 @@ pub(super) fn answer(config: &Config, request: CacheRequest<'_>) -> anyhow::Resu
     if !warnings.is_empty() {
         fields.push(("warnings", warnings.into()));
     }
-    Ok(Answer { fields, found })
+    Ok(Answer { fields, found, ..Answer::default() })
 }
 
 fn info(cache: &Cache) -> Vec<(&'static str, Value)> {

@@ -433,7 +433,7 @@ impl Session<'_, '_> {
                 request.observer.finish();
                 let reports = self.push(&*analysis?, &mut stores, &Recovery::default())?;
                 let fields = reports.iter().map(|report| Ok((report.store, serde_json::to_value(report)?)));
-                let answer = Answer { fields: fields.collect::<anyhow::Result<_>>()?, found: false };
+                let answer = Answer { fields: fields.collect::<anyhow::Result<_>>()?, ..Answer::default() };
                 if !self.global.quiet {
                     self.answer(&answer, target.format)?;
                 }
@@ -507,9 +507,11 @@ impl Session<'_, '_> {
                         lines.join(&format!("\n{:width$}  ", ""))
                     }
                     Value::Object(fields) => {
-                        let inner = fields.keys().map(String::len).max().unwrap_or(0);
-                        let lines: Vec<_> = fields
-                            .iter()
+                        let fields = || {
+                            fields.iter().filter(|(_, value)| answer.table.is_empty() || !value.is_object())
+                        };
+                        let inner = fields().map(|(name, _)| name.len()).max().unwrap_or(0);
+                        let lines: Vec<_> = fields()
                             .map(|(name, value)| {
                                 format!("{:<inner$}  {}", name.replace('_', " "), scalar(value))
                             })
@@ -520,7 +522,7 @@ impl Session<'_, '_> {
                 };
                 writeln!(out, "{:<width$}  {shown}", name.replace('_', " "))?;
             }
-            Ok(())
+            table(&answer.table, out)
         })
     }
 
@@ -547,6 +549,30 @@ impl Session<'_, '_> {
 
 /// What is said where a store could not be written.
 const NOT_SENT: &str = "a store was not written; the analysis is kept, `pydebug store push` sends it later";
+
+/// Rows of equal length in columns, below an empty line; numbers are at the right of theirs.
+fn table(rows: &[Vec<String>], out: &mut dyn Write) -> anyhow::Result<()> {
+    let Some(headings) = rows.first() else { return Ok(()) };
+    let is_number = |cell: &str| cell.bytes().all(|byte| byte.is_ascii_digit() || byte == b',');
+    let columns: Vec<(usize, bool)> = (0..headings.len())
+        .map(|at| {
+            let cells = || rows.iter().map(|row| escape(&row[at]));
+            let width = cells().map(|cell| cell.chars().count()).max().unwrap_or(0);
+            (width, cells().skip(1).all(|cell| is_number(&cell)))
+        })
+        .collect();
+    writeln!(out)?;
+    for row in rows {
+        let mut line = String::new();
+        for (cell, &(width, right)) in row.iter().map(|cell| escape(cell)).zip(&columns) {
+            let space = " ".repeat(width - cell.chars().count());
+            let (before, after) = if right { (space, String::new()) } else { (String::new(), space) };
+            line += &format!("{before}{cell}{after}  ");
+        }
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
 
 /// A value within an answer, on one line or on several.
 fn scalar(value: &Value) -> String {

@@ -81,20 +81,24 @@ impl Host for Fake {
         match request {
             CacheRequest::Export(out) => out.write_all(b"exported")?,
             CacheRequest::Verify => {
-                return Ok(Answer { fields: vec![("damaged_records", 1234.into())], found: true });
+                return Ok(Answer {
+                    fields: vec![("damaged_records", 1234.into())],
+                    found: true,
+                    ..Answer::default()
+                });
             }
             CacheRequest::Show(path) => anyhow::bail!("no entry for `{}`", path.display()),
             _ => {}
         }
-        Ok(Answer { fields: vec![("max_bytes", config.cache_max_bytes().into())], found: false })
+        Ok(Answer { fields: vec![("max_bytes", config.cache_max_bytes().into())], ..Answer::default() })
     }
 
     fn bench_floor(&self, _: &Request<'_>) -> anyhow::Result<Answer> {
-        Ok(Answer { fields: vec![("wall_seconds", 0.5.into())], found: false })
+        Ok(Answer { fields: vec![("wall_seconds", 0.5.into())], ..Answer::default() })
     }
 
     fn bench_walk(&self, _: &Request<'_>) -> anyhow::Result<Answer> {
-        Ok(Answer { fields: vec![("z", 1.into()), ("a", 2.into())], found: false })
+        Ok(Answer { fields: vec![("z", 1.into()), ("a", 2.into())], ..Answer::default() })
     }
 }
 

@@ -4,6 +4,7 @@ use super::host::{Answer, Request, StoreRequest};
 use crate::config::UNNAMED;
 use crate::engine::recovery::Recovery;
 use crate::engine::{Analyzer, stores};
+use crate::report::text;
 use crate::store::projection::Projection;
 use crate::store::{State, Store, neo4j};
 use anyhow::Context as _;
@@ -51,6 +52,22 @@ pub(super) fn answer(
                 };
                 let verified = stores::verify(store.as_mut(), &target).with_context(failed)?;
                 answer.found |= !verified.differences.is_empty();
+                if answer.table.is_empty() {
+                    answer
+                        .table
+                        .push(["store", "kind", "rows", "digest", "equal"].map(str::to_owned).to_vec());
+                }
+                for (kind_of_row, (rows, digest)) in &verified.digests {
+                    let equal = if verified.unequal.contains(kind_of_row) { "no" } else { "yes" };
+                    let rows = text::thousands(*rows);
+                    answer.table.push(vec![
+                        kind.to_owned(),
+                        kind_of_row.clone(),
+                        rows,
+                        digest.clone(),
+                        equal.to_owned(),
+                    ]);
+                }
                 json!({
                     "place": place, "rows": verified.rows, "equal": verified.differences.is_empty(),
                     "differences": verified.differences, "digests": verified.digests,
@@ -83,7 +100,7 @@ pub(super) fn export(request: &Request<'_>, to: &Path) -> anyhow::Result<Answer>
         ("command", neo4j::command(to).into()),
         ("replaces", "the whole database; `pydebug store init` makes its constraints afterwards".into()),
     ];
-    Ok(Answer { fields, found: false })
+    Ok(Answer { fields, ..Answer::default() })
 }
 
 /// Stores name projects apart: one that has no name would take another's place.

@@ -5,7 +5,7 @@ use super::children::Fleet;
 use super::files::{Facts, Keys, Recalled, Shared, drop_scratch};
 use super::ledger::{Ledger, Settled};
 use super::memory::{Budget, Memory, Parsed};
-use super::progress::{Interrupt, NullObserver, Phase, ProgressObserver, ProgressTracker};
+use super::progress::{Interrupt, NullObserver, Phase, ProgressObserver, ProgressTracker, StoreTracker};
 use super::recovery::{Decision, Event, Recovery, Trouble};
 use super::stores;
 use super::strategy;
@@ -57,6 +57,7 @@ pub struct Run {
     scratch: Arc<Scratch>,
     /// The graph before this one.
     previous: Option<CodeGraph>,
+    stores: StoreTracker,
 }
 
 impl Run {
@@ -117,7 +118,7 @@ impl Run {
             recovery,
             interrupt,
         };
-        stores::push(stores, &target)
+        stores::push(stores, &target, &self.stores)
     }
 
     /// The analyzed root.
@@ -735,6 +736,7 @@ impl Session<'_> {
             root: walked.root.clone(),
             scratch: Scratch::new(Some(folder.unwrap_or_else(std::env::temp_dir)), budget / 16),
             previous,
+            stores: StoreTracker::new(self.tracker.observer()),
         }
     }
 }

@@ -67,6 +67,49 @@ pub struct Progress<'a> {
     pub phase: Phase,
 }
 
+/// What is being done with a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StorePhase {
+    /// Finding out what it holds and what differs.
+    Compare,
+    /// Writing what differs.
+    Delta,
+    /// Writing everything.
+    Load,
+    /// Nothing any more: it holds the graph.
+    Done,
+    /// Nothing any more: it could not be written.
+    Failed,
+}
+
+impl StorePhase {
+    /// The name in reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Compare => "compare",
+            Self::Delta => "delta",
+            Self::Load => "load",
+            Self::Done => "done",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// How far one store is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct StoreProgress<'a> {
+    /// Its kind.
+    pub store: &'a str,
+    /// What is done with it.
+    pub store_phase: StorePhase,
+    /// Rows that it took in this phase.
+    pub rows_done: u64,
+    /// Rows of this phase; 0 while unknown.
+    pub total_rows: u64,
+}
+
 /// Someone who wants to know how far a run is. Called from any worker, by one at a time; counts never go down
 /// within a phase.
 pub trait ProgressObserver: Send + Sync {
@@ -79,7 +122,11 @@ pub trait ProgressObserver: Send + Sync {
         Some(Duration::ZERO)
     }
 
-    /// The run is over, well or not.
+    /// Takes an event about a store, each of which is written on a thread of its own: events of several come by turns. Rows may go down where what failed is
+    /// tried again.
+    fn store(&self, _: &StoreProgress<'_>) {}
+
+    /// The run is over, well or not; or its stores are, which come after it.
     fn finish(&self) {}
 }
 
@@ -133,6 +180,12 @@ impl ProgressTracker {
             due: AtomicU64::new(0),
             sending: Mutex::new(()),
         }
+    }
+
+    /// Who is told.
+    #[must_use]
+    pub fn observer(&self) -> Arc<dyn ProgressObserver> {
+        Arc::clone(&self.observer)
     }
 
     /// Begins a phase of so many files and bytes (0 while unknown). Not to be called while workers report.
@@ -218,6 +271,76 @@ impl ProgressTracker {
 impl Drop for ProgressTracker {
     fn drop(&mut self) {
         self.observer.finish();
+    }
+}
+
+/// Passes on how far stores are, as often as the observer wants.
+pub struct StoreTracker {
+    observer: Arc<dyn ProgressObserver>,
+    interval: Option<Duration>,
+    /// Held while an event goes out.
+    sending: Mutex<()>,
+}
+
+impl std::fmt::Debug for StoreTracker {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("StoreTracker").finish_non_exhaustive()
+    }
+}
+
+impl StoreTracker {
+    /// A tracker for the stores of one run.
+    #[must_use]
+    pub fn new(observer: Arc<dyn ProgressObserver>) -> Self {
+        Self { interval: observer.interval(), observer, sending: Mutex::new(()) }
+    }
+
+    /// Begins a phase of a store of so many rows (0 while unknown).
+    pub fn start(&self, store: &'static str, phase: StorePhase, total_rows: u64) -> StoreRows<'_> {
+        let rows =
+            StoreRows { tracker: self, store, phase, done: 0, total: total_rows, told: Instant::now() };
+        rows.send();
+        rows
+    }
+
+    /// No store is written any more.
+    pub fn finish(&self) {
+        if self.interval.is_some() {
+            self.observer.finish();
+        }
+    }
+}
+
+/// One phase of one store.
+pub struct StoreRows<'a> {
+    tracker: &'a StoreTracker,
+    store: &'static str,
+    phase: StorePhase,
+    done: u64,
+    total: u64,
+    told: Instant,
+}
+
+impl StoreRows<'_> {
+    /// Counts rows that the store took.
+    pub fn took(&mut self, rows: u64) {
+        self.done += rows;
+        if self.tracker.interval.is_some_and(|interval| self.told.elapsed() >= interval) {
+            self.told = Instant::now();
+            self.send();
+        }
+    }
+
+    fn send(&self) {
+        if self.tracker.interval.is_some() {
+            let _sending = locked(&self.tracker.sending);
+            self.tracker.observer.store(&StoreProgress {
+                store: self.store,
+                store_phase: self.phase,
+                rows_done: self.done,
+                total_rows: self.total,
+            });
+        }
     }
 }
 

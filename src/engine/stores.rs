@@ -4,7 +4,7 @@
 //! are made for each store apart: making them takes a fraction of writing them, and a quick store must not hold its transaction open until a slow
 //! one is done.
 
-use super::progress::Interrupt;
+use super::progress::{Interrupt, StorePhase, StoreRows, StoreTracker};
 use super::recovery::{CircuitBreaker, Decision, Recovery, SystemClock, Trouble};
 use crate::store::delta::{self, Delta};
 use crate::store::projection::{Batch, Outside, Projection, Tables, append, digest_of};
@@ -77,7 +77,7 @@ pub struct Target<'a> {
 const LARGE_DELTA: usize = 3;
 
 /// Brings all `stores` to the graph of `target`. An error of one store does not keep the others from being written.
-pub fn push(stores: &mut [Box<dyn Store>], target: &Target<'_>) -> Vec<Report> {
+pub fn push(stores: &mut [Box<dyn Store>], target: &Target<'_>, progress: &StoreTracker) -> Vec<Report> {
     let mut projection = Projection::new(target.code);
     let state = State::of(target.code);
     let started = Instant::now();
@@ -92,6 +92,7 @@ pub fn push(stores: &mut [Box<dyn Store>], target: &Target<'_>) -> Vec<Report> {
             .map(|(store, breaker)| {
                 let (projection, state) = (&projection, &state);
                 scope.spawn(move || {
+                    progress.start(store.kind(), StorePhase::Compare, 0);
                     persist(store.as_mut(), target, breaker, |store| plan(store, projection, state, target))
                 })
             })
@@ -101,8 +102,8 @@ pub fn push(stores: &mut [Box<dyn Store>], target: &Target<'_>) -> Vec<Report> {
     if plans.iter().any(|plan| matches!(plan, Ok(Plan::Full))) {
         projection.index(target.scratch);
     }
-    let (projection, state) = (&projection, &state);
-    std::thread::scope(|scope| {
+    let job = &Job { projection: &projection, state: &state, target, progress };
+    let reports = std::thread::scope(|scope| {
         let threads: Vec<_> = stores
             .iter_mut()
             .zip(plans)
@@ -110,14 +111,28 @@ pub fn push(stores: &mut [Box<dyn Store>], target: &Target<'_>) -> Vec<Report> {
             .map(|((store, plan), breaker)| {
                 scope.spawn(move || {
                     let (kind, place) = (store.kind(), store.place());
-                    let done =
-                        plan.and_then(|plan| write(store.as_mut(), plan, projection, state, target, breaker));
+                    let done = plan.and_then(|plan| write(store.as_mut(), plan, job, breaker));
+                    let (phase, rows) = match &done {
+                        Ok((_, written)) => (StorePhase::Done, written.rows),
+                        Err(_) => (StorePhase::Failed, 0),
+                    };
+                    progress.start(kind, phase, rows).took(rows);
                     report(kind, place, done, started, target)
                 })
             })
             .collect();
         threads.into_iter().map(join).collect()
-    })
+    });
+    progress.finish();
+    reports
+}
+
+/// What writing a store needs to know.
+struct Job<'a> {
+    projection: &'a Projection<'a>,
+    state: &'a State,
+    target: &'a Target<'a>,
+    progress: &'a StoreTracker,
 }
 
 fn join<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
@@ -169,12 +184,21 @@ enum Message {
     Stop,
 }
 
-struct Feed(Receiver<Message>);
+struct Feed<'a> {
+    batches: Receiver<Message>,
+    progress: StoreRows<'a>,
+    /// Rows of the batch that the store is at: it has them when it asks for the next one.
+    open: u64,
+}
 
-impl Batches for Feed {
+impl Batches for Feed<'_> {
     fn next(&mut self) -> store::Result<Option<Batch>> {
-        match self.0.recv() {
-            Ok(Message::Batch(batch)) => Ok(Some(batch)),
+        self.progress.took(std::mem::take(&mut self.open));
+        match self.batches.recv() {
+            Ok(Message::Batch(batch)) => {
+                self.open = batch.rows.len() as u64;
+                Ok(Some(batch))
+            }
             Ok(Message::End) => Ok(None),
             Ok(Message::Stop) => {
                 Err(StoreError { fault: Fault::Interrupted, message: "interrupted".to_owned() })
@@ -209,8 +233,7 @@ fn plan(
     target: &Target<'_>,
 ) -> store::Result<Plan> {
     let project = projection.project();
-    store.init()?;
-    let Some(head) = store.head(project)? else { return Ok(Plan::Full) };
+    let Some(head) = store.open(project)? else { return Ok(Plan::Full) };
     if head.state == *state {
         return Ok(Plan::Current(head));
     }
@@ -285,46 +308,41 @@ fn against_store(
 fn write(
     store: &mut dyn Store,
     plan: Plan,
-    projection: &Projection<'_>,
-    state: &State,
-    target: &Target<'_>,
+    job: &Job<'_>,
     breaker: &CircuitBreaker,
 ) -> store::Result<(Kind, Written)> {
-    let project = projection.project();
+    let (project, state) = (job.projection.project(), job.state);
     match plan {
         Plan::Current(head) => Ok((Kind::Current, Written { generation: head.generation, rows: 0 })),
         Plan::Delta(head, delta) => {
-            let done = persist(store, target, breaker, |store| {
+            job.progress.start(store.kind(), StorePhase::Delta, delta.len() as u64);
+            let done = persist(store, job.target, breaker, |store| {
                 arrived(store, project, state, |store| store.apply(project, &head, state, &delta))
             });
             match done {
                 Err(error) if error.fault == Fault::Moved => {
                     // Somebody else wrote meanwhile: everything, then.
-                    let written = load(store, projection, state, target, breaker)?;
+                    let written = load(store, job, breaker)?;
                     Ok((Kind::Full, written))
                 }
                 done => Ok((Kind::Delta, done?)),
             }
         }
-        Plan::Full => Ok((Kind::Full, load(store, projection, state, target, breaker)?)),
+        Plan::Full => Ok((Kind::Full, load(store, job, breaker)?)),
     }
 }
 
 /// Writes everything. Rows are made on the threads of the pool, as fast as the store takes them.
-fn load(
-    store: &mut dyn Store,
-    projection: &Projection<'_>,
-    state: &State,
-    target: &Target<'_>,
-    breaker: &CircuitBreaker,
-) -> store::Result<Written> {
-    let project = projection.project();
+fn load(store: &mut dyn Store, job: &Job<'_>, breaker: &CircuitBreaker) -> store::Result<Written> {
+    let Job { projection, state, target, .. } = *job;
+    let (project, kind) = (projection.project(), store.kind());
     persist(store, target, breaker, |store| {
+        let progress = job.progress.start(kind, StorePhase::Load, 0);
         arrived(store, project, state, |store| {
             std::thread::scope(|scope| {
                 let (sender, receiver) = sync_channel(QUEUE);
                 scope.spawn(move || feed(projection, &sender, target.interrupt));
-                store.load(project, state, &mut Feed(receiver))
+                store.load(project, state, &mut Feed { batches: receiver, progress, open: 0 })
             })
         })
     })
@@ -357,6 +375,8 @@ pub struct Verified {
     pub rows: u64,
     /// Per kind of row its number and digest, as stored.
     pub digests: std::collections::BTreeMap<String, (u64, String)>,
+    /// The kinds of row whose number or digest is not as it should be.
+    pub unequal: std::collections::BTreeSet<String>,
     /// The first differences, in words.
     pub differences: Vec<String>,
 }
@@ -409,6 +429,7 @@ pub fn verify(store: &mut dyn Store, target: &Target<'_>) -> store::Result<Verif
         verified.digests.insert(kind.clone(), (have.0, have.1.key().to_string()));
         if want != have {
             verified.differences.push(format!("{kind}: {} rows, {} expected", have.0, want.0));
+            verified.unequal.insert(kind.clone());
             differ.insert(kind.split(':').next().unwrap_or_default().to_owned());
         }
     }

@@ -159,6 +159,15 @@ pub trait Store: Send {
     /// [`StoreError`].
     fn head(&mut self, project: &str) -> Result<Option<Head>>;
 
+    /// Makes the schema where it is missing and tells what the store shows of a project: [`Self::init`] and [`Self::head`] by as few questions as can be.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn open(&mut self, project: &str) -> Result<Option<Head>> {
+        self.init()?;
+        self.head(project)
+    }
+
     /// Keeps all rows of a graph as a new generation and shows it. The schema is there.
     ///
     /// # Errors

@@ -16,13 +16,11 @@ pub use export::{command, export};
 
 use super::address::{Neo4jAddress, Tls};
 use super::delta::Delta;
-use super::rows::{Digest, Key, NULL, Rows, TableId, Type, Value, values};
+use super::rows::{Digest, Key, NULL, Rows, TableId, Type, Value, key_at, values};
 use super::{Batches, Collected, Fault, Head, Result, SCHEMA_VERSION, State, Store, StoreError, Written};
 use crate::sys::failpoint;
-use neo4rs::{
-    BoltList, BoltMap, BoltNull, BoltString, BoltType, ConfigBuilder, Graph, Query, Row, Txn, query,
-};
-use rustc_hash::FxHashMap;
+use neo4rs::{BoltList, BoltMap, BoltNull, BoltType, ConfigBuilder, Graph, Node, Query, Row, Txn, query};
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
@@ -176,13 +174,6 @@ fn texts(row: &[u8], table: TableId, at: usize) -> String {
     }
 }
 
-fn key_of(row: &[u8], table: TableId, at: usize) -> Key {
-    match values(table, row).nth(at) {
-        Some(Value::Key(key)) => key,
-        _ => Key::NONE,
-    }
-}
-
 /// Runs a statement and gives its rows.
 async fn ask(txn: &mut Txn, query: Query) -> std::result::Result<Vec<Row>, neo4rs::Error> {
     let mut stream = txn.execute(query).await?;
@@ -213,6 +204,7 @@ async fn in_pieces(
         match once(graph, make(rows.clone())).await {
             Ok(answer) => found.extend(answer),
             Err(error) if is_too_much(&error) && rows.len() > 1 => {
+                tracing::debug!("{} rows take more memory than the server gives: they go in halves", rows.len());
                 let (first, second) = rows.split_at(rows.len() / 2);
                 open.push(second.to_vec());
                 open.push(first.to_vec());
@@ -241,6 +233,11 @@ fn taken_over() -> StoreError {
 }
 
 impl Lease {
+    /// One that is yet to be taken.
+    fn new(project: Key) -> Self {
+        Self { token: token(), project: hex(project), seen: Instant::now() }
+    }
+
     /// A statement about the project's node that has an effect only for who has the lease.
     fn query(&self, then: &str) -> Query {
         query(&format!("{LEASED} {then}"))
@@ -282,7 +279,7 @@ async fn lease(
     then: &str,
     parameters: &[(&str, BoltType)],
 ) -> Result<(Lease, i64)> {
-    let mut lease = Lease { token: token(), project: hex(Key::project(project)), seen: Instant::now() };
+    let mut lease = Lease::new(Key::project(project));
     let take = format!(
         "MERGE (p:PyDebug {{gen: 0, key: $key}}) \
          ON CREATE SET p:Project, p.name = $name, p.rev = 0, p.head = 0, p.updating = false, p.generations = [] \
@@ -304,13 +301,17 @@ async fn lease(
         if let Some(row) = once(graph, asked).await?.first() {
             return Ok((lease, row.get("value")?));
         }
-        if started.elapsed() >= patience {
-            return Err(StoreError::transient(
-                "another run is writing this project; try again when it is done",
-            ));
-        }
-        tokio::time::sleep(Duration::from_millis(250)).await;
+        wait_for_lease(started, patience).await?;
     }
+}
+
+/// Waits until it is time to look again, unless patience is at its end.
+async fn wait_for_lease(since: Instant, patience: Duration) -> Result<()> {
+    if since.elapsed() >= patience {
+        return Err(StoreError::transient("another run is writing this project; try again when it is done"));
+    }
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    Ok(())
 }
 
 /// Gives the lease back, whatever else happened.
@@ -336,9 +337,7 @@ async fn create_nodes(
         "UNWIND $rows AS r CREATE (n:PyDebug:{label} {{{}}}) RETURN collect(id(n)) AS ids",
         literal(table)
     );
-    let make = |rows: Vec<BoltType>| {
-        query(&statement).param("gen", generation).param("rows", BoltType::List(BoltList::from(rows)))
-    };
+    let make = |rows: Vec<BoltType>| query(&statement).param("gen", generation).param("rows", list(rows));
     for start in (0..rows.len()).step_by(ROWS) {
         let piece = start..rows.len().min(start + ROWS);
         let mut answers = Vec::new();
@@ -348,7 +347,7 @@ async fn create_nodes(
             made.extend(answer.get::<Vec<i64>>("ids")?);
         }
         count("nodes", made.len(), piece.len())?;
-        ids.extend(piece.zip(made).map(|(at, id)| (key_of(rows.get(at), table, 0), id)));
+        ids.extend(piece.zip(made).map(|(at, id)| (key_at(table, rows.get(at), 0), id)));
     }
     Ok(())
 }
@@ -365,14 +364,12 @@ async fn create_edges(graph: &Graph, generation: i64, rows: &Rows, ids: &Ids) ->
         "UNWIND $rows AS r MATCH (a) WHERE id(a) = r[0] MATCH (b) WHERE id(b) = r[2] CREATE (a)-[e:$(r[1]) {{{}}}]->(b) RETURN count(*) AS made",
         literal(TableId::Edges)
     );
-    let make = |rows: Vec<BoltType>| {
-        query(&statement).param("gen", generation).param("rows", BoltType::List(BoltList::from(rows)))
-    };
+    let make = |rows: Vec<BoltType>| query(&statement).param("gen", generation).param("rows", list(rows));
     for start in (0..rows.len()).step_by(ROWS) {
         let mut sent = Vec::with_capacity(ROWS);
         for at in start..rows.len().min(start + ROWS) {
             let row = rows.get(at);
-            let end = |at| ids.get(&key_of(row, TableId::Edges, at)).copied();
+            let end = |at| ids.get(&key_at(TableId::Edges, row, at)).copied();
             let (Some(source), Some(target)) = (end(0), end(2)) else {
                 return Err(StoreError::lasting(
                     "an edge leads to or from a node that is not there: this is a bug",
@@ -419,7 +416,7 @@ async fn send(
             TableId::Owners => {
                 let mut rows = Vec::with_capacity(batch.rows.len());
                 for row in batch.rows.iter() {
-                    let (owner, of) = (key_of(row, TableId::Owners, 0), key_of(row, TableId::Owners, 1));
+                    let (owner, of) = (key_at(TableId::Owners, row, 0), key_at(TableId::Owners, row, 1));
                     match ids.get(&owner) {
                         _ if owner == key => digest = of,
                         Some(&id) => rows.push(list([id.into(), hex(of).into()])),
@@ -428,7 +425,7 @@ async fn send(
                 }
                 let make = |rows: Vec<BoltType>| {
                     query("UNWIND $rows AS r MATCH (n) WHERE id(n) = r[0] SET n.digest = r[1]")
-                        .param("rows", BoltType::List(BoltList::from(rows)))
+                        .param("rows", list(rows))
                 };
                 in_pieces(graph, &make, rows, &mut Vec::new()).await?;
             }
@@ -491,34 +488,35 @@ async fn abandon(graph: &Graph, lease: &Lease, generation: i64) {
     release(graph, lease).await;
 }
 
-/// Node maps of a delta: key, label, all properties.
-fn node_map(generation: i64, table: TableId, row: &[u8]) -> BoltType {
+/// What a delta sets on a node or edge: all properties that its row has, those without a value too.
+fn property_map(generation: i64, table: TableId, row: &[u8]) -> BoltMap {
     let mut map = BoltMap::new();
-    map.put(BoltString::from("gen"), generation.into());
-    for ((at, name), value) in properties(table).map(|(at, name)| ((at, name), values(table, row).nth(at))) {
-        debug_assert!(at < table.def().columns.len());
-        if let Some(value) = value {
-            map.put(BoltString::from(name), bolt(value));
+    map.put("gen".into(), generation.into());
+    let mut names = properties(table).peekable();
+    for (at, value) in values(table, row).enumerate() {
+        if let Some((_, name)) = names.next_if(|(place, _)| *place == at) {
+            map.put(name.into(), bolt(value));
         }
     }
-    let label = if table == TableId::Files {
-        map.put(BoltString::from("name"), texts(row, table, 1).into());
-        "File".to_owned()
-    } else {
-        texts(row, table, 2)
-    };
-    list([texts(row, table, 0).into(), label.into(), BoltType::Map(map)])
+    map
 }
 
 /// The statements of a delta. Each gives as `made` how many of its rows it found a place for, which must be so many.
+///
+/// They are as few as can be, with the same text whatever the delta: a server that never saw a statement takes 50 to 100 ms to plan it.
 fn delta_queries(project: Key, generation: i64, delta: &Delta) -> Vec<(Query, usize)> {
-    let rows = |rows: Vec<BoltType>| BoltType::List(BoltList::from(rows));
     let mut queries = Vec::new();
+    let mut push = |statement: &str, rows: Vec<BoltType>| {
+        if !rows.is_empty() {
+            let count = rows.len();
+            queries.push((query(statement).param("gen", generation).param("rows", list(rows)), count));
+        }
+    };
     // The project's node is in no generation.
     let of = |key: Key| if key == project { 0 } else { generation };
     let edges = delta.table(TableId::Edges);
     let ends = |row: &[u8]| {
-        let source = key_of(row, TableId::Edges, 0);
+        let source = key_at(TableId::Edges, row, 0);
         [
             of(source).into(),
             hex(source).into(),
@@ -526,119 +524,172 @@ fn delta_queries(project: Key, generation: i64, delta: &Delta) -> Vec<(Query, us
             texts(row, TableId::Edges, 2).into(),
         ]
     };
-    let gone: Vec<_> = edges.removed.iter().chain(edges.changed.iter()).map(|row| list(ends(row))).collect();
-    if !gone.is_empty() {
-        let count = gone.len();
-        queries.push((
-            query(
-                "UNWIND $rows AS r MATCH (a:PyDebug {gen: r[0], key: r[1]}) MATCH (b:PyDebug {gen: $gen, key: r[3]}) \
-                 MATCH (a)-[e]->(b) WHERE type(e) = r[2] DELETE e RETURN count(*) AS made",
-            )
-            .param("gen", generation)
-            .param("rows", rows(gone)),
-            count,
-        ));
-    }
+    push(
+        "UNWIND $rows AS r MATCH (a:PyDebug {gen: r[0], key: r[1]}) MATCH (b:PyDebug {gen: $gen, key: r[3]}) \
+         MATCH (a)-[e]->(b) WHERE type(e) = r[2] DELETE e RETURN count(*) AS made",
+        edges.removed.iter().map(|row| list(ends(row))).collect(),
+    );
     let tables = [TableId::Files, TableId::Symbols];
-    let gone: Vec<BoltType> = tables
-        .iter()
-        .flat_map(|&table| delta.table(table).removed.iter().map(move |row| texts(row, table, 0).into()))
-        .collect();
-    if !gone.is_empty() {
-        let count = gone.len();
-        queries.push((
-            query("UNWIND $rows AS k MATCH (n:PyDebug {gen: $gen, key: k}) DETACH DELETE n RETURN count(*) AS made")
-                .param("gen", generation)
-                .param("rows", rows(gone)),
-            count,
-        ));
-    }
-    let nodes: Vec<_> = tables
-        .iter()
-        .flat_map(|&table| {
-            let change = delta.table(table);
-            change.changed.iter().chain(change.added.iter()).map(move |row| node_map(generation, table, row))
+    push(
+        "UNWIND $rows AS k MATCH (n:PyDebug {gen: $gen, key: k}) DETACH DELETE n RETURN count(*) AS made",
+        tables
+            .iter()
+            .flat_map(|&table| delta.table(table).removed.iter().map(move |row| texts(row, table, 0).into()))
+            .collect(),
+    );
+    let labels = || list(LABELS.split(':').map(BoltType::from));
+    let nodes = tables.iter().flat_map(|&table| {
+        let change = delta.table(table);
+        change.changed.iter().chain(change.added.iter()).map(move |row| {
+            let mut map = property_map(generation, table, row);
+            let label = if table == TableId::Files {
+                map.put("name".into(), texts(row, table, 1).into());
+                "File".to_owned()
+            } else {
+                texts(row, table, 2)
+            };
+            list([texts(row, table, 0).into(), labels(), list([label.into()]), BoltType::Map(map)])
         })
-        .collect();
-    if !nodes.is_empty() {
-        let count = nodes.len();
-        queries.push((
-            query(&format!(
-                "UNWIND $rows AS r MERGE (n:PyDebug {{gen: $gen, key: r[0]}}) REMOVE n:{LABELS} SET n:$(r[1]) SET n = r[2] RETURN count(*) AS made"
-            ))
-            .param("gen", generation)
-            .param("rows", rows(nodes)),
-            count,
-        ));
-    }
-    let made: Vec<_> = edges
-        .changed
-        .iter()
-        .chain(edges.added.iter())
-        .map(|row| {
-            let tail = values(TableId::Edges, row).skip(3).map(bolt);
-            list(ends(row).into_iter().chain(tail))
-        })
-        .collect();
-    if !made.is_empty() {
-        let columns = properties(TableId::Edges).map(|(at, name)| format!("{name}: r[{}]", at + 1));
-        let columns: Vec<String> = columns.collect();
-        let count = made.len();
-        queries.push((
-            query(&format!(
-                "UNWIND $rows AS r MATCH (a:PyDebug {{gen: r[0], key: r[1]}}) MATCH (b:PyDebug {{gen: $gen, key: r[3]}}) \
-                 CREATE (a)-[:$(r[2]) {{gen: $gen, {}}}]->(b) RETURN count(*) AS made",
-                columns.join(", ")
-            ))
-            .param("gen", generation)
-            .param("rows", rows(made)),
-            count,
-        ));
-    }
-    let owners = delta.table(TableId::Owners);
-    let owner = |row: &[u8], digest: BoltType| {
-        let owner = key_of(row, TableId::Owners, 0);
-        list([of(owner).into(), hex(owner).into(), digest])
-    };
+    });
     // A file that owns nothing any more may still be there: a stub to which a source came.
-    let digests: Vec<_> = owners
+    let gone: FxHashSet<Key> =
+        delta.table(TableId::Files).removed.iter().map(|row| key_at(TableId::Files, row, 0)).collect();
+    let digests = owner_digests(delta).filter(|(owner, _)| *owner != project && !gone.contains(owner));
+    let digests = digests.map(|(owner, digest)| {
+        let mut map = BoltMap::new();
+        map.put("digest".into(), digest.map_or(BoltType::Null(BoltNull), |digest| hex(digest).into()));
+        list([hex(owner).into(), list([]), list([]), BoltType::Map(map)])
+    });
+    // A digest for a file that is not there makes a node without a name.
+    push(
+        "UNWIND $rows AS r MERGE (n:PyDebug {gen: $gen, key: r[0]}) REMOVE n:$(r[1]) SET n:$(r[2]) SET n += r[3] RETURN count(n.name) AS made",
+        nodes.chain(digests).collect(),
+    );
+    push(
+        "UNWIND $rows AS r MATCH (a:PyDebug {gen: r[0], key: r[1]}) MATCH (b:PyDebug {gen: $gen, key: r[3]}) \
+         MERGE (a)-[e:$(r[2])]->(b) SET e = r[4] RETURN count(*) AS made",
+        edges
+            .changed
+            .iter()
+            .chain(edges.added.iter())
+            .map(|row| {
+                let map = property_map(generation, TableId::Edges, row);
+                list(ends(row).into_iter().chain([BoltType::Map(map)]))
+            })
+            .collect(),
+    );
+    queries
+}
+
+/// The digests that owners have after a delta.
+fn owner_digests(delta: &Delta) -> impl Iterator<Item = (Key, Option<Key>)> {
+    let owners = delta.table(TableId::Owners);
+    let now = owners.changed.iter().chain(owners.added.iter());
+    let key = |row: &[u8], at| key_at(TableId::Owners, row, at);
+    owners
         .removed
         .iter()
-        .map(|row| owner(row, BoltType::Null(BoltNull)))
-        .chain(
-            owners
-                .changed
-                .iter()
-                .chain(owners.added.iter())
-                .map(|row| owner(row, texts(row, TableId::Owners, 1).into())),
-        )
-        .collect();
-    if !digests.is_empty() {
-        queries.push((
-            query("UNWIND $rows AS r MATCH (n:PyDebug {gen: r[0], key: r[1]}) SET n.digest = r[2] RETURN count(r[2]) AS made")
-                .param("rows", rows(digests)),
-            owners.changed.len() + owners.added.len(),
-        ));
+        .map(move |row| (key(row, 0), None))
+        .chain(now.map(move |row| (key(row, 0), Some(key(row, 1)))))
+}
+
+/// The node of a project within a transaction, as it is once it was changed: nobody else changes it before the end of that.
+struct Locked {
+    node: Node,
+    /// The clock of the server, in milliseconds and as a date.
+    now: i64,
+    date: BoltType,
+}
+
+impl Locked {
+    /// Sets properties, or removes those that become null. Whatever a delta asks of the project's node goes by this one statement, which is planned once.
+    async fn set<const N: usize>(
+        txn: &mut Txn,
+        lease: &Lease,
+        properties: [(&str, BoltType); N],
+    ) -> Result<Option<Self>> {
+        let mut map = BoltMap::new();
+        for (name, value) in properties {
+            map.put(name.into(), value);
+        }
+        let set = query(
+            "MATCH (p:PyDebug {gen: 0, key: $key}) SET p += $set RETURN p, timestamp() AS now, datetime() AS date",
+        );
+        let set = set.param("key", lease.project.as_str()).param("set", BoltType::Map(map));
+        let rows = ask(txn, set).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        Ok(Some(Self { node: row.get("p")?, now: row.get("now")?, date: row.get("date")? }))
     }
-    queries
+
+    /// Locks it for who has the lease. It is locked before the lease is looked at: reads take no lock, so that two writers could both see that nobody has it.
+    async fn leased(txn: &mut Txn, lease: &Lease) -> Result<Self> {
+        let locked = Self::set(txn, lease, [("lease_lock", lease.token.as_str().into())]).await?;
+        locked.filter(|locked| locked.holder().as_deref() == Some(&lease.token)).ok_or_else(taken_over)
+    }
+
+    fn holder(&self) -> Option<String> {
+        self.node.get("lease").ok()
+    }
+
+    /// Whether nobody has the lease any more.
+    fn is_free(&self) -> bool {
+        self.holder().is_none() || self.node.get::<i64>("lease_until").is_ok_and(|until| until < self.now)
+    }
+
+    fn is_at(&self, head: &Head) -> Result<bool> {
+        let (generation, revision): (i64, i64) = (self.node.get("head")?, self.node.get("rev")?);
+        // The generation of one who was cut off holds what its `rev` says, but nobody wrote down which graph that is.
+        let same = head.state.0 == UPDATING || self.node.get::<String>("state")? == head.state.0;
+        Ok(generation == head.generation && revision == head.revision && same)
+    }
+}
+
+/// Ends a transaction in which nothing is to be kept.
+async fn undo(txn: Txn) {
+    if let Err(error) = txn.rollback().await {
+        tracing::debug!("the transaction ends with its connection: {error}");
+    }
+}
+
+/// Takes the lease for a delta, and tells readers that it is being written.
+async fn begin_delta(graph: &Graph, lease: &mut Lease, head: &Head, period: i64) -> Result<()> {
+    let started = Instant::now();
+    loop {
+        lease.seen = Instant::now();
+        let mut txn = graph.start_txn().await?;
+        let locked = Locked::set(&mut txn, lease, [("lease_lock", lease.token.as_str().into())]).await?;
+        let Some(locked) = locked else { return Err(StoreError::moved()) };
+        if locked.is_free() {
+            if !locked.is_at(head)? {
+                undo(txn).await;
+                return Err(StoreError::moved());
+            }
+            let taken = [
+                ("lease", lease.token.as_str().into()),
+                ("lease_until", (locked.now + period).into()),
+                ("updating", true.into()),
+            ];
+            Locked::set(&mut txn, lease, taken).await?;
+            return Ok(txn.commit().await?);
+        }
+        undo(txn).await;
+        wait_for_lease(started, PATIENCE).await?;
+    }
 }
 
 /// Writes a delta in one transaction that nobody who has no lease gets to its end.
 async fn write_delta(
     graph: &Graph,
     lease: &Lease,
-    period: Duration,
+    head: &Head,
+    period: i64,
+    digest: Option<Key>,
     queries: Vec<(Query, usize)>,
 ) -> Result<()> {
     failpoint("neo4j-delta-begun");
     let mut txn = graph.start_txn().await?;
     let written = async {
-        let counted = lease
-            .query("SET p.rev = p.rev + 1, p.lease_until = timestamp() + $period RETURN 1 AS one")
-            .param("period", period.as_millis() as i64);
-        if ask(&mut txn, counted).await?.is_empty() {
-            return Err(taken_over());
-        }
+        let locked = Locked::leased(&mut txn, lease).await?;
         for (query, sent) in queries {
             let rows = match ask(&mut txn, query).await {
                 Ok(rows) => rows,
@@ -652,23 +703,51 @@ async fn write_delta(
                 return Err(StoreError::moved());
             }
         }
-        Ok(())
+        let digest = match digest {
+            Some(digest) => hex(digest).into(),
+            None => locked.node.get::<BoltType>("digest")?,
+        };
+        let counted = [
+            ("rev", (head.revision + 1).into()),
+            ("digest", digest),
+            ("lease_until", (locked.now + period).into()),
+        ];
+        Locked::set(&mut txn, lease, counted).await
     }
     .await;
     match written {
-        Ok(()) => {
+        Ok(_) => {
             failpoint("neo4j-delta-rows");
             txn.commit().await?;
             failpoint("neo4j-delta-flip");
             Ok(())
         }
         Err(error) => {
-            if let Err(error) = txn.rollback().await {
-                tracing::debug!("the transaction ends with its connection: {error}");
-            }
+            undo(txn).await;
             Err(error)
         }
     }
+}
+
+/// Gives the lease back and tells readers which graph there is. Whatever was answered to the delta, `rev` tells whether its transaction came to its end:
+/// before that nobody gets the lock.
+async fn end_delta(graph: &Graph, lease: &Lease, head: &Head, state: &State) -> Result<bool> {
+    let mut txn = graph.start_txn().await?;
+    let locked = Locked::leased(&mut txn, lease).await?;
+    let done = locked.node.get::<i64>("rev")? > head.revision;
+    let state = if done { state.0.as_str().into() } else { locked.node.get::<BoltType>("state")? };
+    let nothing = || BoltType::Null(BoltNull);
+    let ended = [
+        ("state", state),
+        ("updating", (!done && head.state.0 == UPDATING).into()),
+        ("updated_at", locked.date),
+        ("lease", nothing()),
+        ("lease_until", nothing()),
+        ("lease_lock", nothing()),
+    ];
+    Locked::set(&mut txn, lease, ended).await?;
+    txn.commit().await?;
+    Ok(done)
 }
 
 async fn apply_delta(
@@ -680,39 +759,20 @@ async fn apply_delta(
 ) -> Result<Written> {
     // One transaction writes all of it, and shows no sign of life meanwhile.
     let period = LEASE + Duration::from_micros(500) * u32::try_from(delta.len()).unwrap_or(u32::MAX);
-    // The generation of one who was cut off holds what its `rev` says, but nobody wrote down which graph that is.
-    let unsure = head.state.0 == UPDATING;
-    let known = if unsure { BoltType::Null(BoltNull) } else { head.state.0.as_str().into() };
-    let fits = "WITH p, p.head = $gen AND p.rev = $rev AND ($known IS NULL OR p.state = $known) AS fits \
-                SET p.updating = p.updating OR fits RETURN CASE WHEN fits THEN 1 ELSE 0 END AS value";
-    let parameters: [(&str, BoltType); 3] =
-        [("gen", head.generation.into()), ("rev", head.revision.into()), ("known", known)];
-    let (lease, fits) = lease(graph, project, period, PATIENCE, fits, &parameters).await?;
-    if fits == 0 {
-        release(graph, &lease).await;
-        return Err(StoreError::moved());
-    }
-    let queries = delta_queries(Key::project(project), head.generation, delta);
-    let written = write_delta(graph, &lease, period, queries).await;
-    // Whatever was answered, `rev` tells whether the transaction came to its end: before that nobody gets the lock.
-    let end = lease
-        .query(
-            "WITH p, p.rev > $rev AS done \
-             SET p.state = CASE WHEN done THEN $state ELSE p.state END, p.updating = NOT done AND $unsure, p.updated_at = datetime() \
-             REMOVE p.lease, p.lease_until, p.lease_lock RETURN done",
-        )
-        .param("rev", head.revision)
-        .param("state", state.0.as_str())
-        .param("unsure", unsure);
-    let ended = once(graph, end).await;
+    let period = i64::try_from(period.as_millis()).unwrap_or(i64::MAX);
+    let own = Key::project(project);
+    let mut lease = Lease::new(own);
+    begin_delta(graph, &mut lease, head, period).await?;
+    let digest = owner_digests(delta).find(|(owner, _)| *owner == own).and_then(|(_, digest)| digest);
+    let queries = delta_queries(own, head.generation, delta);
+    let written = write_delta(graph, &lease, head, period, digest, queries).await;
+    let ended = end_delta(graph, &lease, head, state).await;
     failpoint("neo4j-delta-done");
     match (written, ended) {
         (Err(error), Err(_)) => Err(error),
-        (Ok(()), Err(error)) => Err(error.into()),
-        (written, Ok(rows)) => match rows.first().map(|row| row.get::<bool>("done")).transpose()? {
-            Some(true) => Ok(Written { generation: head.generation, rows: delta.len() as u64 }),
-            Some(false) | None => Err(written.err().unwrap_or_else(taken_over)),
-        },
+        (Ok(()), Err(error)) => Err(error),
+        (written, Ok(done)) if !done => Err(written.err().unwrap_or_else(taken_over)),
+        _ => Ok(Written { generation: head.generation, rows: delta.len() as u64 }),
     }
 }
 
@@ -815,8 +875,10 @@ impl Neo4j {
         }
         let graph = runtime.block_on(async {
             let graph = Graph::connect(config.build()?)?;
-            match tokio::time::timeout(FIRST_ANSWER, once(&graph, query("RETURN 1"))).await {
-                Ok(answer) => answer.map(|_| graph).map_err(StoreError::from),
+            // Says whether user, password and database are right, without a statement that would have to be planned.
+            let first = async { graph.start_txn().await?.rollback().await };
+            match tokio::time::timeout(FIRST_ANSWER, first).await {
+                Ok(answer) => answer.map(|()| graph).map_err(StoreError::from),
                 Err(_) => Err(StoreError::transient("the server does not answer")),
             }
         })?;
@@ -880,28 +942,20 @@ impl Store for Neo4j {
         })
     }
 
+    fn open(&mut self, project: &str) -> Result<Option<Head>> {
+        let (version, head) = self.look(project)?;
+        match version {
+            Some(version) if version > SCHEMA_VERSION => Err(StoreError::newer(version)),
+            Some(_) => Ok(head),
+            None => {
+                self.init()?;
+                Ok(head)
+            }
+        }
+    }
+
     fn head(&mut self, project: &str) -> Result<Option<Head>> {
-        let key = hex(Key::project(project));
-        self.with(async |graph| {
-            let rows = once(
-                graph,
-                query(
-                    "MATCH (p:PyDebug {gen: 0, key: $key}) WHERE p.head > 0 \
-                     RETURN p.head AS head, p.rev AS rev, p.state AS state, p.updating AS updating, p.digest AS digest",
-                )
-                .param("key", key.as_str()),
-            )
-            .await?;
-            let Some(row) = rows.first() else { return Ok(None) };
-            let updating: bool = row.get("updating")?;
-            let state = if updating { UPDATING.to_owned() } else { row.get("state")? };
-            Ok(Some(Head {
-                generation: row.get("head")?,
-                revision: row.get("rev")?,
-                state: State(state),
-                outside: Digest::of_key(unhex(&row.get::<String>("digest")?)),
-            }))
-        })
+        Ok(self.look(project)?.1)
     }
 
     fn load(&mut self, project: &str, state: &State, batches: &mut dyn Batches) -> Result<Written> {
@@ -1014,6 +1068,30 @@ impl Store for Neo4j {
 }
 
 impl Neo4j {
+    /// The version of the schema and the head of a project, each where it is there.
+    fn look(&mut self, project: &str) -> Result<(Option<i64>, Option<Head>)> {
+        let key = hex(Key::project(project));
+        self.with(async |graph| {
+            let rows = once(
+                graph,
+                query("OPTIONAL MATCH (c:PyDebugCounter {name: 'schema'}) OPTIONAL MATCH (p:PyDebug {gen: 0, key: $key}) RETURN c.value AS version, p")
+                    .param("key", key.as_str()),
+            )
+            .await?;
+            let Some(row) = rows.first() else { return Ok((None, None)) };
+            let version = row.get("version")?;
+            let Some(project) = row.get::<Option<Node>>("p")? else { return Ok((version, None)) };
+            let generation = project.get("head")?;
+            if generation == 0 {
+                return Ok((version, None));
+            }
+            let updating: bool = project.get("updating")?;
+            let state = if updating { UPDATING.to_owned() } else { project.get("state")? };
+            let outside = Digest::of_key(unhex(&project.get::<String>("digest")?));
+            Ok((version, Some(Head { generation, revision: project.get("rev")?, state: State(state), outside })))
+        })
+    }
+
     /// The shown generation, its revision, and whether a delta is being written.
     fn head_of(&mut self, key: &str) -> Result<Option<(i64, i64, bool)>> {
         self.with(async |graph| {

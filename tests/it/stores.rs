@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use pydebug::engine::progress::Interrupt;
+use pydebug::engine::progress::{Interrupt, Progress, ProgressObserver, StorePhase, StoreProgress};
 use pydebug::engine::recovery::Recovery;
 use pydebug::engine::{Run, stores};
 use pydebug::store::delta::{self, Delta};
@@ -19,12 +19,16 @@ use crate::project::Project;
 type Held = BTreeMap<(TableId, Vec<u8>), Vec<u8>>;
 
 fn analyzed(project: &Project) -> Run {
+    analyzer(project).run().expect("a run")
+}
+
+fn analyzer(project: &Project) -> Analyzer {
     let config = Config::builder(project.tree())
         .flag(pydebug::config::Key::CacheDir, project.cache().to_str().expect("UTF-8"), "test")
         .flag(pydebug::config::Key::Project, "tested", "test")
         .build()
         .expect("a configuration");
-    Analyzer::new(config).run().expect("a run")
+    Analyzer::new(config)
 }
 
 fn held(code: &CodeGraph) -> Held {
@@ -221,4 +225,78 @@ fn columns_of_the_schemas_are_those_of_the_tables() {
             assert_eq!(columns, expected, "{}", table.name);
         }
     }
+}
+
+/// Keeps what it is told of stores.
+#[derive(Default)]
+struct Told(std::sync::Mutex<Vec<(String, StorePhase, u64, u64)>>);
+
+impl ProgressObserver for Told {
+    fn update(&self, _: &Progress<'_>) {}
+
+    fn store(&self, progress: &StoreProgress<'_>) {
+        let event =
+            (progress.store.to_owned(), progress.store_phase, progress.rows_done, progress.total_rows);
+        self.0.lock().expect("a lock").push(event);
+    }
+}
+
+#[test]
+fn observers_are_told_how_far_each_store_is() {
+    let project = Project::shop();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("graph.db");
+    let told = std::sync::Arc::new(Told::default());
+    let pushed = || {
+        let run = analyzer(&project).observer(told.clone()).run().expect("a run");
+        let rows = push(&run, &path).rows;
+        let events = std::mem::take(&mut *told.0.lock().expect("a lock"));
+        assert!(events.iter().all(|(store, ..)| store == "sqlite"), "{events:?}");
+        (rows, events)
+    };
+    let (rows, events) = pushed();
+    let phases = |events: &[(String, StorePhase, u64, u64)]| {
+        let mut phases: Vec<_> = events.iter().map(|event| event.1).collect();
+        phases.dedup();
+        phases
+    };
+    assert_eq!(phases(&events), [StorePhase::Compare, StorePhase::Load, StorePhase::Done]);
+    let loaded: Vec<_> = events.iter().filter(|event| event.1 == StorePhase::Load).collect();
+    assert_eq!(loaded.last().map(|event| event.2), Some(rows));
+    step(&project, STEPS[0]);
+    let (rows, events) = pushed();
+    assert_eq!(phases(&events), [StorePhase::Compare, StorePhase::Delta, StorePhase::Done]);
+    assert_eq!(events[1].3, rows);
+    let (_, events) = pushed();
+    assert_eq!(phases(&events), [StorePhase::Compare, StorePhase::Done]);
+}
+
+#[test]
+fn what_is_verified_is_shown_as_a_table() {
+    let project = Project::shop();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("graph.db");
+    let file = path.to_str().expect("UTF-8");
+    let common = ["--project", "tested", "--sqlite", file];
+    let pushed = project.run(&[&["store", "push", ".", "--progress", "json"][..], &common].concat());
+    assert_eq!(pushed.code, Some(0), "{}", pushed.stderr);
+    assert!(pushed.stderr.contains("\"store\":\"sqlite\"") && !pushed.stdout.contains("store_phase"));
+    let verified = project.run(&[&["store", "verify", "."][..], &common].concat());
+    assert_eq!(verified.code, Some(0), "{}", verified.stderr);
+    let lines: Vec<Vec<&str>> =
+        verified.stdout.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert!(lines.contains(&vec!["store", "kind", "rows", "digest", "equal"]), "{}", verified.stdout);
+    let classes = lines.iter().find(|line| line.get(1) == Some(&"symbols:Class")).expect("classes");
+    assert_eq!((classes.len(), classes[0], classes[3].len(), classes[4]), (5, "sqlite", 32, "yes"));
+    assert!(!verified.stdout.contains('{'), "{}", verified.stdout);
+    let json = project.run(&[&["store", "verify", ".", "--format", "json"][..], &common].concat());
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).expect("JSON");
+    assert_eq!(json["sqlite"]["digests"]["symbols:Class"][1], classes[3]);
+    rusqlite::Connection::open(&path)
+        .and_then(|database| database.execute("UPDATE symbols SET name = 'x' WHERE label = 'Class'", []))
+        .expect("a change");
+    let verified = project.run(&[&["store", "verify", "."][..], &common].concat());
+    assert_eq!(verified.code, Some(1));
+    let unequal: Vec<_> = verified.stdout.lines().filter(|line| line.ends_with("  no")).collect();
+    assert_eq!(unequal.len(), 1 + 1, "of the table and `equal`: {}", verified.stdout);
 }
