@@ -148,7 +148,7 @@ const TABLE: [Spec; Key::COUNT] = [
         Key::CallsMaxConstraints,
         "calls-max-constraints",
         None,
-        "constraints of the value flow above which files that import each other are linked by names",
+        "constraints of the value flow above which files that import each other are linked by names; a 32nd for one file",
     ),
 ];
 

@@ -204,7 +204,10 @@ async fn in_pieces(
         match once(graph, make(rows.clone())).await {
             Ok(answer) => found.extend(answer),
             Err(error) if is_too_much(&error) && rows.len() > 1 => {
-                tracing::debug!("{} rows take more memory than the server gives: they go in halves", rows.len());
+                tracing::debug!(
+                    "{} rows take more memory than the server gives: they go in halves",
+                    rows.len()
+                );
                 let (first, second) = rows.split_at(rows.len() / 2);
                 open.push(second.to_vec());
                 open.push(first.to_vec());

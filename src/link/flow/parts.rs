@@ -11,6 +11,9 @@ pub(crate) struct Parts {
     pub(super) of: Vec<u32>,
 }
 
+/// Share of the limit of a part that one file may have.
+const HUGE: u64 = 32;
+
 /// Files that are solved together.
 #[derive(Debug)]
 pub(crate) struct Group {
@@ -44,29 +47,44 @@ impl Parts {
     }
 
     /// Groups of files that are solved together: whole parts, of `most` constraints each if they are not larger themselves. Those above
-    /// `limit` constraints are not solved, for they would take more memory and time than they are worth.
+    /// `limit` constraints, and single files above a [`HUGE`]th of it, are not solved, for they would take more memory and time than they
+    /// are worth: such a file was written by a program.
     pub(crate) fn groups(&self, project: &Project<'_>, most: u64, limit: u64) -> Vec<Group> {
         let mut files: Vec<u32> = (0..self.of.len() as u32).collect();
         files.sort_by_key(|&file| self.of[file as usize]);
         let mut groups: Vec<Group> = Vec::new();
         let mut size = u64::MAX;
+        let mut apart = Vec::new();
         for part in files.chunk_by(|&one, &other| self.of[one as usize] == self.of[other as usize]) {
-            let own: u64 = part
+            let sizes: Vec<(u32, u64)> = part
                 .iter()
-                .filter_map(|&file| Facts::open(project.files.facts(file)))
-                .map(|facts| u64::from(facts.rows(table::Flow)))
-                .sum();
+                .map(|&file| {
+                    let facts = Facts::open(project.files.facts(file));
+                    (file, facts.map_or(0, |facts| u64::from(facts.rows(table::Flow))))
+                })
+                .collect();
+            let (part, huge): (Vec<(u32, u64)>, Vec<(u32, u64)>) =
+                sizes.into_iter().partition(|&(_, size)| size <= limit / HUGE);
+            apart.extend(huge.into_iter().map(|(file, _)| file));
+            let own: u64 = part.iter().map(|&(_, size)| size).sum();
+            let part: Vec<u32> = part.into_iter().map(|(file, _)| file).collect();
+            if part.is_empty() {
+                continue;
+            }
             let solved = own <= limit;
             match groups.last_mut() {
                 Some(group) if group.solved == solved && size.saturating_add(own) <= most => {
-                    group.files.extend_from_slice(part);
+                    group.files.extend_from_slice(&part);
                     size += own;
                 }
                 _ => {
-                    groups.push(Group { files: part.to_vec(), solved });
+                    groups.push(Group { files: part, solved });
                     size = own;
                 }
             }
+        }
+        if !apart.is_empty() {
+            groups.push(Group { files: apart, solved: false });
         }
         groups.iter_mut().for_each(|group| group.files.sort_unstable());
         groups
