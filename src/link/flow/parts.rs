@@ -63,7 +63,7 @@ impl Parts {
                     (file, facts.map_or(0, |facts| u64::from(facts.rows(table::Flow))))
                 })
                 .collect();
-            let (part, huge): (Vec<(u32, u64)>, Vec<(u32, u64)>) =
+            let (part, huge): (Vec<_>, Vec<_>) =
                 sizes.into_iter().partition(|&(_, size)| size <= limit / HUGE);
             apart.extend(huge.into_iter().map(|(file, _)| file));
             let own: u64 = part.iter().map(|&(_, size)| size).sum();
