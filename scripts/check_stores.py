@@ -12,6 +12,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -423,6 +424,8 @@ def refusals(stores: Stores, scratch: Path, checks: Checks) -> None:
         if name == "neo4j":
             refused("a wrong password for Neo4j", stores.flags(name), ["unauthorized", "password"], {"PYDEBUG_NEO4J_PASSWORD": secret})
             refused("a wrong database of Neo4j", stores.flags(name), ["database"], {"PYDEBUG_NEO4J_DATABASE": "nosuch"})
+            if server.tls:
+                encrypted_bolt(stores, server, refused, checks, tree, cache)
             continue
         at = f"127.0.0.1:{server.port}"
         refused(f"a wrong password for {name}", stores.flags(name), ["password"], {"PGPASSWORD": secret})
@@ -495,6 +498,167 @@ def encrypted(stores: Stores, name: str, server: services.Server, refused: Calla
     server.launch()
 
 
+def encrypted_bolt(stores: Stores, server: services.Server, refused: Callable[..., None], checks: Checks, tree: Path, cache: Path) -> None:
+    """Neo4j's certificate is checked against the authorities of the system, or those that SSL_CERT_FILE names."""
+    of = lambda scheme, host: ["--neo4j", f"{scheme}://{host}:{server.port}"]  # noqa: E731
+    right, wrong = ({"SSL_CERT_FILE": server.tls[name]} for name in ("root_certificate", "other_root_certificate"))
+    for scheme, host, more in (("bolt+s", "localhost", right), ("bolt+s", "127.0.0.1", right), ("bolt+ssc", "127.0.0.1", {}), ("bolt", "127.0.0.1", {})):
+        code, _, said = stores.run("store", "status", ".", "--project", "refused", "--cache-dir", cache, *of(scheme, host), cwd=tree, more=more)
+        checks.check(code == 0, f"Neo4j by {scheme} to {host}: {said[-500:]}")
+    refused("Neo4j, bolt+s, an authority nobody knows", of("bolt+s", "localhost"), ["certificate"])
+    refused("Neo4j, bolt+s, another authority", of("bolt+s", "localhost"), ["certificate"], wrong)
+    # The server reads its certificate when it starts.
+    conf = Path(server.folder) / "conf" / "neo4j.conf"
+    kept = conf.read_text()
+    conf.write_text(kept.replace(server.tls["server_certificate"], server.tls["stranger_certificate"]).replace(server.tls["server_key"], server.tls["stranger_key"]))
+    server.stop()
+    server.launch()
+    refused("Neo4j, bolt+s, a certificate for another host", of("bolt+s", "localhost"), ["certificate"], right)
+    conf.write_text(kept)
+    server.stop()
+    server.launch()
+
+
+class Cutter:
+    """A relay that cuts its first connection after so many bytes from the client; later ones live."""
+
+    def __init__(self, port: int, after: int) -> None:
+        self.server_port, self.after, self.was_cut = port, after, False
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self.listener.getsockname()[1])
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self) -> None:
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", self.server_port))
+            threading.Thread(target=self.passed, args=(client, server, True), daemon=True).start()
+            threading.Thread(target=self.passed, args=(server, client, False), daemon=True).start()
+
+    def passed(self, source: socket.socket, to: socket.socket, counted: bool) -> None:
+        left = self.after
+        try:
+            while data := source.recv(4096):
+                if counted and not self.was_cut:
+                    left -= len(data)
+                    if left < 0:
+                        self.was_cut = True
+                        break
+                to.sendall(data)
+        except OSError:
+            pass
+        for end in (source, to):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def close(self) -> None:
+        self.listener.close()
+
+
+def cuts(stores: Stores, scratch: Path, checks: Checks) -> None:
+    """The line to a server is cut in the middle of the rows of a load. The run tries again; if it gives up, the next one writes."""
+    tree, cache = scratch / "pristine", scratch / "cache-cuts"
+    for name, server in stores.servers.items():
+        sent = 0
+        for number, after in enumerate((200, 5_000, 20_000, 50_000, 100_000, 200_000)):
+            project = f"cut-{name}-{number}"
+            cutter = Cutter(server.port, after)
+            flags = ["--neo4j", f"bolt://127.0.0.1:{cutter.port}"] if name == "neo4j" else ["--postgres", f"postgres://pydebug@127.0.0.1:{cutter.port}/pydebug"]
+            code, _, said = stores.run("analyze", ".", "--project", project, "--cache-dir", cache, "-q", *flags, cwd=tree)
+            sent += cutter.was_cut
+            cutter.close()
+            checks.check(code in (0, 2), f"{name}, cut after {after} bytes: gave {code}: {said[-800:]}")
+            code, _, said = stores.analyze(tree, cache, name, project=project)
+            if checks.check(code == 0, f"{name}, cut after {after} bytes: the next run gave {code}: {said[-800:]}"):
+                equal, why = stores.verify(tree, cache, name, project=project)
+                checks.check(equal, f"{name}, cut after {after} bytes: {why}")
+        checks.check(sent >= 4, f"{name}: {sent} of 6 lines were cut")
+
+
+def full_disks(stores: Stores, scratch: Path, checks: Checks) -> None:
+    """A server of PostgreSQL whose disk is full says so; what it held stays, and when there is room again the next run writes."""
+    server = next((server for name, server in stores.servers.items() if name.startswith("postgres")), None)
+    if server is None or os.geteuid() != 0:
+        print("!!!! SKIPPED: full disk of a server: needs PostgreSQL, and root to mount a small one", flush=True)
+        return
+    small = Path(server.folder) / "small"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)], capture_output=True, check=False).returncode != 0:
+        print("!!!! SKIPPED: full disk of a server: nothing can be mounted here", flush=True)
+        return
+    try:
+        space = small / "space"
+        space.mkdir()
+        shutil.chown(space, "postgres", "postgres")
+        tree, cache, name = scratch / "pristine", scratch / "cache-full", server.name
+        before = write(scratch / "before", {"a.py": "def f(): pass\n"})
+        code, _, said = stores.analyze(before, scratch / "cache-before", name, project="full")
+        checks.check(code == 0, f"before the disk is full: {said[-600:]}")
+        server.psql(f"CREATE TABLESPACE small LOCATION '{space}'")
+        server.psql("ALTER ROLE pydebug SET default_tablespace = small")
+        code, _, said = stores.run("analyze", ".", "--project", "full", "--cache-dir", cache, "-q", *stores.flags(name), cwd=tree)
+        checks.check(code == 2 and "space" in said.lower(), f"a full disk of {name}: gave {code}: {said[-800:]}")
+        equal, why = stores.verify(before, scratch / "cache-before", name, project="full")
+        checks.check(equal, f"what was held before the disk of {name} was full: {why}")
+        server.psql("ALTER ROLE pydebug RESET default_tablespace")
+        code, _, said = stores.analyze(tree, cache, name, project="full")
+        checks.check(code == 0, f"a disk of {name} with room again: {said[-800:]}")
+        equal, why = stores.verify(tree, cache, name, project="full")
+        checks.check(equal, f"a disk of {name} with room again: {why}")
+        server.psql("DROP TABLESPACE small")
+    finally:
+        subprocess.run(["umount", str(small)], check=False)
+
+
+def little_memory(stores: Stores, scratch: Path, checks: Checks) -> None:
+    """A Neo4j that lets a transaction have little memory gets its rows in smaller pieces."""
+    if "neo4j" not in stores.servers:
+        return
+    tree = write(scratch / "little", {f"many{at}.py": "".join(f"def f{number}(a, b={number}):\n    return f{max(number - 1, 0)}(a)\n" for number in range(3000)) for at in range(4)})
+    folder = services.make_folder()
+    servers = {"neo4j": services.start_neo4j(folder / "neo4j", settings=("db.memory.transaction.max=4m",))}
+    try:
+        little = Stores(stores.binary, scratch, servers)
+        for step in ("load", "delta", "delta too large for one transaction"):
+            if step == "delta":
+                small_change(tree, 1)
+            elif step != "load":
+                for path in sorted(tree.rglob("*.py"))[:1]:
+                    path.write_text("\n\n" + path.read_text())
+            code, out, said = little.run("-vv", "analyze", ".", "--project", "little", "--cache-dir", scratch / "cache-little", *little.flags("neo4j"), cwd=tree)
+            checks.check(code == 0, f"little memory, {step}: gave {code}: {said[-800:]}")
+            if step == "load":
+                checks.check("in halves" in said, f"little memory: nothing was halved: {said[-300:]}")
+            equal, why = little.verify(tree, scratch / "cache-little", "neo4j", project="little")
+            checks.check(equal, f"little memory, {step}: {why}")
+        stores.said += little.said
+    finally:
+        services.end(servers, folder)
+
+
+def leftovers(stores: Stores, scratch: Path, checks: Checks) -> None:
+    """`scripts/services down` leaves no process and no folder."""
+    folder = services.make_folder()
+    names = [name for name in stores.servers if name != "postgres18"]
+    script = [sys.executable, str(Path(services.__file__))]
+    up = subprocess.run([*script, "up", *names, "--dir", str(folder)], capture_output=True, text=True, check=False)
+    if not checks.check(up.returncode == 0, f"services up: {up.returncode}: {up.stderr[-600:]}"):
+        return
+    servers = services.load(folder)
+    alive = [name for name, server in servers.items() if server.is_alive()]
+    checks.check(alive == names, f"services up: {alive} of {names} live")
+    down = subprocess.run([*script, "down", str(folder)], capture_output=True, text=True, check=False)
+    checks.check(down.returncode == 0, f"services down: {down.returncode}: {down.stderr[-600:]}")
+    alive = [name for name, server in servers.items() if server.is_alive()]
+    checks.check(not alive, f"services down: {alive} still live")
+    checks.check(not folder.exists(), f"services down: `{folder}` is still there")
+
+
 def imports(stores: Stores, scratch: Path, checks: Checks) -> None:
     """What `neo4j-admin database import full` makes of the exported files is what a load writes, and goes on from there."""
     if "neo4j" not in stores.servers:
@@ -527,7 +691,7 @@ def obtain(names: list[str], folder: Path, checks: Checks) -> dict[str, services
     servers = {}
     for name in names:
         try:
-            servers[name] = services.start(folder, name, tls=name == "postgres")
+            servers[name] = services.start(folder, name, tls=name != "postgres18")
         except services.Unobtainable as error:
             print(f"!!!! SKIPPED: {name} can't be obtained: {error}", flush=True)
             if os.environ.get("CI") == "true":
@@ -546,7 +710,7 @@ def main() -> int:
     options.add_argument("--deltas", type=int, default=6, help="deltas that readers race (default 6)")
     options.add_argument("--loads", type=int, default=2, help="full loads that readers race (default 2)")
     options.add_argument("--server", action="append", default=[], choices=services.NAMES, help="only these servers (repeatable)")
-    options.add_argument("--only", action="append", default=[], help="only these parts: scenarios, refusals, edits, races, kills, failpoints, server_kills, imports")
+    options.add_argument("--only", action="append", default=[], help="only these parts: scenarios, refusals, edits, races, kills, failpoints, server_kills, imports, cuts, full_disks, little_memory, leftovers")
     given = options.parse_args()
     checks = Checks()
     binary = find_binary(given.binary)
@@ -568,6 +732,10 @@ def main() -> int:
                 "failpoints": lambda: failpoints(stores, scratch, checks),
                 "server_kills": lambda: server_kills(stores, scratch, checks, given.server_kills),
                 "imports": lambda: imports(stores, scratch, checks),
+                "cuts": lambda: cuts(stores, scratch, checks),
+                "full_disks": lambda: full_disks(stores, scratch, checks),
+                "little_memory": lambda: little_memory(stores, scratch, checks),
+                "leftovers": lambda: leftovers(stores, scratch, checks),
             }
             for name, part in parts.items():
                 if given.only and name not in given.only:

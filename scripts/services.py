@@ -276,8 +276,8 @@ def start_postgres(folder: Path, name: str = "postgres", tls: bool = False) -> S
     return server
 
 
-def start_neo4j(folder: Path) -> Server:
-    """A server of its own."""
+def start_neo4j(folder: Path, tls: bool = False, settings: tuple[str, ...] = ()) -> Server:
+    """A server of its own. With `tls` it serves who encrypts and who does not."""
     jars = neo4j_jars()
     home, conf = folder / "home", folder / "conf"
     home.mkdir(parents=True)
@@ -287,7 +287,12 @@ def start_neo4j(folder: Path) -> Server:
              {"data": "data", "logs": "logs", "run": "run", "plugins": "plugins", "import": "import", "transaction.logs.root": "tx"}.items()]
     lines += [f"server.bolt.listen_address=127.0.0.1:{port}", f"server.bolt.advertised_address=127.0.0.1:{port}", "server.http.enabled=false",
               "server.https.enabled=false", "dbms.security.auth_enabled=true", "dbms.security.auth_minimum_password_length=4",
-              "dbms.usage_report.enabled=false", "server.memory.pagecache.size=512m"]
+              "dbms.usage_report.enabled=false", "server.memory.pagecache.size=512m", *settings]
+    made = certificates(folder / "tls") if tls else {}
+    if tls:
+        lines += ["dbms.ssl.policy.bolt.enabled=true", f"dbms.ssl.policy.bolt.base_directory={folder / 'tls'}",
+                  f"dbms.ssl.policy.bolt.private_key={made['server_key']}", f"dbms.ssl.policy.bolt.public_certificate={made['server_certificate']}",
+                  "dbms.ssl.policy.bolt.client_auth=NONE", "server.bolt.tls_level=OPTIONAL"]
     (conf / "neo4j.conf").write_text("\n".join(lines) + "\n")
     opens = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in ("java.nio", "java.io", "sun.nio.ch", "java.util.concurrent")]
     environment = {"NEO4J_HOME": str(home), "NEO4J_CONF": str(conf)}
@@ -296,13 +301,13 @@ def start_neo4j(folder: Path) -> Server:
     command = ["java", "-Xms256m", "-Xmx1g", *opens, "-cp", f"{jars}/*", "org.neo4j.server.CommunityEntryPoint", f"--home-dir={home}", f"--config-dir={conf}",
                "--console-mode"]
     server = Server("neo4j", str(folder), port, "neo4j", password, "neo4j", f"bolt://127.0.0.1:{port}", version="5.26", log=str(folder / "log"), command=command,
-                    environment=environment, memory={"heap": "1g", "pagecache": "512m"})
+                    environment=environment, tls=made, memory={"heap": "1g", "pagecache": "512m"})
     server.launch()
     return server
 
 
 def start(folder: Path, name: str, tls: bool = False) -> Server:
-    return start_neo4j(folder / name) if name == "neo4j" else start_postgres(folder / name, name, tls and name == "postgres")
+    return start_neo4j(folder / name, tls) if name == "neo4j" else start_postgres(folder / name, name, tls and name == "postgres")
 
 
 def load(folder: Path) -> dict[str, Server]:
@@ -335,7 +340,7 @@ def main() -> int:
     up = commands.add_parser("up", help="start servers")
     up.add_argument("names", nargs="*", choices=[[], *NAMES], default=[], help="which (else postgres and neo4j)")
     up.add_argument("--dir", type=Path, default=None, help="where their data goes (else a temporary folder)")
-    up.add_argument("--tls", action="store_true", help="PostgreSQL of the system with certificates of a throw-away authority")
+    up.add_argument("--tls", action="store_true", help="Neo4j and the PostgreSQL of the system with certificates of a throw-away authority")
     for name in ("down", "kill", "start"):
         command = commands.add_parser(name)
         command.add_argument("folder", type=Path)
