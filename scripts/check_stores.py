@@ -250,7 +250,8 @@ def failpoints(stores: Stores, scratch: Path, checks: Checks) -> None:
 
 def server_kills(stores: Stores, scratch: Path, checks: Checks, count: int) -> None:
     """`kill -9` of the servers in the middle of a load; they start again, and so does the run."""
-    tree = scratch / "killed"
+    tree = scratch / "killed-servers"
+    shutil.copytree(scratch / "pristine", tree)
     chance = random.Random(12)
     for name, server in stores.servers.items():
         for number in range(count):

@@ -24,6 +24,7 @@ pub enum Key {
     RespectGitignore,
     Calls,
     CallsMaxConstraints,
+    CallsMaxValues,
 }
 
 /// A row of the table.
@@ -150,11 +151,17 @@ const TABLE: [Spec; Key::COUNT] = [
         None,
         "constraints of the value flow above which files that import each other are linked by names; a 32nd for one file",
     ),
+    spec(
+        Key::CallsMaxValues,
+        "calls-max-values",
+        None,
+        "functions, classes and instances that a variable may hold before it counts as holding anything; containers: a quarter",
+    ),
 ];
 
 impl Key {
     /// How many settings there are.
-    pub const COUNT: usize = Key::CallsMaxConstraints as usize + 1;
+    pub const COUNT: usize = Key::CallsMaxValues as usize + 1;
 
     /// Every setting, in the order of `pydebug config`.
     pub fn all() -> impl Iterator<Item = Self> {

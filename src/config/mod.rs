@@ -126,6 +126,7 @@ struct Values {
     strategy: Strategy,
     calls: crate::link::Calls,
     calls_max_constraints: u64,
+    calls_max_values: u32,
     file_timeout_ms: u64,
     worker_memory_mb: Option<u64>,
     max_memory_mb: Option<u64>,
@@ -151,6 +152,7 @@ impl Values {
             strategy: Strategy::Adaptive,
             calls: crate::link::Calls::Flow,
             calls_max_constraints: crate::link::MAX_CONSTRAINTS,
+            calls_max_values: crate::link::MAX_VALUES,
             file_timeout_ms: 60_000,
             worker_memory_mb: None,
             max_memory_mb: None,
@@ -206,7 +208,8 @@ impl Values {
             Key::Chunking => self.chunking = raw.chunking()?,
             Key::ChunkSize => self.chunk_size_kb = raw.number(16, KB * KB)?,
             Key::MemoryThreshold => self.memory_threshold_mb = raw.number(1, MAX_MB)?,
-            Key::GcThreshold => self.gc_threshold = raw.number(1, u64::from(u32::MAX))?,
+            Key::GcThreshold => self.gc_threshold = raw.number(1, 60_000_000)?,
+            Key::CallsMaxValues => self.calls_max_values = raw.number(1, 200)? as u32,
             Key::Include => self.include = patterns()?,
             Key::Exclude => self.exclude = patterns()?,
             Key::Project => raw.text()?.trim().clone_into(&mut self.project),
@@ -298,6 +301,12 @@ impl Config {
     #[must_use]
     pub fn calls_max_constraints(&self) -> u64 {
         self.values.calls_max_constraints
+    }
+
+    /// Functions, classes and instances that a variable may hold before it counts as holding anything.
+    #[must_use]
+    pub fn calls_max_values(&self) -> u32 {
+        self.values.calls_max_values
     }
 
     /// How callees are found.
@@ -427,6 +436,7 @@ impl Config {
             Key::RespectGitignore => values.respect_gitignore.into(),
             Key::Calls => values.calls.name().into(),
             Key::CallsMaxConstraints => values.calls_max_constraints.into(),
+            Key::CallsMaxValues => values.calls_max_values.into(),
         }
     }
 

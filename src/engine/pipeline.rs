@@ -320,6 +320,7 @@ fn layout(config: &Config) -> Layout {
         source_roots,
         calls: config.calls(),
         max_constraints: config.calls_max_constraints(),
+        max_values: config.calls_max_values(),
     }
 }
 
@@ -331,7 +332,8 @@ impl GraphKey {
         let mut state = blake2b_simd::Params::new().hash_length(32).to_state();
         state.update(&LINK_VERSION.to_le_bytes()).update(&EXTRACTOR_VERSION.to_le_bytes());
         state.update(env!("CARGO_PKG_VERSION").as_bytes());
-        state.update(layout.calls.name().as_bytes()).update(&layout.max_constraints.to_le_bytes());
+        state.update(layout.calls.name().as_bytes());
+        state.update(&layout.max_constraints.to_le_bytes()).update(&layout.max_values.to_le_bytes());
         for text in std::iter::once(&layout.project).chain(&layout.source_roots) {
             state.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
         }

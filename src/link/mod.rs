@@ -41,6 +41,9 @@ pub const LINK_VERSION: u32 = 4;
 /// 150 to 300 bytes each while they are solved; sympy has 3 million.
 pub const MAX_CONSTRAINTS: u64 = 8_000_000;
 
+/// Functions, classes and instances that a variable may hold before it counts as holding anything, if nothing else is said.
+pub const MAX_VALUES: u32 = 32;
+
 /// Files whose results are held until they are put in order. Between two such runs of files all workers wait for the last.
 const WINDOW: u32 = 4096;
 
@@ -361,7 +364,9 @@ pub fn link_into(files: &dyn Input, layout: &Layout, means: Means<'_>) -> Linked
             let groups = parts.groups(&project, means.constraints, layout.max_constraints);
             let mut made: Vec<Option<(Block, Box<[u32]>)>> = (0..files.len()).map(|_| None).collect();
             for group in groups {
-                let solution = group.solved.then(|| flow::solve(&project, &parts, &group.files));
+                let solution = group.solved.then(|| {
+                    flow::solve(&project, &parts, &group.files, flow::Caps { values: layout.max_values })
+                });
                 step("value flow");
                 if !group.solved {
                     by_name += group.files.len() as u64;

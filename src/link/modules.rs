@@ -23,6 +23,8 @@ pub struct Layout {
     pub calls: super::Calls,
     /// Constraints of the value flow above which files that depend on each other are linked by name.
     pub max_constraints: u64,
+    /// Functions, classes and instances that a variable may hold before it counts as holding anything.
+    pub max_values: u32,
 }
 
 impl Default for Layout {
@@ -32,6 +34,7 @@ impl Default for Layout {
             source_roots: Vec::new(),
             calls: super::Calls::default(),
             max_constraints: super::MAX_CONSTRAINTS,
+            max_values: super::MAX_VALUES,
         }
     }
 }

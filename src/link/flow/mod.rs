@@ -7,14 +7,17 @@
 //! [`program`] lays the constraints of all files out, [`solve`] finds what each variable may hold, and
 //! [`derive`] reads the callees of each site off that.
 
+mod apply;
 mod derive;
 mod known;
 mod parts;
 mod program;
+mod sets;
 mod solve;
 
 pub(crate) use derive::{Callees, Site, Target, callees};
 pub(crate) use parts::Parts;
+pub(crate) use sets::Caps;
 pub(crate) use solve::solve;
 
 /// An abstract value: its kind in the upper four bits, a number in the others.
@@ -41,7 +44,7 @@ pub(crate) enum Kind {
     Module,
     /// A namespace package.
     Namespace,
-    /// A container, by the constraint that makes it, twice; plus 1 for elements that are pairs.
+    /// A container, by the constraint that makes it: see [`Object::container`].
     Container,
     /// `functools.partial(...)`, by its call.
     Partial,
@@ -92,6 +95,17 @@ impl Object {
     #[inline]
     pub(crate) const fn kind(self) -> Kind {
         KINDS[(self.0 >> 28) as usize]
+    }
+
+    /// What row `row` of the project makes: elements of it that are pairs, or itself.
+    pub(crate) const fn container(row: u32, pairs: bool, dictionary: bool) -> Self {
+        Self::new(Kind::Container, row << 2 | (dictionary as u32) << 1 | pairs as u32)
+    }
+
+    /// True for a container that is a dictionary.
+    #[inline]
+    pub(crate) const fn is_dictionary(self) -> bool {
+        self.0 & 2 != 0
     }
 
     #[inline]

@@ -8,8 +8,8 @@ use crate::link::builtins::is_builtin;
 use crate::link::modules::Found;
 use crate::link::value::Key;
 use crate::model::facts::{
-    BINDING_CONDITIONAL, BindingKind, Container, Facts, FlowOp, ImportKind, ParamKind, RefKind, ScopeKind,
-    SymbolKind, col, symbol_flag, table,
+    BINDING_CONDITIONAL, BindingKind, Container, Facts, FlowOp, ImportKind, PROTOCOL, ParamKind, RefKind,
+    ScopeKind, SymbolKind, col, symbol_flag, table,
 };
 use crate::model::name;
 use rustc_hash::FxHashMap;
@@ -92,7 +92,63 @@ pub(super) struct NameTable<'p> {
     texts: Vec<&'p [u8]>,
 }
 
+/// Methods of the language: the first names of every table.
+pub(super) mod special {
+    pub(in super::super) const NEW: u32 = 1;
+    pub(in super::super) const INIT: u32 = 2;
+    pub(in super::super) const CALL: u32 = 3;
+    pub(in super::super) const GETITEM: u32 = 4;
+    pub(in super::super) const SETITEM: u32 = 5;
+    pub(in super::super) const GETATTR: u32 = 6;
+    pub(in super::super) const ITER: u32 = 7;
+    pub(in super::super) const AITER: u32 = 8;
+    pub(in super::super) const NEXT: u32 = 9;
+    pub(in super::super) const ANEXT: u32 = 10;
+    pub(in super::super) const AWAIT: u32 = 11;
+    pub(in super::super) const AENTER: u32 = 12;
+    pub(in super::super) const AEXIT: u32 = 13;
+    pub(in super::super) const ENTER: u32 = 14;
+    pub(in super::super) const EXIT: u32 = 15;
+
+    pub(super) const NAMES: [&str; 15] = [
+        "__new__",
+        "__init__",
+        "__call__",
+        "__getitem__",
+        "__setitem__",
+        "__getattr__",
+        "__iter__",
+        "__aiter__",
+        "__next__",
+        "__anext__",
+        "__await__",
+        "__aenter__",
+        "__aexit__",
+        "__enter__",
+        "__exit__",
+    ];
+}
+
 impl<'p> NameTable<'p> {
+    /// The methods of the language, and then those of [`PROTOCOL`] by their rows.
+    fn new() -> (Self, Vec<[u32; 2]>) {
+        let mut names = Self::default();
+        names.add(b"");
+        for name in special::NAMES {
+            names.add(name.as_bytes());
+        }
+        let protocol = PROTOCOL
+            .iter()
+            .map(|(own, other)| [names.add(own.as_bytes()), names.add(other.as_bytes())])
+            .collect();
+        for &(_, effect) in known::KNOWN {
+            if let known::Effect::Method(name) = effect {
+                names.add(name.as_bytes());
+            }
+        }
+        (names, protocol)
+    }
+
     pub(super) fn add(&mut self, text: &'p [u8]) -> u32 {
         let next = self.texts.len() as u32;
         let number = *self.numbers.entry(text).or_insert(next);
@@ -151,8 +207,8 @@ pub(super) struct Program<'p, 'a> {
     pub(super) bodies: Vec<Function>,
     /// Names that some attribute is assigned under.
     pub(super) stored: Vec<bool>,
-    /// Rows that make dictionaries.
-    pub(super) dictionaries: rustc_hash::FxHashSet<u32>,
+    /// Names of the methods of each row of [`PROTOCOL`]: one's own, and the other operand's.
+    pub(super) protocol: Vec<[u32; 2]>,
     /// For each row with `super()`: its class +1, as a symbol of the project.
     pub(super) supers: FxHashMap<u32, u32>,
 }
@@ -169,12 +225,13 @@ pub(super) type Sources = SmallVec<[Source; 2]>;
 impl<'p, 'a> Program<'p, 'a> {
     /// The constraints of `files`, which are sorted.
     pub(super) fn new(project: &'p Project<'a>, parts: &'p Parts, files: &[u32]) -> Self {
+        let (names, protocol) = NameTable::new();
         let mut program = Self {
             project,
             parts,
             local: vec![0; project.files.len() as usize],
             files: files.to_vec(),
-            names: NameTable::default(),
+            names,
             ops: Vec::new(),
             calls: Vec::new(),
             args: Vec::new(),
@@ -191,10 +248,9 @@ impl<'p, 'a> Program<'p, 'a> {
             first_symbol: files.first().map_or(0, |&file| project.base[file as usize]),
             bodies: Vec::new(),
             stored: Vec::new(),
-            dictionaries: rustc_hash::FxHashSet::default(),
+            protocol,
             supers: FxHashMap::default(),
         };
-        program.names.add(b"");
         let mut row = 0;
         let mut symbols = 0;
         for (&file, place) in files.iter().zip(1..) {
@@ -295,7 +351,7 @@ impl<'p, 'a> Program<'p, 'a> {
             read[element.2 as usize] = true;
         }
         self.leave_out_unread(&mut read);
-        self.substitute(&open);
+        self.substitute(&open, &read);
     }
 
     fn leave_out_unread(&mut self, read: &mut [bool]) {
@@ -317,7 +373,7 @@ impl<'p, 'a> Program<'p, 'a> {
         }
     }
 
-    fn substitute(&mut self, open: &[bool]) {
+    fn substitute(&mut self, open: &[bool], read: &[bool]) {
         // The only source of each variable; its own number where there is none or several.
         let mut sources: Vec<u32> = (0..self.count).collect();
         let mut several = vec![false; self.count as usize];
@@ -350,26 +406,36 @@ impl<'p, 'a> Program<'p, 'a> {
                 at = std::mem::replace(&mut sources[at as usize], root);
             }
         }
+        // Those that stand for themselves and are read get numbers of their own, in the same order.
+        let mut count = 1;
+        let mut numbers = vec![0; self.count as usize];
+        for variable in 1..self.count as usize {
+            if sources[variable] == variable as u32 && read[variable] {
+                numbers[variable] = count;
+                count += 1;
+            }
+        }
+        sources.iter_mut().for_each(|source| *source = numbers[*source as usize]);
+        drop(numbers);
+        self.count = count;
         let of = |variable: &mut u32| *variable = sources[*variable as usize];
         for edge in &mut self.edges {
             edge.iter_mut().for_each(of);
         }
-        self.edges.retain(|edge| edge[0] != edge[1]);
+        self.edges.retain(|edge| edge[0] != edge[1] && edge[0] != 0 && edge[1] != 0);
+        self.edges.shrink_to_fit();
+        self.seeds.iter_mut().for_each(|seed| of(&mut seed.0));
         for op in &mut self.ops {
+            of(&mut op.out);
             of(&mut op.a);
-            match op.op {
-                FlowOp::Store => of(&mut op.out),
-                FlowOp::Put => {
-                    of(&mut op.out);
-                    of(&mut op.b);
-                }
-                FlowOp::Get | FlowOp::Super => of(&mut op.b),
-                _ => {}
+            if matches!(op.op, FlowOp::Put | FlowOp::Get | FlowOp::Super) {
+                of(&mut op.b);
             }
         }
         self.calls.iter_mut().for_each(|call| of(&mut call.receiver));
         self.args.iter_mut().for_each(|arg| of(&mut arg.value));
         self.elements.iter_mut().for_each(|element| of(&mut element.2));
+        self.bodies.iter_mut().for_each(|body| of(&mut body.returned));
         self.sources = sources;
     }
 
@@ -483,11 +549,8 @@ impl<'p, 'a> Program<'p, 'a> {
                     }
                 }
                 FlowOp::New => {
-                    let object = Object::new(Kind::Container, 2 * number);
+                    let object = Object::container(number, false, a == Container::Dict as u32);
                     self.seeds.push((var(out), object));
-                    if a == Container::Dict as u32 {
-                        self.dictionaries.insert(number);
-                    }
                     containers.insert(out, object);
                     if let Some(place) = body.checked_sub(1) {
                         let function = &mut self.bodies[place as usize];
@@ -689,7 +752,7 @@ impl<'p, 'a> Program<'p, 'a> {
         }
         let rows = facts.lookup(0, key.bytes, key.hash);
         if !rows.is_empty() {
-            found.extend(self.cells_of(file).map(|cells| Source::Cell(cells + rows.start)));
+            found.extend(self.cells_of(file).map(|cells| Source::Cell(self.variable(cells + rows.start))));
             return true;
         }
         if self.star(file, key, depth, found) {
@@ -774,6 +837,13 @@ impl<'p, 'a> Program<'p, 'a> {
         let class = self.project.locate(class);
         let (file, symbol) = self.project.method(class, Key::new(name))?;
         Some(self.project.symbol(file, symbol))
+    }
+
+    /// The method that a class has under name number `name`; 0 without, else its symbol +1.
+    pub(super) fn method_named(&self, class: u32, name: u32) -> u32 {
+        let class = self.project.locate(class);
+        let found = self.project.method(class, self.names.key(name));
+        found.map_or(0, |(file, symbol)| self.project.symbol(file, symbol) + 1)
     }
 
     /// The setter of property `name`.

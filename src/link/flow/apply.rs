@@ -1,0 +1,1215 @@
+//! What constraints do with the objects that come to them.
+
+use super::known::{self, Effect};
+use super::program::{
+    ALL, ANY, Arg, Call, Function, KEYS, Op, Program, Source, is_field, module_object, number_key, special,
+};
+use super::sets::{Edge, Shard, Via};
+use super::solve::{FIRST, Fields, RECEIVER, all, locate};
+use super::{Kind, Object};
+use crate::model::facts::{ArgKind, FlowOp, ParamKind, col, symbol_flag, table};
+use rustc_hash::{FxHashMap, FxHashSet};
+use smallvec::SmallVec;
+
+/// A call that is not written as one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spec {
+    /// Arguments in the program's `args`, bound from parameter `shift` on.
+    first: u32,
+    end: u32,
+    shift: u32,
+    /// Or: elements of this variable are the first argument.
+    values: u32,
+    /// Where results go, or 0.
+    out: u32,
+}
+
+/// Something that is read from or put into a container under a key that flows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wait {
+    container: Object,
+    key: u32,
+    /// Read into this, or 0.
+    out: u32,
+    /// Put from this, or 0.
+    value: u32,
+}
+
+/// What edges name by number: that is the place in the list of one worker, times the workers, plus the number of that worker.
+#[derive(Debug, Default)]
+pub(super) struct Lists {
+    pub(super) waits: Vec<Wait>,
+    specs: Vec<Spec>,
+    /// Name and class +1 of attributes read from `super()`.
+    supers: Vec<(u32, u32)>,
+}
+
+impl Lists {
+    pub(super) fn append(&mut self, more: &mut Self) {
+        self.waits.append(&mut more.waits);
+        self.specs.append(&mut more.specs);
+        self.supers.append(&mut more.supers);
+    }
+}
+
+/// What one thread writes down.
+#[derive(Debug)]
+pub(super) struct Worker {
+    /// Of its shard.
+    pub(super) number: usize,
+    /// For each shard: objects that are sent to variables there.
+    pub(super) sent: Vec<Vec<(u32, Object)>>,
+    /// For each shard: edges that were found from variables there.
+    pub(super) edges: Vec<Vec<(u32, Edge)>>,
+    /// What is new in the lists.
+    pub(super) lists: Lists,
+    /// Cells of attributes of classes that were looked up: class and name.
+    pub(super) cells: FxHashMap<u64, u32>,
+    /// Methods of classes, by class and name; symbols +1.
+    methods: FxHashMap<u64, u32>,
+    fields: FxHashMap<u32, Vec<u32>>,
+    /// Functions that a constraint or an edge has called already.
+    called: FxHashSet<u64>,
+    pub(super) messages: u64,
+}
+
+impl Worker {
+    pub(super) fn new(number: usize, workers: usize) -> Self {
+        Self {
+            number,
+            sent: vec![Vec::new(); workers],
+            edges: vec![Vec::new(); workers],
+            lists: Lists::default(),
+            cells: FxHashMap::default(),
+            methods: FxHashMap::default(),
+            fields: FxHashMap::default(),
+            called: FxHashSet::default(),
+            messages: 0,
+        }
+    }
+}
+
+/// Added to a name: not what was assigned to an attribute, but what reading it gives.
+const ATTRIBUTE: u32 = 1 << 30;
+
+/// Applies constraints for one worker.
+pub(super) struct Apply<'s, 'p, 'a> {
+    pub(super) program: &'s Program<'p, 'a>,
+    pub(super) shards: &'s [Shard],
+    pub(super) fields: &'s Fields,
+    pub(super) lists: &'s [Lists],
+    pub(super) own: &'s mut Worker,
+    /// What is applied: a constraint's number, or one of an edge or an attribute with [`Self::EDGE`] or [`Self::ATTRIBUTE`].
+    pub(super) at: u32,
+}
+
+impl<'s> Apply<'s, '_, '_> {
+    pub(super) const EDGE: u32 = 1 << 30;
+    const ATTRIBUTE: u32 = 1 << 31;
+
+    #[inline]
+    pub(super) fn send(&mut self, to: u32, object: Object) {
+        let (shard, place) = locate(to, self.shards.len());
+        if to != 0 && !self.shards[shard].has(place, object) {
+            self.own.sent[shard].push((place, object));
+        }
+    }
+
+    pub(super) fn edge(&mut self, from: u32, to: u32, via: Via, extra: u32) {
+        let idle = to == 0 && matches!(via, Via::Copy | Via::Get | Via::Values | Via::Type);
+        if from != 0 && !idle && (from != to || via != Via::Copy) {
+            let (shard, place) = locate(from, self.shards.len());
+            self.own.edges[shard].push((place, Edge { to, via, extra }));
+        }
+    }
+
+    /// The variable of what lies in `owner` under `key`.
+    fn field(&self, owner: Object, key: u32) -> u32 {
+        self.fields.get(owner, key).0
+    }
+
+    /// True the first time that what is applied calls `symbol` in this way: other receivers change nothing for the other arguments.
+    fn first_call(&mut self, symbol: u32, way: u32) -> bool {
+        self.own.called.insert(u64::from(self.at) << 32 | u64::from(way) << 28 | u64::from(symbol))
+    }
+
+    /// Number of what the worker adds to a list of this length next.
+    const fn number(&self, before: usize, new: usize) -> u32 {
+        ((before + new) * self.lists.len() + self.own.number) as u32
+    }
+
+    /// List and place of number `number`.
+    const fn listed(&self, number: u32) -> (usize, usize) {
+        (number as usize % self.lists.len(), number as usize / self.lists.len())
+    }
+
+    /// True where nothing is known of what a variable holds.
+    pub(super) fn says_nothing(&self, variable: u32) -> bool {
+        all(self.shards, variable).is_empty()
+    }
+
+    /// Reads or puts under any key where a key stays unknown.
+    pub(super) fn unknown_key(&mut self, wait: Wait) {
+        let Wait { container, key, out, value } = wait;
+        let (shard, place) = locate(key, self.shards.len());
+        let constant = |object: &Object| matches!(object.kind(), Kind::Text | Kind::Number);
+        if self.shards[shard].has_any_constant(place) || !all(self.shards, key).iter().any(constant) {
+            if out != 0 {
+                let from = self.field(container, ALL);
+                self.edge(from, out, Via::Copy, 0);
+            }
+            if value != 0 {
+                self.put(container, ANY, value);
+            }
+        }
+    }
+
+    pub(super) fn put(&mut self, container: Object, key: u32, value: u32) {
+        if value == 0 {
+            return;
+        }
+        let all = self.field(container, ALL);
+        self.edge(value, all, Via::Copy, 0);
+        let place = self.field(container, key);
+        self.edge(value, place, Via::Copy, 0);
+    }
+
+    /// Reads what lies in a container under a constant key.
+    fn get(&mut self, container: Object, key: u32, out: u32) {
+        let place = self.field(container, key);
+        self.edge(place, out, Via::Copy, 0);
+        let any = self.field(container, ANY);
+        self.edge(any, out, Via::Copy, 0);
+    }
+
+    /// Reads or puts under a key that flows.
+    fn keyed(&mut self, container: Object, key: u32, out: u32, value: u32) {
+        if key == 0 {
+            if out != 0 {
+                let from = self.field(container, ALL);
+                self.edge(from, out, Via::Copy, 0);
+            }
+            self.put(container, ANY, value);
+            return;
+        }
+        let before = self.lists[self.own.number].waits.len();
+        let place = self.number(before, self.own.lists.waits.len());
+        self.own.lists.waits.push(Wait { container, key, out, value });
+        if value != 0 {
+            let all = self.field(container, ALL);
+            self.edge(value, all, Via::Copy, 0);
+            if container.is_dictionary() {
+                let keys = self.field(container, KEYS);
+                self.edge(key, keys, Via::Copy, 0);
+            }
+        }
+        self.edge(key, 0, Via::Key, place);
+    }
+
+    /// An object has come to the variable that a constraint waits for.
+    pub(super) fn constraint(&mut self, number: u32, role: u32, object: Object) {
+        let op = self.program.ops[number as usize];
+        match op.op {
+            FlowOp::Load => self.load(op, object),
+            FlowOp::Store => self.store(op, object),
+            FlowOp::Get => match object.kind() {
+                Kind::Container => self.keyed(object, op.b, op.out, 0),
+                Kind::External => self.send(op.out, Object::EXTERNAL),
+                // `Base[int]` is the class again.
+                Kind::Class => self.send(op.out, object),
+                _ => self.call_method(object, special::GETITEM, &[op.b], op.out, 0),
+            },
+            FlowOp::Put => match object.kind() {
+                Kind::Container => self.keyed(object, op.b, 0, op.out),
+                _ => self.call_method(object, special::SETITEM, &[op.b, op.out], 0, 0),
+            },
+            FlowOp::Unpack => self.unpack(object, op.b, op.out),
+            FlowOp::Iterate => self.iterate(object, op.out),
+            FlowOp::Call | FlowOp::Decorate if role == FIRST => self.call(op, object),
+            FlowOp::Call => self.container_method(op, object),
+            FlowOp::Operation => self.operation(op, role, object),
+            FlowOp::Await => self.awaited(object, op.out),
+            FlowOp::With => self.with(object, op.b != 0, op.out),
+            FlowOp::Super if role == RECEIVER => {
+                self.send(op.out, Object::new(Kind::Super, number));
+            }
+            FlowOp::Instance => match object.kind() {
+                Kind::Class | Kind::ClassReceiver => {
+                    self.send(op.out, Object::new(Kind::Receiver, object.number()));
+                }
+                Kind::External => self.send(op.out, Object::EXTERNAL),
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+
+    /// An object goes along an edge that was found.
+    pub(super) fn along(&mut self, edge: Edge, object: Object) {
+        let Edge { to, via, extra, .. } = edge;
+        match via {
+            Via::Copy => self.send(to, object),
+            Via::Method => self.bound(object, Object(extra), to),
+            Via::ClassAttribute => self.class_bound(object, Object(extra), to),
+            Via::Iterate => self.iterate(object, to),
+            Via::Elements => self.elements(object, to),
+            Via::Unpack => self.unpack(object, extra, to),
+            Via::Get => {
+                if object.kind() == Kind::Container {
+                    self.get(object, extra, to);
+                }
+            }
+            Via::Values => {
+                if object.kind() == Kind::Container {
+                    let from = self.field(object, ALL);
+                    self.edge(from, to, Via::Copy, 0);
+                }
+            }
+            Via::Super => {
+                let (list, place) = self.listed(extra);
+                let (name, class) = self.lists[list].supers[place];
+                self.load_super(object, class, name, to);
+            }
+            Via::Key => {
+                let (list, place) = self.listed(extra);
+                let Wait { container, out, value, .. } = self.lists[list].waits[place];
+                let key = match object.kind() {
+                    Kind::Text => object.number(),
+                    Kind::Number => number_key(object.number()),
+                    _ => return,
+                };
+                if out != 0 {
+                    self.get(container, key, out);
+                }
+                self.put(container, key, value);
+            }
+            Via::Spec => self.call_spec(extra, object),
+            Via::Known => {
+                if let Effect::Method(name) = known::effect(extra)
+                    && let Some(name) = self.program.names.find(name)
+                {
+                    self.call_method(object, name, &[], to, 0);
+                }
+            }
+            Via::Type => match object.kind() {
+                Kind::Instance => self.send(to, Object::new(Kind::Class, object.number())),
+                Kind::Receiver => self.send(to, Object::new(Kind::ClassReceiver, object.number())),
+                Kind::External => self.send(to, Object::EXTERNAL),
+                _ => {}
+            },
+        }
+    }
+
+    /// The cell that a class or one of its bases binds `name` in; 0 without.
+    fn class_cell(&mut self, class: u32, name: u32) -> u32 {
+        let key = u64::from(class) << 32 | u64::from(name);
+        if let Some(&cell) = self.own.cells.get(&key) {
+            return cell;
+        }
+        let project = self.program.project;
+        let (file, symbol) = project.locate(class);
+        let text = self.program.names.key(name);
+        let cell = project
+            .classes
+            .mro(file, symbol)
+            .iter()
+            .find_map(|&class| self.program.class_cell(class, text))
+            .unwrap_or(0);
+        self.own.cells.insert(key, cell);
+        cell
+    }
+
+    /// The method that a class has under a name.
+    fn method(&mut self, class: u32, name: u32) -> Option<u32> {
+        let program = self.program;
+        let key = u64::from(class) << 32 | u64::from(name);
+        self.own.methods.entry(key).or_insert_with(|| program.method_named(class, name)).checked_sub(1)
+    }
+
+    /// Reads an attribute: what an object has under a name is found out once, whoever reads it.
+    fn load(&mut self, op: Op, object: Object) {
+        match object.kind() {
+            Kind::External => self.send(op.out, Object::EXTERNAL),
+            Kind::Known => {
+                let text = self.program.names.text(op.b);
+                let found = known::member(object.number(), text);
+                self.send(op.out, found.map_or(Object::EXTERNAL, |known| Object::new(Kind::Known, known)));
+            }
+            Kind::Container | Kind::Partial | Kind::Text | Kind::Number | Kind::Running => {}
+            _ => {
+                let (attribute, new) = self.fields.get(object, op.b | ATTRIBUTE);
+                if new {
+                    let at = std::mem::replace(&mut self.at, Self::ATTRIBUTE | attribute);
+                    self.attribute(Op { out: attribute, ..op }, object);
+                    self.at = at;
+                }
+                self.edge(attribute, op.out, Via::Copy, 0);
+            }
+        }
+    }
+
+    /// Finds out what an object has under a name.
+    fn attribute(&mut self, op: Op, object: Object) {
+        let name = op.b;
+        let stored = self.program.stored.get(name as usize).copied().unwrap_or(false);
+        match object.kind() {
+            Kind::Module => {
+                let found = self.program.module_attribute(object.number(), self.program.names.key(name));
+                for source in found {
+                    match source {
+                        Source::Cell(cell) => self.edge(cell, op.out, Via::Copy, 0),
+                        Source::Object(object) => self.send(op.out, object),
+                    }
+                }
+                if stored {
+                    let field = self.field(object, name);
+                    self.edge(field, op.out, Via::Copy, 0);
+                }
+            }
+            Kind::Namespace => {
+                let project = self.program.project;
+                let text = self.program.names.text(name);
+                let name = format!("{}.{text}", project.table.namespaces[object.number() as usize]);
+                let part = self.program.part_of_row(op.row);
+                let found = project.table.find(&name).filter(|&found| self.program.is_in(found, part));
+                if let Some(found) = found {
+                    self.send(op.out, module_object(found));
+                }
+            }
+            Kind::Class | Kind::ClassReceiver => self.load_class(object, name, stored, op.out),
+            Kind::Instance | Kind::Receiver => self.load_instance(object, name, stored, op.out),
+            Kind::Function | Kind::Bound => {
+                if stored {
+                    let field = self.field(Object::new(Kind::Function, object.number()), name);
+                    self.edge(field, op.out, Via::Copy, 0);
+                }
+            }
+            Kind::Super => {
+                let maker = self.program.ops[object.number() as usize];
+                let class = self.program.supers.get(&maker.row).copied().unwrap_or(0);
+                if class != 0 {
+                    let before = self.lists[self.own.number].supers.len();
+                    let place = self.number(before, self.own.lists.supers.len());
+                    self.own.lists.supers.push((name, class));
+                    self.edge(maker.b, op.out, Via::Super, place);
+                }
+            }
+            Kind::Known
+            | Kind::External
+            | Kind::Container
+            | Kind::Partial
+            | Kind::Text
+            | Kind::Number
+            | Kind::Running => {}
+        }
+    }
+
+    fn load_class(&mut self, object: Object, name: u32, stored: bool, out: u32) {
+        let class = object.number();
+        let cell = self.class_cell(class, name);
+        if cell != 0 {
+            let receiver = Object::new(Kind::Class, class);
+            self.edge(cell, out, Via::ClassAttribute, receiver.0);
+            let project = self.program.project;
+            let (file, symbol) = project.locate(class);
+            if project
+                .facts(file)
+                .is_some_and(|facts| facts.get(col::SYM_FLAGS, symbol) & symbol_flag::ENUM != 0)
+            {
+                self.send(out, Object::new(Kind::Instance, class));
+            }
+        }
+        if stored {
+            for above in self.mro(class) {
+                let field = self.field(Object::new(Kind::Class, above), name);
+                self.edge(field, out, Via::Copy, 0);
+            }
+        }
+    }
+
+    /// The classes in the order in which attributes of `class` are looked up.
+    fn mro(&self, class: u32) -> SmallVec<[u32; 8]> {
+        let project = self.program.project;
+        let (file, symbol) = project.locate(class);
+        project.classes.mro(file, symbol).iter().map(|&[file, symbol]| project.symbol(file, symbol)).collect()
+    }
+
+    fn load_instance(&mut self, object: Object, name: u32, stored: bool, out: u32) {
+        let class = object.number();
+        let text = self.program.names.text(name);
+        if text == "__class__" {
+            let kind = if object.kind() == Kind::Receiver { Kind::ClassReceiver } else { Kind::Class };
+            self.send(out, Object::new(kind, class));
+            return;
+        }
+        if stored {
+            for above in self.mro(class) {
+                let field = self.field(Object::new(Kind::Instance, above), name);
+                self.edge(field, out, Via::Copy, 0);
+            }
+        }
+        let cell = self.class_cell(class, name);
+        if cell != 0 {
+            self.edge(cell, out, Via::Method, object.0);
+        } else if !(text.starts_with("__") && text.ends_with("__")) {
+            self.call_method(object, special::GETATTR, &[], out, 0);
+        }
+    }
+
+    fn load_super(&mut self, object: Object, class: u32, name: u32, out: u32) {
+        let own = match object.kind() {
+            Kind::Instance | Kind::Receiver | Kind::Class | Kind::ClassReceiver => object.number(),
+            _ => return,
+        };
+        let project = self.program.project;
+        let (file, symbol) = project.locate(class - 1);
+        let after = [file, symbol];
+        let (file, symbol) = project.locate(own);
+        let order = project.classes.mro(file, symbol);
+        let Some(place) = order.iter().position(|&class| class == after) else { return };
+        let key = self.program.names.key(name);
+        let found = order[place + 1..].iter().find_map(|&class| self.program.class_cell(class, key));
+        if let Some(cell) = found {
+            self.edge(cell, out, Via::Method, object.0);
+        }
+    }
+
+    /// A value that the class of `receiver` has, read from `receiver`.
+    fn bound(&mut self, value: Object, receiver: Object, out: u32) {
+        if value.kind() != Kind::Function {
+            self.send(out, value);
+            return;
+        }
+        let Some(function) = self.program.function(value.number()) else { return };
+        if function.has(symbol_flag::SETTER | symbol_flag::DELETER) {
+            return;
+        }
+        let first = function.param(0);
+        let any = !function.params.is_empty();
+        if function.has(symbol_flag::PROPERTY) {
+            if any {
+                self.send(first, receiver);
+            }
+            self.result(value.number(), out);
+        } else if function.has(symbol_flag::STATIC) {
+            self.send(out, value);
+        } else if function.has(symbol_flag::CLASSMETHOD) {
+            self.class_bound(value, receiver, out);
+        } else {
+            if any {
+                self.send(first, receiver);
+            }
+            self.send(out, Object::new(Kind::Bound, value.number()));
+        }
+    }
+
+    fn class_bound(&mut self, value: Object, receiver: Object, out: u32) {
+        if value.kind() == Kind::Function
+            && let Some(function) = self.program.function(value.number())
+            && function.has(symbol_flag::CLASSMETHOD)
+        {
+            if !function.params.is_empty() {
+                let first = function.param(0);
+                self.send(first, Object::new(Kind::Class, receiver.number()));
+            }
+            self.send(out, Object::new(Kind::Bound, value.number()));
+            return;
+        }
+        self.send(out, value);
+    }
+
+    fn store(&mut self, op: Op, object: Object) {
+        let name = op.b;
+        let owner = match object.kind() {
+            Kind::Module => {
+                let found = self.program.module_attribute(object.number(), self.program.names.key(name));
+                for source in &found {
+                    if let Source::Cell(cell) = source {
+                        self.edge(op.out, *cell, Via::Copy, 0);
+                        return;
+                    }
+                }
+                object
+            }
+            Kind::Class | Kind::ClassReceiver => Object::new(Kind::Class, object.number()),
+            Kind::Instance | Kind::Receiver => {
+                if let Some(setter) = self.program.setter(object.number(), name) {
+                    self.invoke(setter, object, &[op.out], 0, 0);
+                    return;
+                }
+                Object::new(Kind::Instance, object.number())
+            }
+            Kind::Function | Kind::Bound => Object::new(Kind::Function, object.number()),
+            _ => return,
+        };
+        let field = self.field(owner, name);
+        self.edge(op.out, field, Via::Copy, 0);
+    }
+
+    /// What a call of function `symbol` gives goes to `out`.
+    fn result(&mut self, symbol: u32, out: u32) {
+        let Some(function) = self.program.function(symbol) else { return };
+        if function.has(symbol_flag::GENERATOR | symbol_flag::ASYNC) {
+            self.send(out, Object::new(Kind::Running, symbol));
+        } else if out != 0 {
+            let returned = function.returned;
+            self.edge(returned, out, Via::Copy, 0);
+        }
+    }
+
+    /// Calls function `symbol` with these positional arguments after the receiver. False where it was called from here before.
+    fn invoke(&mut self, symbol: u32, receiver: Object, values: &[u32], out: u32, way: u32) -> bool {
+        let Some(function) = self.program.function(symbol) else { return false };
+        let first = function.param(0);
+        if !function.params.is_empty() {
+            self.send(first, receiver);
+            if function.passes.contains(&0) {
+                self.send(out, receiver);
+            }
+        }
+        if !self.first_call(symbol, way) {
+            return false;
+        }
+        for (&value, at) in values.iter().zip(1..) {
+            if function.params.get(at as usize).is_some_and(|param| param.kind <= ParamKind::Positional) {
+                self.edge(value, first + at, Via::Copy, 0);
+                if function.passes.contains(&at) && out != 0 {
+                    self.edge(value, out, Via::Copy, 0);
+                }
+            }
+        }
+        self.result(symbol, out);
+        true
+    }
+
+    /// Calls a method of the language that `object` may have.
+    fn call_method(&mut self, object: Object, name: u32, values: &[u32], out: u32, way: u32) {
+        if matches!(object.kind(), Kind::Instance | Kind::Receiver)
+            && let Some(method) = self.method(object.number(), name)
+        {
+            self.invoke(method, object, values, out, way);
+        }
+    }
+
+    fn unpack(&mut self, object: Object, place: u32, out: u32) {
+        if object.kind() == Kind::Container && !object.is_dictionary() {
+            if place < 1 << 16 {
+                self.get(object, number_key(place), out);
+            } else {
+                let from = self.field(object, ALL);
+                self.edge(from, out, Via::Copy, 0);
+            }
+        } else {
+            self.iterate(object, out);
+        }
+    }
+
+    fn iterate(&mut self, object: Object, out: u32) {
+        match object.kind() {
+            Kind::Container => {
+                let dictionary = object.is_dictionary();
+                let from = self.field(object, if dictionary { KEYS } else { ALL });
+                self.edge(from, out, Via::Copy, 0);
+            }
+            Kind::Running | Kind::External => self.elements(object, out),
+            Kind::Class => {
+                let project = self.program.project;
+                let (file, symbol) = project.locate(object.number());
+                let flags = project.facts(file).map_or(0, |facts| facts.get(col::SYM_FLAGS, symbol));
+                if flags & symbol_flag::ENUM != 0 {
+                    self.send(out, Object::new(Kind::Instance, object.number()));
+                }
+            }
+            Kind::Instance | Kind::Receiver => {
+                for name in [special::ITER, special::AITER] {
+                    let Some(method) = self.method(object.number(), name) else { continue };
+                    let first = self.invoke(method, object, &[], 0, 0);
+                    let Some(function) = self.program.function(method) else { continue };
+                    let generator = function.has(symbol_flag::GENERATOR);
+                    if !generator && function.passes.contains(&0) {
+                        self.elements(object, out);
+                    }
+                    if first && generator {
+                        self.edge(function.yielded(), out, Via::Copy, 0);
+                    } else if first {
+                        self.edge(function.returned, out, Via::Elements, 0);
+                    }
+                    return;
+                }
+                self.call_method(object, special::GETITEM, &[], out, 0);
+            }
+            _ => {}
+        }
+    }
+
+    /// What `next()` of an iterator gives.
+    fn elements(&mut self, object: Object, out: u32) {
+        match object.kind() {
+            Kind::Running => {
+                if let Some(function) = self.program.function(object.number()) {
+                    let yielded = function.yielded();
+                    self.edge(yielded, out, Via::Copy, 0);
+                }
+            }
+            Kind::Instance | Kind::Receiver => {
+                self.call_method(object, special::NEXT, &[], out, 0);
+                self.call_and_await(object, special::ANEXT, out);
+            }
+            Kind::External => self.send(out, Object::EXTERNAL),
+            Kind::Container => self.iterate(object, out),
+            _ => {}
+        }
+    }
+
+    /// Calls a coroutine method of the language; what it returns, rather than the coroutine, goes to `out`.
+    fn call_and_await(&mut self, object: Object, name: u32, out: u32) {
+        let Some(method) = self.method(object.number(), name) else { return };
+        let first = self.invoke(method, object, &[], 0, 0);
+        let Some(function) = self.program.function(method) else { return };
+        if function.passes.contains(&0) {
+            self.send(out, object);
+        }
+        if first {
+            self.edge(function.returned, out, Via::Copy, 0);
+        }
+    }
+
+    fn awaited(&mut self, object: Object, out: u32) {
+        match object.kind() {
+            Kind::Running => {
+                if let Some(function) = self.program.function(object.number()) {
+                    let returned = function.returned;
+                    self.edge(returned, out, Via::Copy, 0);
+                }
+            }
+            Kind::Instance | Kind::Receiver => {
+                self.call_and_await(object, special::AWAIT, out);
+            }
+            Kind::External => self.send(out, Object::EXTERNAL),
+            _ => {}
+        }
+    }
+
+    fn with(&mut self, object: Object, asynchronous: bool, out: u32) {
+        match object.kind() {
+            Kind::Instance | Kind::Receiver => {
+                if asynchronous {
+                    self.call_and_await(object, special::AENTER, out);
+                    self.call_method(object, special::AEXIT, &[], 0, 1);
+                } else {
+                    self.call_method(object, special::ENTER, &[], out, 0);
+                    self.call_method(object, special::EXIT, &[], 0, 1);
+                }
+            }
+            Kind::Running => self.elements(object, out),
+            Kind::External => self.send(out, Object::EXTERNAL),
+            _ => {}
+        }
+    }
+
+    fn operation(&mut self, op: Op, role: u32, object: Object) {
+        let Call { method: row, first, end, .. } = self.program.calls[op.b as usize];
+        let [own, other] = self.program.protocol[row as usize];
+        let operand = if first < end { self.program.args[first as usize].value } else { 0 };
+        match object.kind() {
+            Kind::Instance | Kind::Receiver if role == FIRST => {
+                self.call_method(object, own, &[operand], op.out, 0);
+            }
+            Kind::Instance | Kind::Receiver if other != 0 => {
+                self.call_method(object, other, &[op.a], op.out, 1);
+            }
+            // `[f] + [g]`, `x * 2`.
+            Kind::Container if row < 13 => self.send(op.out, object),
+            Kind::External if row < 23 => self.send(op.out, Object::EXTERNAL),
+            _ => {}
+        }
+    }
+}
+
+impl<'s> Apply<'s, '_, '_> {
+    fn arguments(&self, op: Op) -> &'s [Arg] {
+        let Call { first, end, .. } = self.program.calls[op.b as usize];
+        &self.program.args[first as usize..end as usize]
+    }
+
+    /// `object` comes to the first parameter of function `symbol`.
+    fn receive(&mut self, symbol: u32, object: Object) {
+        if let Some(function) = self.program.function(symbol).filter(|one| !one.params.is_empty()) {
+            self.send(function.param(0), object);
+        }
+    }
+
+    /// `object` is called.
+    fn call(&mut self, op: Op, object: Object) {
+        match object.kind() {
+            Kind::Function => self.call_function(op, object.number(), 0),
+            Kind::Bound => self.call_function(op, object.number(), 1),
+            Kind::Class | Kind::ClassReceiver => self.construct(op, object),
+            Kind::Instance | Kind::Receiver => {
+                if let Some(method) = self.method(object.number(), special::CALL) {
+                    self.receive(method, object);
+                    self.call_function(op, method, 1);
+                }
+            }
+            Kind::Partial => {
+                let maker = self.program.ops[object.number() as usize];
+                let bound = self.arguments(maker);
+                let Call { first, end, .. } = self.program.calls[maker.b as usize];
+                if let Some(function) = bound.first() {
+                    let function = function.value;
+                    self.call_as(function, Spec { first: first + 1, end, shift: 0, values: 0, out: 0 });
+                    // The call's own arguments come after those that were bound.
+                    let shift =
+                        bound[1..].iter().filter(|arg| arg.kind == ArgKind::Positional as u32).count() as u32;
+                    let Call { first, end, .. } = self.program.calls[op.b as usize];
+                    self.call_as(function, Spec { first, end, shift, values: 0, out: op.out });
+                }
+            }
+            Kind::Known => self.call_known(op, object.number()),
+            Kind::External => {
+                self.send(op.out, Object::EXTERNAL);
+                if op.op == FlowOp::Decorate {
+                    let value = self.arguments(op).first().map_or(0, |arg| arg.value);
+                    self.edge(value, op.out, Via::Copy, 0);
+                }
+            }
+            Kind::Module
+            | Kind::Namespace
+            | Kind::Container
+            | Kind::Super
+            | Kind::Text
+            | Kind::Number
+            | Kind::Running => {}
+        }
+    }
+
+    /// Number of a constraint among all.
+    fn number_of(&self, op: Op) -> u32 {
+        self.program.ops.partition_point(|other| other.row < op.row) as u32
+    }
+
+    /// Whatever comes to `function` is called so.
+    fn call_as(&mut self, function: u32, spec: Spec) {
+        if function != 0 {
+            let before = self.lists[self.own.number].specs.len();
+            let place = self.number(before, self.own.lists.specs.len());
+            self.own.lists.specs.push(spec);
+            self.edge(function, spec.out, Via::Spec, place);
+        }
+    }
+
+    fn call_spec(&mut self, place: u32, object: Object) {
+        let (list, place) = self.listed(place);
+        let Spec { first, end, shift, values, out } = self.lists[list].specs[place];
+        let (symbol, own) = match object.kind() {
+            Kind::Function => (object.number(), 0),
+            Kind::Bound => (object.number(), 1),
+            Kind::Class => {
+                let instance = Object::new(Kind::Instance, object.number());
+                self.send(out, instance);
+                let Some(init) = self.method(object.number(), special::INIT) else { return };
+                self.receive(init, instance);
+                (init, 1)
+            }
+            Kind::Instance | Kind::Receiver => {
+                let Some(method) = self.method(object.number(), special::CALL) else { return };
+                self.receive(method, object);
+                (method, 1)
+            }
+            Kind::External => {
+                self.send(out, Object::EXTERNAL);
+                return;
+            }
+            _ => return,
+        };
+        if !self.first_call(symbol, 2 + own) {
+            return;
+        }
+        let args = &self.program.args[first as usize..end as usize];
+        let Some(body) = self.program.function(symbol) else { return };
+        let (param, count) = (body.param(0), body.params.len() as u32);
+        let passes = body.passes.contains(&own);
+        let to = if object.kind() == Kind::Class { 0 } else { out };
+        self.bind(symbol, own + shift, args, to, 0);
+        if values != 0 && own < count {
+            self.edge(values, param + own, Via::Iterate, 0);
+            if passes {
+                self.edge(values, to, Via::Iterate, 0);
+            }
+        }
+        if to != 0 {
+            self.result(symbol, to);
+        }
+    }
+
+    fn call_function(&mut self, op: Op, symbol: u32, shift: u32) {
+        if self.first_call(symbol, 2 + shift) {
+            let receiver = self.program.calls[op.b as usize].receiver;
+            self.bind(symbol, shift, self.arguments(op), op.out, receiver);
+            self.result(symbol, op.out);
+        }
+    }
+
+    /// Gives arguments to parameters, from number `shift` on; what is returned as it came goes to `out`.
+    fn bind(&mut self, symbol: u32, shift: u32, args: &[Arg], out: u32, receiver: u32) {
+        let Some(function) = self.program.function(symbol) else { return };
+        let Function { params, passes, .. } = function;
+        let first = function.param(0);
+        let positional = params.iter().take_while(|param| param.kind <= ParamKind::Positional).count() as u32;
+        let star = params.iter().find(|param| param.kind == ParamKind::Star).map(|param| param.container);
+        let double =
+            params.iter().find(|param| param.kind == ParamKind::DoubleStar).map(|param| param.container);
+        let mut given: SmallVec<[u32; 8]> = SmallVec::new();
+        let mut at = shift;
+        let mut spread = false;
+        for arg in args {
+            match arg.kind {
+                kind if kind == ArgKind::Positional as u32 => {
+                    if spread {
+                        for place in at..positional {
+                            self.edge(arg.value, first + place, Via::Copy, 0);
+                        }
+                    } else if at < positional {
+                        self.edge(arg.value, first + at, Via::Copy, 0);
+                        given.push(at);
+                        if passes.contains(&at) {
+                            self.pass(arg.value, out);
+                        }
+                    }
+                    if (at >= positional || spread)
+                        && let Some(star) = star
+                    {
+                        let key = if spread { ANY } else { number_key(at - positional) };
+                        self.put(star, key, arg.value);
+                    }
+                    at += 1;
+                }
+                kind if kind == ArgKind::Star as u32 => {
+                    for place in at..positional {
+                        let via = if spread { Via::Iterate } else { Via::Unpack };
+                        self.edge(arg.value, first + place, via, place - at);
+                    }
+                    if let Some(star) = star {
+                        let (any, all) = (self.field(star, ANY), self.field(star, ALL));
+                        self.edge(arg.value, any, Via::Iterate, 0);
+                        self.edge(arg.value, all, Via::Iterate, 0);
+                    }
+                    spread = true;
+                }
+                kind if kind == ArgKind::Keyword as u32 => {
+                    let place = params.iter().position(|param| {
+                        param.name == arg.name
+                            && matches!(param.kind, ParamKind::Positional | ParamKind::KeywordOnly)
+                    });
+                    match place {
+                        Some(place) => {
+                            self.edge(arg.value, first + place as u32, Via::Copy, 0);
+                            given.push(place as u32);
+                            if passes.contains(&(place as u32)) {
+                                self.pass(arg.value, out);
+                            }
+                        }
+                        None => {
+                            if let Some(double) = double {
+                                self.put(double, arg.name, arg.value);
+                            }
+                        }
+                    }
+                }
+                _ => {
+                    for (param, place) in params.iter().zip(0u32..) {
+                        if place >= shift
+                            && matches!(param.kind, ParamKind::Positional | ParamKind::KeywordOnly)
+                        {
+                            self.edge(arg.value, first + place, Via::Get, param.name);
+                        }
+                    }
+                    if let Some(double) = double {
+                        let (any, all) = (self.field(double, ANY), self.field(double, ALL));
+                        self.edge(arg.value, any, Via::Values, 0);
+                        self.edge(arg.value, all, Via::Values, 0);
+                    }
+                }
+            }
+        }
+        for &place in passes {
+            if given.contains(&place) || out == 0 {
+                continue;
+            }
+            // The receiver, a default, or what came otherwise.
+            let from = if place == 0 && shift == 1 && receiver != 0 { receiver } else { first + place };
+            self.edge(from, out, Via::Copy, 0);
+        }
+    }
+
+    fn pass(&mut self, value: u32, out: u32) {
+        if out != 0 {
+            self.edge(value, out, Via::Copy, 0);
+        }
+    }
+
+    fn construct(&mut self, op: Op, object: Object) {
+        let class = object.number();
+        let kind = if object.kind() == Kind::Class { Kind::Instance } else { Kind::Receiver };
+        let instance = Object::new(kind, class);
+        let args = self.arguments(op);
+        if let Some(new) = self.method(class, special::NEW) {
+            self.receive(new, object);
+            if self.first_call(new, 4) {
+                self.bind(new, 1, args, op.out, 0);
+                self.result(new, op.out);
+            }
+        }
+        self.send(op.out, instance);
+        if let Some(init) = self.method(class, special::INIT) {
+            self.receive(init, instance);
+            if self.first_call(init, 5) {
+                self.bind(init, 1, args, 0, 0);
+            }
+        } else {
+            self.fill(class, args);
+        }
+    }
+
+    /// A class without a constructor of its own: arguments become its fields.
+    fn fill(&mut self, class: u32, args: &[Arg]) {
+        if args.is_empty() {
+            return;
+        }
+        let names = self.fields_of(class);
+        if names.is_empty() {
+            return;
+        }
+        let owner = Object::new(Kind::Instance, class);
+        let mut at = 0;
+        for arg in args {
+            let name = if arg.kind == ArgKind::Positional as u32 {
+                at += 1;
+                names.get(at - 1).copied()
+            } else {
+                Some(arg.name).filter(|name| names.contains(name))
+            };
+            if let Some(name) = name {
+                let field = self.field(owner, name);
+                self.edge(arg.value, field, Via::Copy, 0);
+            }
+        }
+    }
+
+    /// Names of the fields of a dataclass, in order.
+    fn fields_of(&mut self, class: u32) -> Vec<u32> {
+        if let Some(known) = self.own.fields.get(&class) {
+            return known.clone();
+        }
+        let mut names = Vec::new();
+        let project = self.program.project;
+        let (file, symbol) = project.locate(class);
+        for &[file, class] in project.classes.mro(file, symbol).iter().rev() {
+            let Some(facts) = project.facts(file) else { continue };
+            for symbol in 0..facts.rows(table::Symbols) {
+                if facts.get(col::SYM_PARENT, symbol) == class + 1
+                    && is_field(facts, symbol)
+                    && let Some(name) = self.program.names.find(facts.str(col::SYM_NAME, symbol))
+                    && !names.contains(&name)
+                {
+                    names.push(name);
+                }
+            }
+        }
+        self.own.fields.insert(class, names.clone());
+        names
+    }
+
+    /// A new container that the call makes.
+    fn new_container(&mut self, op: Op, pairs: bool) -> Object {
+        Object::container(op.row, pairs, false)
+    }
+
+    fn call_known(&mut self, op: Op, known: u32) {
+        let args = self.arguments(op);
+        let positional = |at: usize| {
+            args.get(at).filter(|arg| arg.kind == ArgKind::Positional as u32).map_or(0, |arg| arg.value)
+        };
+        let names = &self.program.names;
+        let keyword = |name: &str| {
+            let name = names.find(name).unwrap_or(u32::MAX);
+            args.iter()
+                .find(|arg| arg.kind == ArgKind::Keyword as u32 && arg.name == name)
+                .map_or(0, |arg| arg.value)
+        };
+        let first = positional(0);
+        let key = keyword("key");
+        match known::effect(known) {
+            Effect::Module => self.send(op.out, Object::EXTERNAL),
+            Effect::Collect => {
+                let container = self.new_container(op, false);
+                self.send(op.out, container);
+                let (any, all) = (self.field(container, ANY), self.field(container, ALL));
+                self.edge(first, any, Via::Iterate, 0);
+                self.edge(first, all, Via::Iterate, 0);
+                self.edge(first, any, Via::Values, 0);
+                self.edge(first, all, Via::Values, 0);
+                for arg in args {
+                    if arg.kind == ArgKind::Keyword as u32 && arg.value != key {
+                        self.put(container, arg.name, arg.value);
+                    }
+                }
+                self.call_with(key, first, 0);
+            }
+            Effect::Next => {
+                self.edge(first, op.out, Via::Elements, 0);
+                self.pass(positional(1), op.out);
+            }
+            Effect::Iterate => {
+                let container = self.new_container(op, false);
+                self.send(op.out, container);
+                let all = self.field(container, ALL);
+                self.edge(first, all, Via::Iterate, 0);
+            }
+            Effect::Map => {
+                let container = self.new_container(op, false);
+                self.send(op.out, container);
+                let all = self.field(container, ALL);
+                self.call_with(first, positional(1), all);
+            }
+            Effect::Filter => {
+                let container = self.new_container(op, false);
+                self.send(op.out, container);
+                let all = self.field(container, ALL);
+                self.edge(positional(1), all, Via::Iterate, 0);
+                self.call_with(first, positional(1), 0);
+            }
+            Effect::Reduce => self.call_with(first, positional(1), op.out),
+            Effect::Enumerate | Effect::Zip => {
+                let (container, pair) = (self.new_container(op, false), self.new_container(op, true));
+                self.send(op.out, container);
+                let all = self.field(container, ALL);
+                self.send(all, pair);
+                let zip = known::effect(known) == Effect::Zip;
+                for (arg, at) in args.iter().zip(u32::from(!zip)..) {
+                    if arg.kind == ArgKind::Positional as u32 {
+                        let place = self.field(pair, number_key(at));
+                        self.edge(arg.value, place, Via::Iterate, 0);
+                        let place = self.field(pair, ALL);
+                        self.edge(arg.value, place, Via::Iterate, 0);
+                    }
+                }
+            }
+            Effect::Choose => {
+                if args.len() == 1 || key != 0 || known::KNOWN[known as usize].0 == "itertools.chain" {
+                    for arg in args.iter().filter(|arg| arg.kind != ArgKind::Keyword as u32) {
+                        self.edge(arg.value, op.out, Via::Iterate, 0);
+                    }
+                } else {
+                    for arg in args {
+                        self.pass(arg.value, op.out);
+                    }
+                }
+                self.call_with(key, first, 0);
+            }
+            Effect::Partial => self.send(op.out, Object::new(Kind::Partial, self.number_of(op))),
+            Effect::Type => {
+                if args.len() == 1 {
+                    self.edge(first, op.out, Via::Type, 0);
+                }
+            }
+            Effect::Same | Effect::Descriptor => self.pass(first, op.out),
+            Effect::CallFirst => {
+                self.pass(first, op.out);
+                let Call { first: place, end, .. } = self.program.calls[op.b as usize];
+                self.call_as(first, Spec { first: (place + 1).min(end), end, shift: 0, values: 0, out: 0 });
+            }
+            Effect::CallTarget => {
+                let target = keyword("target");
+                let target = if target == 0 { positional(1) } else { target };
+                let values = keyword("args");
+                self.call_as(target, Spec { first: 0, end: 0, shift: 0, values, out: 0 });
+                self.send(op.out, Object::EXTERNAL);
+            }
+            Effect::Method(_) => self.edge(first, op.out, Via::Known, known),
+            Effect::DefaultDict => {
+                let container = Object::container(op.row, false, true);
+                self.send(op.out, container);
+                let (any, all) = (self.field(container, ANY), self.field(container, ALL));
+                self.call_with(first, 0, any);
+                self.call_with(first, 0, all);
+            }
+        }
+    }
+
+    /// Whatever comes to `function` is called with elements of `values`; results go to `out`.
+    fn call_with(&mut self, function: u32, values: u32, out: u32) {
+        self.call_as(function, Spec { first: 0, end: 0, shift: 0, values, out });
+    }
+
+    /// A method of a container is called.
+    fn container_method(&mut self, op: Op, object: Object) {
+        if object.kind() != Kind::Container {
+            return;
+        }
+        let Call { method, .. } = self.program.calls[op.b as usize];
+        let args = self.arguments(op);
+        let value = |at: usize| args.get(at).map_or(0, |arg| arg.value);
+        match self.program.names.text(method) {
+            "append" | "add" | "appendleft" | "push" => self.put(object, ANY, value(0)),
+            "insert" => self.put(object, ANY, value(1)),
+            "extend" | "extendleft" | "update" | "union" => {
+                let (any, all) = (self.field(object, ANY), self.field(object, ALL));
+                for arg in args {
+                    if arg.kind == ArgKind::Keyword as u32 {
+                        self.put(object, arg.name, arg.value);
+                    } else if object.is_dictionary() {
+                        self.edge(arg.value, any, Via::Values, 0);
+                        self.edge(arg.value, all, Via::Values, 0);
+                    } else {
+                        self.edge(arg.value, any, Via::Iterate, 0);
+                        self.edge(arg.value, all, Via::Iterate, 0);
+                    }
+                }
+            }
+            "get" | "pop" | "setdefault" | "popleft" | "__getitem__" | "popitem" => {
+                self.keyed(object, value(0), op.out, 0);
+                self.pass(value(1), op.out);
+                if self.program.names.text(method) == "setdefault" {
+                    self.keyed(object, value(0), 0, value(1));
+                }
+            }
+            "values" => {
+                let view = self.new_container(op, false);
+                self.send(op.out, view);
+                let (from, all) = (self.field(object, ALL), self.field(view, ALL));
+                self.edge(from, all, Via::Copy, 0);
+            }
+            "keys" => {
+                let view = self.new_container(op, false);
+                self.send(op.out, view);
+                let (from, all) = (self.field(object, KEYS), self.field(view, ALL));
+                self.edge(from, all, Via::Copy, 0);
+            }
+            "items" => {
+                let (view, pair) = (self.new_container(op, false), self.new_container(op, true));
+                self.send(op.out, view);
+                let all = self.field(view, ALL);
+                self.send(all, pair);
+                for (place, what) in [(0, KEYS), (1, ALL)] {
+                    let (from, to) = (self.field(object, what), self.field(pair, number_key(place)));
+                    self.edge(from, to, Via::Copy, 0);
+                }
+            }
+            "copy" | "__copy__" => self.send(op.out, object),
+            "sort" => {
+                let key = self.program.names.find("key").unwrap_or(u32::MAX);
+                let key = args.iter().find(|arg| arg.name == key).map_or(0, |arg| arg.value);
+                let holder = self.field(object, ALL);
+                if key != 0 {
+                    let view = self.new_container(op, false);
+                    let (all, one) = (self.field(view, ALL), self.field(view, ANY));
+                    self.edge(holder, all, Via::Copy, 0);
+                    self.send(one, view);
+                    self.call_with(key, one, 0);
+                }
+            }
+            _ => {}
+        }
+    }
+}
