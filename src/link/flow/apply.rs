@@ -66,7 +66,7 @@ pub(super) struct Worker {
     /// Cells of attributes of classes that were looked up: class and name.
     pub(super) cells: FxHashMap<u64, u32>,
     /// Methods of classes, by class and name; symbols +1.
-    methods: FxHashMap<u64, u32>,
+    pub(super) methods: FxHashMap<u64, u32>,
     fields: FxHashMap<u32, Vec<u32>>,
     /// Functions that a constraint or an edge has called already.
     called: FxHashSet<u64>,
@@ -113,6 +113,14 @@ impl<'s> Apply<'s, '_, '_> {
         if to != 0 && !self.shards[shard].has(place, object) {
             self.own.sent[shard].push((place, object));
         }
+    }
+
+    /// Sends objects of which some may be there.
+    #[inline]
+    pub(super) fn send_all(&mut self, to: u32, objects: &[Object]) {
+        let (shard, place) = locate(to, self.shards.len());
+        let sent = &mut self.own.sent[shard];
+        self.shards[shard].lacking(place, objects, |object| sent.push((place, object)));
     }
 
     pub(super) fn edge(&mut self, from: u32, to: u32, via: Via, extra: u32) {
@@ -323,7 +331,7 @@ impl<'s> Apply<'s, '_, '_> {
     fn method(&mut self, class: u32, name: u32) -> Option<u32> {
         let program = self.program;
         let key = u64::from(class) << 32 | u64::from(name);
-        self.own.methods.entry(key).or_insert_with(|| program.method_named(class, name)).checked_sub(1)
+        self.own.methods.entry(key).or_insert_with(|| program.method(class, name)).checked_sub(1)
     }
 
     /// Reads an attribute: what an object has under a name is found out once, whoever reads it.

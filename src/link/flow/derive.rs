@@ -1,11 +1,11 @@
 //! Callees of each call site, and of what calls without being written as a call, read off the solution.
 
 use super::known::{self, Effect};
-use super::program::{Call, Op};
+use super::program::{Call, Op, special};
 use super::solve::Solution;
 use super::{Kind, Object};
 use crate::link::links::ImplicitKind;
-use crate::model::facts::{ArgKind, FlowOp, PROTOCOL, SymbolKind, col, symbol_flag, table};
+use crate::model::facts::{ArgKind, FlowOp, SymbolKind, col, symbol_flag, table};
 use smallvec::SmallVec;
 
 /// What the sites of one file call.
@@ -131,11 +131,11 @@ impl Reader<'_, '_, '_> {
         found.push(Target { symbol, instantiates: false });
     }
 
-    fn method(&self, object: Object, name: &str, found: &mut Vec<Target>) -> bool {
+    fn method(&self, object: Object, name: u32, found: &mut Vec<Target>) -> bool {
         if !matches!(object.kind(), Kind::Instance | Kind::Receiver) {
             return false;
         }
-        match self.solution.program.method(object.number(), name) {
+        match self.solution.method(object.number(), name) {
             Some(method) => {
                 Self::push(found, method);
                 true
@@ -152,14 +152,14 @@ impl Reader<'_, '_, '_> {
             Kind::Class | Kind::ClassReceiver => {
                 let class = object.number();
                 found.push(Target { symbol: class, instantiates: true });
-                for name in ["__init__", "__new__"] {
-                    if let Some(method) = program.method(class, name) {
+                for name in [special::INIT, special::NEW] {
+                    if let Some(method) = self.solution.method(class, name) {
                         Self::push(found, method);
                     }
                 }
             }
             Kind::Instance | Kind::Receiver => {
-                self.method(object, "__call__", found);
+                self.method(object, special::CALL, found);
             }
             Kind::Partial if depth == 0 => {
                 let maker = program.ops[object.number() as usize];
@@ -209,23 +209,24 @@ impl Reader<'_, '_, '_> {
             }
             Effect::Next => {
                 for &object in self.solution.get(positional(0)) {
-                    self.method(object, "__next__", found);
+                    self.method(object, special::NEXT, found);
                 }
             }
             Effect::Iterate => {
                 for &object in self.solution.get(positional(0)) {
-                    self.method(object, "__iter__", found);
+                    self.method(object, special::ITER, found);
                 }
             }
             Effect::Method(name) => {
+                let name = program.names.find(name).unwrap_or(0);
                 for &object in self.solution.get(positional(0)) {
                     if !self.method(object, name, found) {
                         match name {
-                            "__str__" | "__format__" => {
-                                self.method(object, "__repr__", found);
+                            special::STR | special::FORMAT => {
+                                self.method(object, special::REPR, found);
                             }
-                            "__bool__" => {
-                                self.method(object, "__len__", found);
+                            special::BOOL => {
+                                self.method(object, special::LEN, found);
                             }
                             _ => {}
                         }
@@ -250,17 +251,17 @@ impl Reader<'_, '_, '_> {
     }
 
     fn iterated(&self, object: Object, found: &mut Vec<Target>) {
-        for name in ["__iter__", "__aiter__"] {
+        for name in [special::ITER, special::AITER] {
             if !self.method(object, name, found) {
                 continue;
             }
             let program = &self.solution.program;
             let Some(function) =
-                program.method(object.number(), name).and_then(|method| program.function(method))
+                self.solution.method(object.number(), name).and_then(|method| program.function(method))
             else {
                 continue;
             };
-            let next = if name == "__iter__" { "__next__" } else { "__anext__" };
+            let next = if name == special::ITER { special::NEXT } else { special::ANEXT };
             if function.passes.contains(&0) {
                 self.method(object, next, found);
             }
@@ -269,7 +270,7 @@ impl Reader<'_, '_, '_> {
             }
             return;
         }
-        self.method(object, "__getitem__", found);
+        self.method(object, special::GETITEM, found);
     }
 
     /// What a constraint calls that is no call.
@@ -286,7 +287,7 @@ impl Reader<'_, '_, '_> {
                     if cell == 0 {
                         let stored = program.stored.get(op.b as usize).copied().unwrap_or(false);
                         if !stored && !program.names.text(op.b).starts_with("__") {
-                            self.method(object, "__getattr__", found);
+                            self.method(object, special::GETATTR, found);
                         }
                         continue;
                     }
@@ -311,7 +312,7 @@ impl Reader<'_, '_, '_> {
                     match self.solution.setter(object.number(), op.b) {
                         Some(setter) => Self::push(found, setter),
                         None => {
-                            self.method(object, "__setattr__", found);
+                            self.method(object, special::SETATTR, found);
                         }
                     }
                 }
@@ -319,13 +320,13 @@ impl Reader<'_, '_, '_> {
             }
             FlowOp::Get => {
                 objects.iter().for_each(|&object| {
-                    self.method(object, "__getitem__", found);
+                    self.method(object, special::GETITEM, found);
                 });
                 ImplicitKind::Item
             }
             FlowOp::Put => {
                 objects.iter().for_each(|&object| {
-                    self.method(object, "__setitem__", found);
+                    self.method(object, special::SETITEM, found);
                 });
                 ImplicitKind::Item
             }
@@ -334,7 +335,11 @@ impl Reader<'_, '_, '_> {
                 ImplicitKind::Iteration
             }
             FlowOp::With => {
-                let names = if op.b != 0 { ["__aenter__", "__aexit__"] } else { ["__enter__", "__exit__"] };
+                let names = if op.b != 0 {
+                    [special::AENTER, special::AEXIT]
+                } else {
+                    [special::ENTER, special::EXIT]
+                };
                 for &object in objects {
                     for name in names {
                         self.method(object, name, found);
@@ -344,23 +349,23 @@ impl Reader<'_, '_, '_> {
             }
             FlowOp::Await => {
                 objects.iter().for_each(|&object| {
-                    self.method(object, "__await__", found);
+                    self.method(object, special::AWAIT, found);
                 });
                 ImplicitKind::Await
             }
             FlowOp::Operation => {
                 let Call { method, first, end, .. } = program.calls[op.b as usize];
-                let (own, other) = PROTOCOL[method as usize];
+                let [own, other] = program.protocol[method as usize];
                 for &object in objects {
-                    if !self.method(object, own, found) && matches!(own, "__format__" | "__str__") {
-                        let _ =
-                            self.method(object, "__str__", found) || self.method(object, "__repr__", found);
+                    if !self.method(object, own, found) && matches!(own, special::FORMAT | special::STR) {
+                        let _ = self.method(object, special::STR, found)
+                            || self.method(object, special::REPR, found);
                     }
-                    if own == "__bool__" {
-                        self.method(object, "__len__", found);
+                    if own == special::BOOL {
+                        self.method(object, special::LEN, found);
                     }
                 }
-                if found.is_empty() && !other.is_empty() {
+                if found.is_empty() && other != 0 {
                     for arg in &program.args[first as usize..end as usize] {
                         for &object in self.solution.get(arg.value) {
                             self.method(object, other, found);
@@ -395,8 +400,8 @@ impl Reader<'_, '_, '_> {
         let program = &self.solution.program;
         found.retain(|target| {
             !target.instantiates
-                || (program.method(target.symbol, "__init__").is_none()
-                    && program.method(target.symbol, "__new__").is_none())
+                || (self.solution.method(target.symbol, special::INIT).is_none()
+                    && self.solution.method(target.symbol, special::NEW).is_none())
         });
         debug_assert!(found.iter().all(|target| {
             let (file, symbol) = program.project.locate(target.symbol);

@@ -12,7 +12,7 @@ use crate::model::facts::{
     ScopeKind, SymbolKind, col, symbol_flag, table,
 };
 use crate::model::name;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
 /// Re-exports followed.
@@ -109,8 +109,14 @@ pub(super) mod special {
     pub(in super::super) const AEXIT: u32 = 13;
     pub(in super::super) const ENTER: u32 = 14;
     pub(in super::super) const EXIT: u32 = 15;
+    pub(in super::super) const SETATTR: u32 = 16;
+    pub(in super::super) const STR: u32 = 17;
+    pub(in super::super) const REPR: u32 = 18;
+    pub(in super::super) const FORMAT: u32 = 19;
+    pub(in super::super) const BOOL: u32 = 20;
+    pub(in super::super) const LEN: u32 = 21;
 
-    pub(super) const NAMES: [&str; 15] = [
+    pub(super) const NAMES: [&str; 21] = [
         "__new__",
         "__init__",
         "__call__",
@@ -126,6 +132,12 @@ pub(super) mod special {
         "__aexit__",
         "__enter__",
         "__exit__",
+        "__setattr__",
+        "__str__",
+        "__repr__",
+        "__format__",
+        "__bool__",
+        "__len__",
     ];
 }
 
@@ -207,6 +219,8 @@ pub(super) struct Program<'p, 'a> {
     pub(super) bodies: Vec<Function>,
     /// Names that some attribute is assigned under.
     pub(super) stored: Vec<bool>,
+    /// Names of the properties that have setters.
+    settable: FxHashSet<u32>,
     /// Names of the methods of each row of [`PROTOCOL`]: one's own, and the other operand's.
     pub(super) protocol: Vec<[u32; 2]>,
     /// For each row with `super()`: its class +1, as a symbol of the project.
@@ -248,6 +262,7 @@ impl<'p, 'a> Program<'p, 'a> {
             first_symbol: files.first().map_or(0, |&file| project.base[file as usize]),
             bodies: Vec::new(),
             stored: Vec::new(),
+            settable: FxHashSet::default(),
             protocol,
             supers: FxHashMap::default(),
         };
@@ -284,7 +299,7 @@ impl<'p, 'a> Program<'p, 'a> {
         program
     }
 
-    /// Arguments of constructors that nobody wrote are assigned to the annotated variables of their classes.
+    /// Arguments of constructors that nobody wrote are assigned to the annotated variables of their classes; properties with setters.
     fn mark_fields(&mut self) {
         for &file in &self.files {
             let Some(facts) = self.project.facts(file) else { continue };
@@ -293,6 +308,9 @@ impl<'p, 'a> Program<'p, 'a> {
                     && let Some(name) = self.names.find(facts.str(col::SYM_NAME, symbol))
                 {
                     self.stored[name as usize] = true;
+                }
+                if facts.get(col::SYM_FLAGS, symbol) & symbol_flag::SETTER != 0 {
+                    self.settable.extend(self.names.find(facts.str(col::SYM_NAME, symbol)));
                 }
             }
         }
@@ -832,15 +850,8 @@ impl<'p, 'a> Program<'p, 'a> {
         Some(self.variable(self.cells_of(class[0])? + rows.start))
     }
 
-    /// The method that a class (file, symbol) has under `name`, as a symbol of the project.
-    pub(super) fn method(&self, class: u32, name: &str) -> Option<u32> {
-        let class = self.project.locate(class);
-        let (file, symbol) = self.project.method(class, Key::new(name))?;
-        Some(self.project.symbol(file, symbol))
-    }
-
     /// The method that a class has under name number `name`; 0 without, else its symbol +1.
-    pub(super) fn method_named(&self, class: u32, name: u32) -> u32 {
+    pub(super) fn method(&self, class: u32, name: u32) -> u32 {
         let class = self.project.locate(class);
         let found = self.project.method(class, self.names.key(name));
         found.map_or(0, |(file, symbol)| self.project.symbol(file, symbol) + 1)
@@ -848,6 +859,9 @@ impl<'p, 'a> Program<'p, 'a> {
 
     /// The setter of property `name`.
     pub(super) fn setter(&self, class: u32, name: u32) -> Option<u32> {
+        if !self.settable.contains(&name) {
+            return None;
+        }
         let project = self.project;
         let (file, symbol) = project.locate(class);
         let key = self.names.key(name);

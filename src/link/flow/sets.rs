@@ -167,6 +167,24 @@ impl Shard {
         set.state & TOP != 0 || self.objects_of(set).contains(&object)
     }
 
+    /// Those of `objects` that would change something if they came.
+    #[inline]
+    pub(super) fn lacking(&self, place: u32, objects: &[Object], mut each: impl FnMut(Object)) {
+        let Some(set) = self.sets.get(place as usize) else {
+            objects.iter().for_each(|&object| each(object));
+            return;
+        };
+        if set.state & TOP != 0 {
+            return;
+        }
+        let there = self.objects_of(set);
+        for &object in objects {
+            if !there.contains(&object) {
+                each(object);
+            }
+        }
+    }
+
     /// Edges from the variable at this place, with their numbers.
     #[inline]
     pub(super) fn edges(&self, place: u32) -> impl Iterator<Item = (u32, Edge)> + '_ {

@@ -29,12 +29,20 @@ pub(crate) struct Solution<'p, 'a> {
     shards: Vec<Shard>,
     /// Cells of attributes of classes that were looked up: class and name.
     cells: FxHashMap<u64, u32>,
+    /// Methods that were looked up, by class and name; symbols +1.
+    methods: FxHashMap<u64, u32>,
 }
 
 impl<'p, 'a> Solution<'p, 'a> {
     /// What variable `at` may hold, in no special order; empty where that is too much.
     pub(super) fn get(&self, at: u32) -> &[Object] {
         all(&self.shards, at)
+    }
+
+    /// The method that a class has under name number `name`.
+    pub(super) fn method(&self, class: u32, name: u32) -> Option<u32> {
+        let known = self.methods.get(&(u64::from(class) << 32 | u64::from(name))).copied();
+        known.unwrap_or_else(|| self.program.method(class, name)).checked_sub(1)
     }
 
     /// The setter of property `name`.
@@ -149,11 +157,13 @@ pub(crate) fn solve<'p, 'a>(
         shards.iter().map(Shard::edge_count).sum::<usize>(),
         fields.count() - program.count
     );
-    let cells = workers.into_iter().map(|worker| worker.cells).reduce(|mut all, more| {
-        all.extend(more);
-        all
-    });
-    Solution { program, shards, cells: cells.unwrap_or_default() }
+    let mut solution =
+        Solution { program, shards, cells: FxHashMap::default(), methods: FxHashMap::default() };
+    for worker in workers {
+        solution.cells.extend(worker.cells);
+        solution.methods.extend(worker.methods);
+    }
+    solution
 }
 
 impl<'p, 'a> Solver<'p, 'a> {
@@ -231,6 +241,10 @@ impl<'p, 'a> Solver<'p, 'a> {
                     for &(place, number) in &shard.fresh {
                         apply.at = Apply::EDGE | number;
                         let edge = shard.edge(number);
+                        if edge.via == Via::Copy {
+                            apply.send_all(edge.to, shard.all(place));
+                            continue;
+                        }
                         for &object in shard.all(place) {
                             apply.along(edge, object);
                         }
@@ -351,10 +365,7 @@ fn turn(apply: &mut Apply<'_, '_, '_>, fixed: &Static, shard: &Shard, place: u32
     }
     if variable < fixed.edge_starts.len() - 1 {
         for at in fixed.edge_starts[variable]..fixed.edge_starts[variable + 1] {
-            let to = fixed.edge_ends[at as usize];
-            for &object in new {
-                apply.send(to, object);
-            }
+            apply.send_all(fixed.edge_ends[at as usize], new);
         }
         for at in fixed.watch_starts[variable]..fixed.watch_starts[variable + 1] {
             let watch = fixed.watches[at as usize];
@@ -366,9 +377,7 @@ fn turn(apply: &mut Apply<'_, '_, '_>, fixed: &Static, shard: &Shard, place: u32
     }
     for (number, edge) in shard.edges(place) {
         if edge.via == Via::Copy {
-            for &object in new {
-                apply.send(edge.to, object);
-            }
+            apply.send_all(edge.to, new);
             continue;
         }
         apply.at = Apply::EDGE | number;
