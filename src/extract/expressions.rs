@@ -189,7 +189,11 @@ impl Pass<'_> {
 
     fn attribute(&mut self, attribute: &ast::ExprAttribute) -> Value {
         let (row, base) = self.attribute_of(attribute);
-        self.x.flow.value = self.x.flow_load(base, row);
+        let value = self.x.flow_load(base, row);
+        if attribute.attr.id.as_str() == "__class__" {
+            self.x.flow_class_of(base, value);
+        }
+        self.x.flow.value = value;
         Value::Ref(row)
     }
 
@@ -427,8 +431,18 @@ impl Pass<'_> {
             }
             _ => {
                 let named = self.reflected(call, first, start, number);
+                let object = self.x.flow_argument_at(first, 0);
                 let value = self.x.flow_call(function, receiver, number, first);
-                self.x.flow_join(vec![named, value])
+                match &*call.func {
+                    Expr::Name(name) if name.id.as_str() == "type" && positional == 1 => {
+                        self.x.flow_class_of(object, value);
+                        value
+                    }
+                    Expr::Attribute(attribute) if attribute.attr.id.as_str() == "__new__" => {
+                        self.x.flow_made_by_new(object, value)
+                    }
+                    _ => self.x.flow_join(vec![named, value]),
+                }
             }
         };
         result
@@ -443,20 +457,28 @@ impl Pass<'_> {
             "eval" => return self.evaluated(call, start, number),
             _ => return 0,
         };
-        let mut name = None;
+        let (mut name, mut like) = (None, None);
         let mut at = 0;
         self.argument_parts(&call.arguments, &mut |pass, part| {
             for argument in &part.args {
-                if at == 1
-                    && let Expr::StringLiteral(text) = argument
-                    && pass.is_short(text)
-                {
-                    let text = pass.text_of(text);
-                    name = Some(pass.x.names.add(&text));
+                if at == 1 {
+                    match argument {
+                        Expr::StringLiteral(text) if pass.is_short(text) => {
+                            let text = pass.text_of(text);
+                            name = Some(pass.x.names.add(&text));
+                        }
+                        argument => like = pass.like(argument),
+                    }
                 }
                 at += 1;
             }
         });
+        if let Some(like) = like.filter(|_| !stores) {
+            let like = self.x.names.add(&like);
+            let (object, value) = (self.x.flow_argument_at(first, 0), self.x.flow_argument_at(first, 2));
+            let found = self.x.flow_load_like(object, like);
+            return self.x.flow_join(vec![found, value]);
+        }
         let Some(name) = name else { return 0 };
         let base = self.x.ref_of(Value::None, start);
         let row = self.x.cons(RefKind::Attribute, base, name, start);
@@ -468,6 +490,63 @@ impl Pass<'_> {
         let found = self.x.flow_load(object, row);
         self.x.take_receiver();
         self.x.flow_join(vec![found, value])
+    }
+
+    /// What is known of a text that is put together: how it begins and how it ends, with a `*` between. Nothing where neither is known.
+    fn like(&mut self, expr: &Expr) -> Option<String> {
+        let (mut before, mut after) = (String::new(), String::new());
+        match expr {
+            Expr::BinOp(node) if node.op == ast::Operator::Add => {
+                if let Expr::StringLiteral(text) = &*node.left
+                    && self.is_short(text)
+                {
+                    before = self.text_of(text).into_owned();
+                } else if let Expr::BinOp(_) = &*node.left {
+                    before =
+                        self.like(&node.left).and_then(|left| Some(left.split_once('*')?.0.to_owned()))?;
+                }
+                if let Expr::StringLiteral(text) = &*node.right
+                    && self.is_short(text)
+                {
+                    after = self.text_of(text).into_owned();
+                }
+            }
+            Expr::BinOp(node) if node.op == ast::Operator::Mod => {
+                if let Expr::StringLiteral(text) = &*node.left
+                    && self.is_short(text)
+                {
+                    let text = self.text_of(text);
+                    before = text.split_once('%')?.0.to_owned();
+                    let end = text.rsplit_once('%')?.1;
+                    after =
+                        end.strip_prefix(|kind: char| kind.is_ascii_alphabetic()).unwrap_or("").to_owned();
+                }
+            }
+            Expr::FString(string) => {
+                let [ast::FStringPart::FString(part)] = string.value.as_slice() else { return None };
+                if let Some(InterpolatedStringElement::Literal(text)) = part.elements.first() {
+                    before = text.value.to_string();
+                }
+                if let Some(InterpolatedStringElement::Literal(text)) = part.elements.last() {
+                    after = text.value.to_string();
+                }
+            }
+            Expr::Call(call) => {
+                if let Expr::Attribute(function) = &*call.func
+                    && function.attr.id.as_str() == "format"
+                    && let Expr::StringLiteral(text) = &*function.value
+                    && self.is_short(text)
+                {
+                    let text = self.text_of(text);
+                    before = text.split_once('{')?.0.to_owned();
+                    after = text.rsplit_once('}')?.1.to_owned();
+                }
+            }
+            _ => {}
+        }
+        let plain = |text: &str| text.len() <= 64 && !text.contains('*');
+        (before.len() + after.len() >= 2 && plain(&before) && plain(&after))
+            .then(|| format!("{before}*{after}"))
     }
 
     /// `eval("f()")` calls `f`: call `number` -1 has two callees.

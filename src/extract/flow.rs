@@ -11,6 +11,7 @@ use super::builder::{Extractor, Pass};
 use crate::model::facts::{ArgKind, Container, FlowOp, PROTOCOL, RefKind, col};
 use ruff_python_ast::{self as ast, Expr};
 use ruff_text_size::Ranged as _;
+use rustc_hash::FxHashMap;
 
 /// Set in a version that is no assignment's own, but all that are assigned anywhere.
 const ANYWHERE: u32 = 1 << 31;
@@ -127,6 +128,19 @@ pub(super) struct Flow {
     pub(super) line: u32,
     /// Defaults and annotations of the parameters of the function that is next.
     pub(super) pending: Vec<[u32; 2]>,
+    /// Variables that hold the class of a parameter, or an instance that was made of it, with the variable of the parameter.
+    made_of: FxHashMap<u32, (Made, u32)>,
+}
+
+/// What was made of a parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Made {
+    /// Its class.
+    Class,
+    /// An instance of the class that it is.
+    Instance,
+    /// An instance of its class.
+    Sibling,
 }
 
 impl Flow {
@@ -309,6 +323,7 @@ impl Extractor {
         }
         let text = self.flow_name(name);
         let out = self.made(FlowOp::Define, text, value);
+        self.same_origin(value, out);
         self.flow.set(name, at, (self.flow.body, out));
         if let Some(around) = self.flow.loops.last_mut() {
             around.defined.push((name, out));
@@ -584,11 +599,74 @@ impl Extractor {
             return;
         }
         let first = flow.returned + 2;
-        if (first..first + flow.params).contains(&value) {
+        let params = first..first + flow.params;
+        if params.contains(&value) {
             self.emit(FlowOp::Pass, value, value - first, 0);
-        } else {
-            self.emit(FlowOp::Copy, flow.returned, value, 0);
+            return;
         }
+        match flow.made_of.get(&value) {
+            Some(&(made, param)) if made != Made::Class && params.contains(&param) => {
+                let how = if made == Made::Instance { 1 } else { 2 };
+                self.emit(FlowOp::Pass, value, param - first, how);
+            }
+            _ => {
+                let returned = flow.returned;
+                self.emit(FlowOp::Copy, returned, value, 0);
+            }
+        }
+    }
+
+    /// True for the variable of a parameter of the body at hand.
+    fn is_parameter(&self, value: u32) -> bool {
+        let first = self.flow.returned + 2;
+        self.flow.returned != 0 && (first..first + self.flow.params).contains(&value)
+    }
+
+    /// `class` holds the class of `object`.
+    pub(super) fn flow_class_of(&mut self, object: u32, class: u32) {
+        if class != 0 && self.is_parameter(object) {
+            self.flow.made_of.insert(class, (Made::Class, object));
+        }
+    }
+
+    /// `instance` was made by a call of `class`.
+    fn flow_instance_of(&mut self, class: u32, instance: u32) {
+        if instance == 0 {
+            return;
+        }
+        if self.is_parameter(class) {
+            self.flow.made_of.insert(instance, (Made::Instance, class));
+        } else if let Some(&(Made::Class, param)) = self.flow.made_of.get(&class) {
+            self.flow.made_of.insert(instance, (Made::Sibling, param));
+        }
+    }
+
+    /// What `made` makes of a class by `__new__`.
+    pub(super) fn flow_made_by_new(&mut self, class: u32, made: u32) -> u32 {
+        if class == 0 {
+            return made;
+        }
+        let instance = self.made(FlowOp::Instance, class, 1);
+        let out = self.joined(&mut vec![made, instance]);
+        self.flow_instance_of(class, out);
+        out
+    }
+
+    fn same_origin(&mut self, from: u32, to: u32) {
+        if !self.flow.made_of.is_empty()
+            && let Some(&origin) = self.flow.made_of.get(&from)
+        {
+            self.flow.made_of.insert(to, origin);
+        }
+    }
+
+    /// Attributes of `base` whose names are like `pattern`.
+    pub(super) fn flow_load_like(&mut self, base: u32, pattern: u32) -> u32 {
+        if base == 0 {
+            return 0;
+        }
+        let pattern = self.flow_name(pattern);
+        self.made(FlowOp::LoadLike, base, pattern)
     }
 
     pub(super) fn flow_yield(&mut self, value: u32) {
@@ -746,7 +824,9 @@ impl Extractor {
             self.argument_row(kind, value, name);
         }
         self.flow.arguments.truncate(first);
-        self.made(FlowOp::Call, callee, row)
+        let out = self.made(FlowOp::Call, callee, row);
+        self.flow_instance_of(callee, out);
+        out
     }
 
     /// A call of a decorator.

@@ -235,6 +235,8 @@ stored! {
         Decorator = "decorator",
         /// `raise` of a class.
         Raise = "raise",
+        /// A class statement calls `__init_subclass__`, or its metaclass.
+        Class = "class",
     }
 }
 

@@ -259,6 +259,7 @@ fn flow(facts: &Facts<'_>) -> Result<(), String> {
             FlowOp::Constant => a == 1 || names(b),
             FlowOp::Import => a < facts.rows(table::Imports),
             FlowOp::Load | FlowOp::Store => variable(a) && refs(b),
+            FlowOp::LoadLike => variable(a) && names(b),
             FlowOp::New => (a as usize) < Container::ALL.len(),
             FlowOp::Element => variable(b),
             FlowOp::Put | FlowOp::Get | FlowOp::Super => variable(a) && variable(b),

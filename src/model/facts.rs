@@ -8,7 +8,7 @@
 use super::block::{self, Schema as _};
 
 /// Version of the extraction and of this schema. Any change of what the same bytes give raises it.
-pub const EXTRACTOR_VERSION: u32 = 5;
+pub const EXTRACTOR_VERSION: u32 = 6;
 
 block::schema! {
     /// Schema of a file's facts.
@@ -511,7 +511,8 @@ stored! {
         Operation = "operation",
         /// `a` is an operand of the operation before.
         Operand = "operand",
-        /// Parameter number `a` of the function is returned as it is.
+        /// Parameter number `a` of the function is returned as it is; with `b` = 1 `out`, an instance of the class that it is, with 2 `out`,
+        /// an instance of the class that it is one of.
         Pass = "pass",
         /// What `await a` gives.
         Await = "await",
@@ -519,8 +520,10 @@ stored! {
         With = "with",
         /// `super()`: of class `a` or, with 0, of the class around; `b` is the receiver.
         Super = "super",
-        /// An instance of class `a`, as an annotation or a test says.
+        /// An instance of class `a` or one below, as an annotation or a test says; with `b` = 1 of exactly this one, as `__new__` gives.
         Instance = "instance",
+        /// Attributes of `a` whose names are like row `b` of FlowNames, where `*` stands for any text.
+        LoadLike = "load_like",
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::known::{self, Effect};
 use super::program::{
-    ALL, ANY, Arg, Call, Function, KEYS, Op, Program, Source, is_field, module_object, number_key, special,
+    ALL, ANY, Arg, Call, Function, KEYS, MODULE, Op, Program, REGISTERED, Source, is_field, module_object,
+    number_key, special,
 };
 use super::sets::{Edge, Shard, Via};
 use super::solve::{FIRST, Fields, RECEIVER, all, locate};
@@ -160,7 +161,10 @@ impl<'s> Apply<'s, '_, '_> {
     pub(super) fn unknown_key(&mut self, wait: Wait) {
         let Wait { container, key, out, value } = wait;
         let (shard, place) = locate(key, self.shards.len());
-        let constant = |object: &Object| matches!(object.kind(), Kind::Text | Kind::Number);
+        if container.kind() != Kind::Container {
+            return;
+        }
+        let constant = |object: &Object| object.kind() == Kind::Constant;
         if self.shards[shard].has_any_constant(place) || !all(self.shards, key).iter().any(constant) {
             if out != 0 {
                 let from = self.field(container, ALL);
@@ -200,9 +204,6 @@ impl<'s> Apply<'s, '_, '_> {
             self.put(container, ANY, value);
             return;
         }
-        let before = self.lists[self.own.number].waits.len();
-        let place = self.number(before, self.own.lists.waits.len());
-        self.own.lists.waits.push(Wait { container, key, out, value });
         if value != 0 {
             let all = self.field(container, ALL);
             self.edge(value, all, Via::Copy, 0);
@@ -211,7 +212,56 @@ impl<'s> Apply<'s, '_, '_> {
                 self.edge(key, keys, Via::Copy, 0);
             }
         }
+        self.wait(container, key, out, value);
+    }
+
+    fn wait(&mut self, container: Object, key: u32, out: u32, value: u32) {
+        let before = self.lists[self.own.number].waits.len();
+        let place = self.number(before, self.own.lists.waits.len());
+        self.own.lists.waits.push(Wait { container, key, out, value });
         self.edge(key, 0, Via::Key, place);
+    }
+
+    /// Module `name`, as a file imports it by a call.
+    fn import(&mut self, file: u32, name: u32, out: u32) {
+        let project = self.program.project;
+        let part = self.program.part_of(file);
+        let found = project.table.find(self.program.names.text(name));
+        let found = found.filter(|&found| self.program.is_in(found, part));
+        self.send(out, found.map_or(Object::EXTERNAL, module_object));
+    }
+
+    /// The class in which methods of the language are looked up for an object.
+    fn type_of(&self, object: Object) -> Option<u32> {
+        self.program.type_of(object)
+    }
+
+    /// An instance of the class that `object` is (`how` = 1) or of its class (2).
+    fn made(&mut self, object: Object, how: u32, out: u32) {
+        match object.kind() {
+            Kind::Class if how == 1 => self.send(out, Object::new(Kind::Instance, object.number())),
+            Kind::ClassReceiver if how == 1 => self.send(out, Object::new(Kind::Receiver, object.number())),
+            Kind::Instance | Kind::Receiver => self.send(out, object),
+            Kind::Super => {
+                let maker = self.program.ops[object.number() as usize];
+                self.edge(maker.b, out, Via::New, how);
+            }
+            _ => {}
+        }
+    }
+
+    /// Reads all attributes whose names are like one.
+    fn load_like(&mut self, op: Op, object: Object) {
+        let owners: SmallVec<[u32; 8]> = match object.kind() {
+            Kind::Instance | Kind::Receiver | Kind::Class | Kind::ClassReceiver => self.mro(object.number()),
+            Kind::Module if object.as_namespace().is_none() => smallvec::smallvec![MODULE | object.number()],
+            _ => return,
+        };
+        for owner in owners {
+            for &name in self.program.alike(op.b, owner) {
+                self.load(Op { op: FlowOp::Load, b: name, ..op }, object);
+            }
+        }
     }
 
     /// An object has come to the variable that a constraint waits for.
@@ -223,8 +273,20 @@ impl<'s> Apply<'s, '_, '_> {
             FlowOp::Get => match object.kind() {
                 Kind::Container => self.keyed(object, op.b, op.out, 0),
                 Kind::External => self.send(op.out, Object::EXTERNAL),
-                // `Base[int]` is the class again.
-                Kind::Class => self.send(op.out, object),
+                Kind::Class => match self.method(object.number(), special::CLASS_GETITEM) {
+                    Some(method) => {
+                        self.invoke(method, object, &[op.b], op.out, 0);
+                    }
+                    None if self
+                        .type_of(object)
+                        .is_some_and(|one| self.method(one, special::GETITEM).is_some()) =>
+                    {
+                        self.call_method(object, special::GETITEM, &[op.b], op.out, 0);
+                    }
+                    // `Base[int]` is the class again.
+                    None => self.send(op.out, object),
+                },
+                Kind::Module if object.as_namespace().is_none() => self.wait(object, op.b, op.out, 0),
                 _ => self.call_method(object, special::GETITEM, &[op.b], op.out, 0),
             },
             FlowOp::Put => match object.kind() {
@@ -241,6 +303,8 @@ impl<'s> Apply<'s, '_, '_> {
             FlowOp::Super if role == RECEIVER => {
                 self.send(op.out, Object::new(Kind::Super, number));
             }
+            FlowOp::LoadLike => self.load_like(op, object),
+            FlowOp::Instance if op.b == 1 => self.made(object, 1, op.out),
             FlowOp::Instance => match object.kind() {
                 Kind::Class | Kind::ClassReceiver => {
                     self.send(op.out, Object::new(Kind::Receiver, object.number()));
@@ -281,16 +345,40 @@ impl<'s> Apply<'s, '_, '_> {
             Via::Key => {
                 let (list, place) = self.listed(extra);
                 let Wait { container, out, value, .. } = self.lists[list].waits[place];
-                let key = match object.kind() {
-                    Kind::Text => object.number(),
-                    Kind::Number => number_key(object.number()),
+                if object.kind() != Kind::Constant {
+                    return;
+                }
+                let key = object.as_number().map_or(object.number(), number_key);
+                match container.kind() {
+                    Kind::Container => {}
+                    Kind::Module if object.as_number().is_none() => {
+                        let op = Op { op: FlowOp::Load, out, a: 0, b: key, row: 0 };
+                        self.load(op, container);
+                        return;
+                    }
+                    Kind::Known if object.as_number().is_none() => {
+                        self.import(container.number(), key, out);
+                        return;
+                    }
                     _ => return,
-                };
+                }
                 if out != 0 {
                     self.get(container, key, out);
                 }
                 self.put(container, key, value);
             }
+            Via::New => self.made(object, extra, to),
+            Via::Register => match object.kind() {
+                Kind::Function => {
+                    let registered = self.field(Object::new(Kind::Function, extra), REGISTERED);
+                    self.send(registered, object);
+                    self.send(to, object);
+                }
+                Kind::Class | Kind::External | Kind::Known => {
+                    self.send(to, Object::new(Kind::Register, extra));
+                }
+                _ => {}
+            },
             Via::Spec => self.call_spec(extra, object),
             Via::Known => {
                 if let Effect::Method(name) = known::effect(extra)
@@ -343,7 +431,15 @@ impl<'s> Apply<'s, '_, '_> {
                 let found = known::member(object.number(), text);
                 self.send(op.out, found.map_or(Object::EXTERNAL, |known| Object::new(Kind::Known, known)));
             }
-            Kind::Container | Kind::Partial | Kind::Text | Kind::Number | Kind::Running => {}
+            Kind::Container
+            | Kind::Partial
+            | Kind::Constant
+            | Kind::Running
+            | Kind::Maker
+            | Kind::Register => {}
+            Kind::Function | Kind::Bound if op.b == special::REGISTER => {
+                self.send(op.out, Object::new(Kind::Register, object.number()));
+            }
             _ => {
                 let (attribute, new) = self.fields.get(object, op.b | ATTRIBUTE);
                 if new {
@@ -361,6 +457,17 @@ impl<'s> Apply<'s, '_, '_> {
         let name = op.b;
         let stored = self.program.stored.get(name as usize).copied().unwrap_or(false);
         match object.kind() {
+            Kind::Module if object.as_namespace().is_some() => {
+                let project = self.program.project;
+                let text = self.program.names.text(name);
+                let namespace = object.as_namespace().unwrap_or(0);
+                let name = format!("{}.{text}", project.table.namespaces[namespace as usize]);
+                let part = self.program.part_of_row(op.row);
+                let found = project.table.find(&name).filter(|&found| self.program.is_in(found, part));
+                if let Some(found) = found {
+                    self.send(op.out, module_object(found));
+                }
+            }
             Kind::Module => {
                 let found = self.program.module_attribute(object.number(), self.program.names.key(name));
                 for source in found {
@@ -372,16 +479,6 @@ impl<'s> Apply<'s, '_, '_> {
                 if stored {
                     let field = self.field(object, name);
                     self.edge(field, op.out, Via::Copy, 0);
-                }
-            }
-            Kind::Namespace => {
-                let project = self.program.project;
-                let text = self.program.names.text(name);
-                let name = format!("{}.{text}", project.table.namespaces[object.number() as usize]);
-                let part = self.program.part_of_row(op.row);
-                let found = project.table.find(&name).filter(|&found| self.program.is_in(found, part));
-                if let Some(found) = found {
-                    self.send(op.out, module_object(found));
                 }
             }
             Kind::Class | Kind::ClassReceiver => self.load_class(object, name, stored, op.out),
@@ -406,8 +503,9 @@ impl<'s> Apply<'s, '_, '_> {
             | Kind::External
             | Kind::Container
             | Kind::Partial
-            | Kind::Text
-            | Kind::Number
+            | Kind::Constant
+            | Kind::Maker
+            | Kind::Register
             | Kind::Running => {}
         }
     }
@@ -415,6 +513,12 @@ impl<'s> Apply<'s, '_, '_> {
     fn load_class(&mut self, object: Object, name: u32, stored: bool, out: u32) {
         let class = object.number();
         let cell = self.class_cell(class, name);
+        if cell == 0
+            && let Some(metaclass) = self.program.metaclass(class)
+        {
+            let cell = self.class_cell(metaclass, name);
+            self.edge(cell, out, Via::Method, object.0);
+        }
         if cell != 0 {
             let receiver = Object::new(Kind::Class, class);
             self.edge(cell, out, Via::ClassAttribute, receiver.0);
@@ -473,8 +577,21 @@ impl<'s> Apply<'s, '_, '_> {
         let (file, symbol) = project.locate(class - 1);
         let after = [file, symbol];
         let (file, symbol) = project.locate(own);
-        let order = project.classes.mro(file, symbol);
-        let Some(place) = order.iter().position(|&class| class == after) else { return };
+        let mut order = project.classes.mro(file, symbol);
+        let mut place = order.iter().position(|&class| class == after);
+        let of_class = matches!(object.kind(), Kind::Class | Kind::ClassReceiver);
+        if place.is_none()
+            && of_class
+            && let Some(metaclass) = self.program.metaclass(own)
+        {
+            let (file, symbol) = project.locate(metaclass);
+            order = project.classes.mro(file, symbol);
+            place = order.iter().position(|&class| class == after);
+            if place.is_some() && name == special::CALL {
+                self.send(out, Object::new(Kind::Maker, own));
+            }
+        }
+        let Some(place) = place else { return };
         let key = self.program.names.key(name);
         let found = order[place + 1..].iter().find_map(|&class| self.program.class_cell(class, key));
         if let Some(cell) = found {
@@ -484,6 +601,16 @@ impl<'s> Apply<'s, '_, '_> {
 
     /// A value that the class of `receiver` has, read from `receiver`.
     fn bound(&mut self, value: Object, receiver: Object, out: u32) {
+        if matches!(value.kind(), Kind::Instance | Kind::Receiver)
+            && let Some(method) = self.method(value.number(), special::GET)
+        {
+            // A descriptor.
+            if let Some(function) = self.program.function(method).filter(|one| one.params.len() > 1) {
+                self.send(function.param(1), receiver);
+            }
+            self.invoke(method, value, &[], out, 0);
+            return;
+        }
         if value.kind() != Kind::Function {
             self.send(out, value);
             return;
@@ -497,6 +624,7 @@ impl<'s> Apply<'s, '_, '_> {
         if function.has(symbol_flag::PROPERTY) {
             if any {
                 self.send(first, receiver);
+                self.returned_as(function, receiver, out);
             }
             self.result(value.number(), out);
         } else if function.has(symbol_flag::STATIC) {
@@ -571,9 +699,7 @@ impl<'s> Apply<'s, '_, '_> {
         let first = function.param(0);
         if !function.params.is_empty() {
             self.send(first, receiver);
-            if function.passes.contains(&0) {
-                self.send(out, receiver);
-            }
+            self.returned_as(function, receiver, out);
         }
         if !self.first_call(symbol, way) {
             return false;
@@ -590,10 +716,20 @@ impl<'s> Apply<'s, '_, '_> {
         true
     }
 
+    /// What a function that may return its receiver, or an instance of its class, gives for `receiver`.
+    fn returned_as(&mut self, function: &Function, receiver: Object, out: u32) {
+        if function.passes.contains(&0) {
+            self.send(out, receiver);
+        }
+        for &(_, how) in function.news.iter().filter(|new| new.0 == 0) {
+            self.made(receiver, how, out);
+        }
+    }
+
     /// Calls a method of the language that `object` may have.
     fn call_method(&mut self, object: Object, name: u32, values: &[u32], out: u32, way: u32) {
-        if matches!(object.kind(), Kind::Instance | Kind::Receiver)
-            && let Some(method) = self.method(object.number(), name)
+        if let Some(class) = self.type_of(object)
+            && let Some(method) = self.method(class, name)
         {
             self.invoke(method, object, values, out, way);
         }
@@ -626,6 +762,13 @@ impl<'s> Apply<'s, '_, '_> {
                 let flags = project.facts(file).map_or(0, |facts| facts.get(col::SYM_FLAGS, symbol));
                 if flags & symbol_flag::ENUM != 0 {
                     self.send(out, Object::new(Kind::Instance, object.number()));
+                }
+                if let Some(metaclass) = self.type_of(object)
+                    && let Some(method) = self.method(metaclass, special::ITER)
+                    && self.invoke(method, object, &[], 0, 0)
+                    && let Some(function) = self.program.function(method)
+                {
+                    self.edge(function.yielded(), out, Via::Copy, 0);
                 }
             }
             Kind::Instance | Kind::Receiver => {
@@ -741,7 +884,7 @@ impl<'s> Apply<'s, '_, '_> {
     }
 
     /// `object` comes to the first parameter of function `symbol`.
-    fn receive(&mut self, symbol: u32, object: Object) {
+    pub(super) fn receive(&mut self, symbol: u32, object: Object) {
         if let Some(function) = self.program.function(symbol).filter(|one| !one.params.is_empty()) {
             self.send(function.param(0), object);
         }
@@ -750,9 +893,28 @@ impl<'s> Apply<'s, '_, '_> {
     /// `object` is called.
     fn call(&mut self, op: Op, object: Object) {
         match object.kind() {
-            Kind::Function => self.call_function(op, object.number(), 0),
-            Kind::Bound => self.call_function(op, object.number(), 1),
-            Kind::Class | Kind::ClassReceiver => self.construct(op, object),
+            Kind::Function | Kind::Bound => {
+                let bound = u32::from(object.kind() == Kind::Bound);
+                self.call_function(op, object.number(), bound);
+                if self.program.dispatchers.contains(&object.number()) {
+                    let registered = self.field(Object::new(Kind::Function, object.number()), REGISTERED);
+                    let Call { first, end, .. } = self.program.calls[op.b as usize];
+                    self.call_as(registered, Spec { first, end, shift: bound, values: 0, out: op.out });
+                }
+            }
+            Kind::Class | Kind::ClassReceiver => {
+                let metaclass = self.program.metaclass(object.number());
+                match metaclass.and_then(|metaclass| self.method(metaclass, special::CALL)) {
+                    Some(method) => {
+                        self.receive(method, object);
+                        if self.first_call(method, 6) {
+                            self.bind(method, 1, self.arguments(op), op.out, 0);
+                            self.result(method, op.out);
+                        }
+                    }
+                    None => self.construct(op, object),
+                }
+            }
             Kind::Instance | Kind::Receiver => {
                 if let Some(method) = self.method(object.number(), special::CALL) {
                     self.receive(method, object);
@@ -781,13 +943,16 @@ impl<'s> Apply<'s, '_, '_> {
                     self.edge(value, op.out, Via::Copy, 0);
                 }
             }
-            Kind::Module
-            | Kind::Namespace
-            | Kind::Container
-            | Kind::Super
-            | Kind::Text
-            | Kind::Number
-            | Kind::Running => {}
+            Kind::Maker => self.construct(op, Object::new(Kind::Class, object.number())),
+            Kind::Register => {
+                let arguments = self.arguments(op);
+                let Some(first) = arguments.first() else { return };
+                self.edge(first.value, op.out, Via::Register, object.number());
+                if let Some(second) = arguments.get(1) {
+                    self.edge(second.value, op.out, Via::Register, object.number());
+                }
+            }
+            Kind::Module | Kind::Container | Kind::Super | Kind::Constant | Kind::Running => {}
         }
     }
 
@@ -861,13 +1026,14 @@ impl<'s> Apply<'s, '_, '_> {
     /// Gives arguments to parameters, from number `shift` on; what is returned as it came goes to `out`.
     fn bind(&mut self, symbol: u32, shift: u32, args: &[Arg], out: u32, receiver: u32) {
         let Some(function) = self.program.function(symbol) else { return };
-        let Function { params, passes, .. } = function;
+        let Function { params, passes, news, .. } = function;
         let first = function.param(0);
         let positional = params.iter().take_while(|param| param.kind <= ParamKind::Positional).count() as u32;
         let star = params.iter().find(|param| param.kind == ParamKind::Star).map(|param| param.container);
         let double =
             params.iter().find(|param| param.kind == ParamKind::DoubleStar).map(|param| param.container);
-        let mut given: SmallVec<[u32; 8]> = SmallVec::new();
+        // Parameters with the arguments that they get.
+        let mut given: SmallVec<[(u32, u32); 8]> = SmallVec::new();
         let mut at = shift;
         let mut spread = false;
         for arg in args {
@@ -879,10 +1045,7 @@ impl<'s> Apply<'s, '_, '_> {
                         }
                     } else if at < positional {
                         self.edge(arg.value, first + at, Via::Copy, 0);
-                        given.push(at);
-                        if passes.contains(&at) {
-                            self.pass(arg.value, out);
-                        }
+                        given.push((at, arg.value));
                     }
                     if (at >= positional || spread)
                         && let Some(star) = star
@@ -912,10 +1075,7 @@ impl<'s> Apply<'s, '_, '_> {
                     match place {
                         Some(place) => {
                             self.edge(arg.value, first + place as u32, Via::Copy, 0);
-                            given.push(place as u32);
-                            if passes.contains(&(place as u32)) {
-                                self.pass(arg.value, out);
-                            }
+                            given.push((place as u32, arg.value));
                         }
                         None => {
                             if let Some(double) = double {
@@ -940,13 +1100,20 @@ impl<'s> Apply<'s, '_, '_> {
                 }
             }
         }
-        for &place in passes {
-            if given.contains(&place) || out == 0 {
-                continue;
+        if out == 0 {
+            return;
+        }
+        let passed = passes.iter().map(|&place| (place, Via::Copy, 0));
+        for (place, via, how) in passed.chain(news.iter().map(|&(place, how)| (place, Via::New, how))) {
+            let mut values = given.iter().filter(|one| one.0 == place).peekable();
+            if values.peek().is_none() {
+                // The receiver, a default, or what came otherwise.
+                let from = if place == 0 && shift == 1 && receiver != 0 { receiver } else { first + place };
+                self.edge(from, out, via, how);
             }
-            // The receiver, a default, or what came otherwise.
-            let from = if place == 0 && shift == 1 && receiver != 0 { receiver } else { first + place };
-            self.edge(from, out, Via::Copy, 0);
+            for &(_, value) in values {
+                self.edge(value, out, via, how);
+            }
         }
     }
 
@@ -964,7 +1131,7 @@ impl<'s> Apply<'s, '_, '_> {
         if let Some(new) = self.method(class, special::NEW) {
             self.receive(new, object);
             if self.first_call(new, 4) {
-                self.bind(new, 1, args, op.out, 0);
+                self.bind(new, 1, args, 0, 0);
                 self.result(new, op.out);
             }
         }
@@ -976,6 +1143,9 @@ impl<'s> Apply<'s, '_, '_> {
             }
         } else {
             self.fill(class, args);
+            if let Some(method) = self.method(class, special::POST_INIT) {
+                self.receive(method, instance);
+            }
         }
     }
 
@@ -1135,6 +1305,20 @@ impl<'s> Apply<'s, '_, '_> {
                 self.send(op.out, Object::EXTERNAL);
             }
             Effect::Method(_) => self.edge(first, op.out, Via::Known, known),
+            Effect::Globals => {
+                let file = self.program.file_of_row(op.row);
+                self.send(op.out, Object::new(Kind::Module, file));
+            }
+            Effect::Import => {
+                let file = self.program.file_of_row(op.row);
+                self.wait(Object::new(Kind::Known, file), first, op.out, 0);
+            }
+            Effect::Field => {
+                self.pass(keyword("default"), op.out);
+                let spec = Spec { first: 0, end: 0, shift: 0, values: 0, out: op.out };
+                self.call_as(keyword("default_factory"), spec);
+                self.call_as(keyword("factory"), spec);
+            }
             Effect::DefaultDict => {
                 let container = Object::container(op.row, false, true);
                 self.send(op.out, container);

@@ -66,7 +66,33 @@ pub(crate) fn callees(solution: &Solution<'_, '_>, file: u32) -> Callees {
     for row in 0..facts.rows(table::Flow) {
         match FlowOp::from_u32(facts.get(col::FLOW_OP, row)) {
             FlowOp::Enter => open.push(facts.get(col::FLOW_A, row)),
-            FlowOp::EnterClass | FlowOp::EnterScope => open.push(open.last().copied().unwrap_or(0)),
+            FlowOp::EnterClass => {
+                let caller = open.last().copied().unwrap_or(0);
+                let class = program.project.symbol(file, facts.get(col::FLOW_A, row));
+                let line = facts.get(col::FLOW_LINE, row);
+                out.implicit.extend(program.hooks_of(class).map(|target| Implicit {
+                    caller,
+                    line,
+                    kind: ImplicitKind::Class,
+                    target,
+                }));
+                found.clear();
+                for cell in program.cells_in(file, facts.get(col::FLOW_A, row)) {
+                    for &object in solution.get(cell) {
+                        if matches!(object.kind(), Kind::Instance | Kind::Receiver) {
+                            reader.method(object, special::SET_NAME, &mut found);
+                        }
+                    }
+                }
+                out.implicit.extend(found.iter().map(|target| Implicit {
+                    caller,
+                    line,
+                    kind: ImplicitKind::Class,
+                    target: target.symbol,
+                }));
+                open.push(caller);
+            }
+            FlowOp::EnterScope => open.push(open.last().copied().unwrap_or(0)),
             FlowOp::Leave => {
                 open.pop();
             }
@@ -132,10 +158,8 @@ impl Reader<'_, '_, '_> {
     }
 
     fn method(&self, object: Object, name: u32, found: &mut Vec<Target>) -> bool {
-        if !matches!(object.kind(), Kind::Instance | Kind::Receiver) {
-            return false;
-        }
-        match self.solution.method(object.number(), name) {
+        let Some(class) = self.solution.program.type_of(object) else { return false };
+        match self.solution.method(class, name) {
             Some(method) => {
                 Self::push(found, method);
                 true
@@ -148,10 +172,23 @@ impl Reader<'_, '_, '_> {
     fn called(&self, op: Op, object: Object, depth: u32, found: &mut Vec<Target>) {
         let program = &self.solution.program;
         match object.kind() {
-            Kind::Function | Kind::Bound => Self::push(found, object.number()),
-            Kind::Class | Kind::ClassReceiver => {
+            Kind::Function | Kind::Bound => {
+                Self::push(found, object.number());
+                for &object in self.solution.registered(object.number()) {
+                    Self::push(found, object.number());
+                }
+            }
+            Kind::Class | Kind::ClassReceiver | Kind::Maker => {
                 let class = object.number();
                 found.push(Target { symbol: class, instantiates: true });
+                if object.kind() != Kind::Maker && self.method(object, special::CALL, found) {
+                    return;
+                }
+                if self.solution.method(class, special::INIT).is_none()
+                    && let Some(method) = self.solution.method(class, special::POST_INIT)
+                {
+                    Self::push(found, method);
+                }
                 for name in [special::INIT, special::NEW] {
                     if let Some(method) = self.solution.method(class, name) {
                         Self::push(found, method);
@@ -238,7 +275,13 @@ impl Reader<'_, '_, '_> {
             | Effect::Type
             | Effect::Same
             | Effect::CallFirst
+            | Effect::Globals
+            | Effect::Import
             | Effect::Descriptor => {}
+            Effect::Field => {
+                functions.push(keyword("default_factory"));
+                functions.push(keyword("factory"));
+            }
         }
         for function in functions {
             for &object in self.solution.get(function) {
@@ -291,7 +334,10 @@ impl Reader<'_, '_, '_> {
                         }
                         continue;
                     }
-                    for value in self.solution.get(cell) {
+                    for &value in self.solution.get(cell) {
+                        if matches!(value.kind(), Kind::Instance | Kind::Receiver) {
+                            self.method(value, special::GET, found);
+                        }
                         if value.kind() == Kind::Function
                             && program.function(value.number()).is_some_and(|function| {
                                 function.has(symbol_flag::PROPERTY)
@@ -312,6 +358,12 @@ impl Reader<'_, '_, '_> {
                     match self.solution.setter(object.number(), op.b) {
                         Some(setter) => Self::push(found, setter),
                         None => {
+                            let cell = self.solution.class_cell(object.number(), op.b);
+                            for &value in self.solution.get(cell) {
+                                if matches!(value.kind(), Kind::Instance | Kind::Receiver) {
+                                    self.method(value, special::SET, found);
+                                }
+                            }
                             self.method(object, special::SETATTR, found);
                         }
                     }
@@ -319,9 +371,15 @@ impl Reader<'_, '_, '_> {
                 ImplicitKind::Property
             }
             FlowOp::Get => {
-                objects.iter().for_each(|&object| {
-                    self.method(object, special::GETITEM, found);
-                });
+                for &object in objects {
+                    let own = self.solution.method(object.number(), special::CLASS_GETITEM);
+                    match own.filter(|_| object.kind() == Kind::Class) {
+                        Some(method) => Self::push(found, method),
+                        None => {
+                            self.method(object, special::GETITEM, found);
+                        }
+                    }
+                }
                 ImplicitKind::Item
             }
             FlowOp::Put => {

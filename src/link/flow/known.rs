@@ -41,10 +41,17 @@ pub(crate) enum Effect {
     Method(&'static str),
     /// An empty container, whose elements its first argument gives or makes.
     DefaultDict,
+    /// The module that it is called in.
+    Globals,
+    /// The module of this name.
+    Import,
+    /// A field of a class: its default, or what its factory gives.
+    Field,
 }
 
 /// Names with what they do: `builtins` by their own name, others by module and name.
 pub(crate) const KNOWN: &[(&str, Effect)] = &[
+    ("__import__", Effect::Import),
     ("abs", Effect::Method("__abs__")),
     ("asyncio", Effect::Module),
     ("asyncio.create_task", Effect::Same),
@@ -52,6 +59,12 @@ pub(crate) const KNOWN: &[(&str, Effect)] = &[
     ("asyncio.run", Effect::Same),
     ("atexit", Effect::Module),
     ("atexit.register", Effect::CallFirst),
+    ("attr", Effect::Module),
+    ("attr.attrib", Effect::Field),
+    ("attr.field", Effect::Field),
+    ("attr.ib", Effect::Field),
+    ("attrs", Effect::Module),
+    ("attrs.field", Effect::Field),
     ("bool", Effect::Method("__bool__")),
     ("bytes", Effect::Method("__bytes__")),
     ("classmethod", Effect::Descriptor),
@@ -62,6 +75,8 @@ pub(crate) const KNOWN: &[(&str, Effect)] = &[
     ("copy", Effect::Module),
     ("copy.copy", Effect::Same),
     ("copy.deepcopy", Effect::Same),
+    ("dataclasses", Effect::Module),
+    ("dataclasses.field", Effect::Field),
     ("dict", Effect::Collect),
     ("dir", Effect::Method("__dir__")),
     ("enumerate", Effect::Enumerate),
@@ -73,9 +88,14 @@ pub(crate) const KNOWN: &[(&str, Effect)] = &[
     ("functools.partial", Effect::Partial),
     ("functools.partialmethod", Effect::Partial),
     ("functools.reduce", Effect::Reduce),
+    ("functools.singledispatch", Effect::Same),
+    ("functools.singledispatchmethod", Effect::Same),
+    ("globals", Effect::Globals),
     ("hash", Effect::Method("__hash__")),
     ("heapq", Effect::Module),
     ("heapq.heappop", Effect::Next),
+    ("importlib", Effect::Module),
+    ("importlib.import_module", Effect::Import),
     ("int", Effect::Method("__int__")),
     ("iter", Effect::Iterate),
     ("itertools", Effect::Module),

@@ -40,10 +40,8 @@ pub(crate) enum Kind {
     Receiver,
     /// `cls`: this class or one below it.
     ClassReceiver,
-    /// A module, by file.
+    /// A module, by file, or a namespace package: see [`Object::namespace`].
     Module,
-    /// A namespace package.
-    Namespace,
     /// A container, by the constraint that makes it: see [`Object::container`].
     Container,
     /// `functools.partial(...)`, by its call.
@@ -52,10 +50,12 @@ pub(crate) enum Kind {
     Super,
     /// A function or class of the standard library that is known, by number.
     Known,
-    /// A string, by name.
-    Text,
-    /// A number.
-    Number,
+    /// A string, by name, or a number: see [`Object::number_constant`].
+    Constant,
+    /// What makes instances of a class when its metaclass has said its say: `type.__call__`.
+    Maker,
+    /// `register` of a function that `functools.singledispatch` was applied to.
+    Register,
     /// What a call of a generator or coroutine gives, by symbol.
     Running,
     /// Something outside the project.
@@ -70,16 +70,19 @@ const KINDS: [Kind; 16] = [
     Kind::Receiver,
     Kind::ClassReceiver,
     Kind::Module,
-    Kind::Namespace,
     Kind::Container,
     Kind::Partial,
     Kind::Super,
     Kind::Known,
-    Kind::Text,
-    Kind::Number,
+    Kind::Constant,
+    Kind::Maker,
+    Kind::Register,
     Kind::Running,
     Kind::External,
 ];
+
+/// Tells numbers from strings, and namespace packages from modules.
+const UPPER: u32 = 1 << 27;
 
 /// The numbers that an object may have.
 const NUMBERS: u32 = (1 << 28) - 1;
@@ -95,6 +98,26 @@ impl Object {
     #[inline]
     pub(crate) const fn kind(self) -> Kind {
         KINDS[(self.0 >> 28) as usize]
+    }
+
+    /// Namespace package number `number`.
+    pub(crate) const fn namespace(number: u32) -> Self {
+        Self::new(Kind::Module, number | UPPER)
+    }
+
+    /// The namespace package that a module is.
+    pub(crate) const fn as_namespace(self) -> Option<u32> {
+        if self.0 & UPPER != 0 { Some(self.number() & (UPPER - 1)) } else { None }
+    }
+
+    /// A number.
+    pub(crate) const fn number_constant(value: u32) -> Self {
+        Self::new(Kind::Constant, (value & (UPPER - 1)) | UPPER)
+    }
+
+    /// The number that a constant is.
+    pub(crate) const fn as_number(self) -> Option<u32> {
+        if self.0 & UPPER != 0 { Some(self.number() & (UPPER - 1)) } else { None }
     }
 
     /// What row `row` of the project makes: elements of it that are pairs, or itself.

@@ -6,7 +6,7 @@ use super::{Kind, Object};
 use crate::link::Project;
 use crate::link::builtins::is_builtin;
 use crate::link::modules::Found;
-use crate::link::value::Key;
+use crate::link::value::{Context, Key, Value, Values};
 use crate::model::facts::{
     BINDING_CONDITIONAL, BindingKind, Container, Facts, FlowOp, ImportKind, PROTOCOL, ParamKind, RefKind,
     ScopeKind, SymbolKind, col, symbol_flag, table,
@@ -58,6 +58,10 @@ pub(super) struct Function {
     pub(super) params: SmallVec<[Param; 4]>,
     /// Parameters that are returned as they are.
     pub(super) passes: SmallVec<[u32; 2]>,
+    /// Parameters of whose classes instances are returned, as operand `b` of [`FlowOp::Pass`] says.
+    pub(super) news: SmallVec<[(u32, u32); 1]>,
+    /// Its first parameter is a class.
+    of_class: bool,
 }
 
 /// A parameter.
@@ -115,8 +119,14 @@ pub(super) mod special {
     pub(in super::super) const FORMAT: u32 = 19;
     pub(in super::super) const BOOL: u32 = 20;
     pub(in super::super) const LEN: u32 = 21;
+    pub(in super::super) const CLASS_GETITEM: u32 = 22;
+    pub(in super::super) const GET: u32 = 23;
+    pub(in super::super) const SET: u32 = 24;
+    pub(in super::super) const POST_INIT: u32 = 25;
+    pub(in super::super) const REGISTER: u32 = 26;
+    pub(in super::super) const SET_NAME: u32 = 27;
 
-    pub(super) const NAMES: [&str; 21] = [
+    pub(super) const NAMES: [&str; 27] = [
         "__new__",
         "__init__",
         "__call__",
@@ -138,6 +148,12 @@ pub(super) mod special {
         "__format__",
         "__bool__",
         "__len__",
+        "__class_getitem__",
+        "__get__",
+        "__set__",
+        "__post_init__",
+        "register",
+        "__set_name__",
     ];
 }
 
@@ -221,6 +237,15 @@ pub(super) struct Program<'p, 'a> {
     pub(super) stored: Vec<bool>,
     /// Names of the properties that have setters.
     settable: FxHashSet<u32>,
+    /// Names with a `*`, and for each and a class or, with [`MODULE`], a file the names there that are like it.
+    patterns: Vec<u32>,
+    alike: FxHashMap<(u32, u32), Vec<u32>>,
+    /// Metaclasses of the classes whose statements name one.
+    metaclasses: FxHashMap<u32, u32>,
+    /// What class statements call: class, function, what comes to the function's first parameter.
+    pub(super) hooks: Vec<(u32, u32, Object)>,
+    /// Functions that `functools.singledispatch` was applied to.
+    pub(super) dispatchers: FxHashSet<u32>,
     /// Names of the methods of each row of [`PROTOCOL`]: one's own, and the other operand's.
     pub(super) protocol: Vec<[u32; 2]>,
     /// For each row with `super()`: its class +1, as a symbol of the project.
@@ -263,6 +288,11 @@ impl<'p, 'a> Program<'p, 'a> {
             bodies: Vec::new(),
             stored: Vec::new(),
             settable: FxHashSet::default(),
+            patterns: Vec::new(),
+            alike: FxHashMap::default(),
+            metaclasses: FxHashMap::default(),
+            hooks: Vec::new(),
+            dispatchers: FxHashSet::default(),
             protocol,
             supers: FxHashMap::default(),
         };
@@ -295,6 +325,9 @@ impl<'p, 'a> Program<'p, 'a> {
         program.first_ops.push(program.ops.len() as u32);
         program.stored.resize(program.names.len(), false);
         program.mark_fields();
+        program.find_alike();
+        program.find_metaclasses();
+        program.find_hooks();
         program.simplify();
         program
     }
@@ -314,6 +347,151 @@ impl<'p, 'a> Program<'p, 'a> {
                 }
             }
         }
+    }
+
+    /// Names that are like a pattern, in classes and modules.
+    fn find_alike(&mut self) {
+        if self.patterns.is_empty() {
+            return;
+        }
+        let patterns: Vec<(u32, &str, &str)> = self
+            .patterns
+            .iter()
+            .filter_map(|&pattern| {
+                let (before, after) = self.names.text(pattern).split_once('*')?;
+                Some((pattern, before, after))
+            })
+            .collect();
+        let mut found = Vec::new();
+        for &file in &self.files {
+            let Some(facts) = self.project.facts(file) else { continue };
+            for scope in 0..facts.rows(table::Scopes) {
+                let owner = match ScopeKind::from_u32(facts.get(col::SCO_KIND, scope)) {
+                    ScopeKind::Module => MODULE | file,
+                    ScopeKind::Class => self.project.symbol(file, facts.get(col::SCO_SYM, scope)),
+                    _ => continue,
+                };
+                for row in facts.bindings_of(scope) {
+                    let string = facts.get(col::BIN_NAME, row);
+                    let name = facts.str(col::BIN_NAME, row);
+                    for &(pattern, before, after) in &patterns {
+                        let fits = name.len() >= before.len() + after.len();
+                        if fits && name.starts_with(before) && name.ends_with(after) {
+                            found.push((pattern, owner, facts.bytes_of(string)));
+                        }
+                    }
+                }
+            }
+        }
+        for (pattern, owner, name) in found {
+            let name = self.names.add(name);
+            let names = self.alike.entry((pattern, owner)).or_default();
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+
+    /// Names in a class or, with [`MODULE`], a file that are like `pattern`.
+    pub(super) fn alike(&self, pattern: u32, owner: u32) -> &[u32] {
+        self.alike.get(&(pattern, owner)).map_or(&[], Vec::as_slice)
+    }
+
+    fn find_metaclasses(&mut self) {
+        let project = self.project;
+        let mut cx = Context::default();
+        for &file in &self.files {
+            let Some(facts) = project.facts(file) else { continue };
+            let mut started = false;
+            for row in 0..facts.rows(table::Bases) {
+                if facts.str(col::BASE_KEYWORD, row) != "metaclass" {
+                    continue;
+                }
+                if !std::mem::replace(&mut started, true) {
+                    cx.start(file, facts.rows(table::Refs), &project.scratch);
+                }
+                let mut values = Values::new();
+                cx.refuel();
+                project.eval(file, facts.get(col::BASE_REF, row), &mut cx, &mut values);
+                for value in values {
+                    if let Value::Symbol(other, symbol) = value
+                        && project.kind(other, symbol) == SymbolKind::Class
+                        && self.local[other as usize] != 0
+                    {
+                        let class = project.symbol(file, facts.get(col::BASE_SYM, row));
+                        self.metaclasses.entry(class).or_insert(project.symbol(other, symbol));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The metaclass of a class, where it is one of the project.
+    pub(super) fn metaclass(&self, class: u32) -> Option<u32> {
+        if self.metaclasses.is_empty() {
+            return None;
+        }
+        let (file, symbol) = self.project.locate(class);
+        let mro = self.project.classes.mro(file, symbol);
+        mro.iter().find_map(|&[file, class]| self.metaclasses.get(&self.project.symbol(file, class)).copied())
+    }
+
+    /// What class statements call, and dispatchers.
+    fn find_hooks(&mut self) {
+        let project = self.project;
+        let hook = Key::new("__init_subclass__");
+        for &file in &self.files {
+            let Some(facts) = project.facts(file) else { continue };
+            for scope in 0..facts.rows(table::Scopes) {
+                if facts.get(col::SCO_KIND, scope) != ScopeKind::Class as u32 {
+                    continue;
+                }
+                let symbol = facts.get(col::SCO_SYM, scope);
+                let class = project.symbol(file, symbol);
+                let above = project.classes.mro(file, symbol).iter().skip(1);
+                let own = |[file, class]: [u32; 2]| {
+                    project.own_method(file, class, hook).map(|symbol| (file, symbol))
+                };
+                let found = above.copied().find_map(own);
+                if let Some((file, function)) = found {
+                    self.hooks.push((class, project.symbol(file, function), Object::new(Kind::Class, class)));
+                }
+                if let Some(metaclass) = self.metaclass(class) {
+                    for name in [special::NEW, special::INIT] {
+                        if let Some(function) = self.method(metaclass, name).checked_sub(1) {
+                            let kind = if name == special::NEW { metaclass } else { class };
+                            self.hooks.push((class, function, Object::new(Kind::Class, kind)));
+                        }
+                    }
+                }
+            }
+            for row in 0..facts.rows(table::Decorators) {
+                let name = facts.str(col::REF_NAME, facts.get(col::DEC_REF, row));
+                if matches!(name, "singledispatch" | "singledispatchmethod") {
+                    self.dispatchers.insert(project.symbol(file, facts.get(col::DEC_SYM, row)));
+                }
+            }
+        }
+        self.hooks.sort_unstable_by_key(|hook| (hook.0, hook.1));
+    }
+
+    /// The cells of what the body of class `symbol` of a file binds.
+    pub(super) fn cells_in(&self, file: u32, symbol: u32) -> impl Iterator<Item = u32> + '_ {
+        let scope = self.project.facts(file).and_then(|facts| Some((facts, facts.opt(col::SYM_SCOPE, symbol)?)));
+        let rows = scope.map_or(0..0, |(facts, scope)| facts.bindings_of(scope));
+        let first = self.cells_of(file).unwrap_or(0);
+        rows.map(move |row| self.variable(first + row))
+    }
+
+    /// Functions that the statement of a class calls.
+    pub(super) fn hooks_of(&self, class: u32) -> impl Iterator<Item = u32> + '_ {
+        let first = self.hooks.partition_point(|hook| hook.0 < class);
+        self.hooks[first..].iter().take_while(move |hook| hook.0 == class).map(|hook| hook.1)
+    }
+
+    /// The file that a row belongs to.
+    pub(super) fn file_of_row(&self, row: u32) -> u32 {
+        self.files[self.rows.partition_point(|&first| first <= row) - 1]
     }
 
     /// Leaves out what nobody reads, and lets a variable that is a copy of another be that one: offline variable substitution, after
@@ -475,8 +653,21 @@ impl<'p, 'a> Program<'p, 'a> {
 
     /// Part of the project that a row belongs to.
     pub(super) fn part_of_row(&self, row: u32) -> u32 {
-        let place = self.rows.partition_point(|&first| first <= row) - 1;
-        self.files.get(place).map_or(u32::MAX, |&file| self.parts.of[file as usize])
+        self.parts.of[self.file_of_row(row) as usize]
+    }
+
+    /// Part of the project that a file belongs to.
+    pub(super) fn part_of(&self, file: u32) -> u32 {
+        self.parts.of[file as usize]
+    }
+
+    /// The class in which methods of the language are looked up for an object: its own, or the metaclass.
+    pub(super) fn type_of(&self, object: Object) -> Option<u32> {
+        match object.kind() {
+            Kind::Instance | Kind::Receiver => Some(object.number()),
+            Kind::Class | Kind::ClassReceiver => self.metaclass(object.number()),
+            _ => None,
+        }
     }
 
     /// True where module `found` is in part number `part`.
@@ -554,10 +745,10 @@ impl<'p, 'a> Program<'p, 'a> {
                 }
                 FlowOp::Constant => {
                     let object = if a == 1 {
-                        Object::new(Kind::Number, b)
+                        Object::number_constant(b)
                     } else {
                         let string = facts.get(col::FLOW_NAME, b);
-                        Object::new(Kind::Text, self.name_number(facts, string, &mut names))
+                        Object::new(Kind::Constant, self.name_number(facts, string, &mut names))
                     };
                     self.seeds.push((var(out), object));
                 }
@@ -632,12 +823,25 @@ impl<'p, 'a> Program<'p, 'a> {
                     self.ops.push(Op { op, out: var(out), a: var(a), b: call, row: number });
                 }
                 FlowOp::Pass => {
-                    if let Some(place) = body.checked_sub(1) {
-                        let passes = &mut self.bodies[place as usize].passes;
-                        if !passes.contains(&a) {
-                            passes.push(a);
+                    let Some(place) = body.checked_sub(1) else { continue };
+                    let function = &mut self.bodies[place as usize];
+                    let returned = function.returned;
+                    if b == 0 && !function.passes.contains(&a) {
+                        function.passes.push(a);
+                    } else if b == 2 || b == 1 && a == 0 && function.of_class {
+                        if !function.news.contains(&(a, b)) {
+                            function.news.push((a, b));
                         }
+                    } else if b != 0 {
+                        self.edge(var(out), returned);
                     }
+                }
+                FlowOp::LoadLike => {
+                    let like = self.name_number(facts, facts.get(col::FLOW_NAME, b), &mut names);
+                    if !self.patterns.contains(&like) {
+                        self.patterns.push(like);
+                    }
+                    self.ops.push(Op { op, out: var(out), a: var(a), b: like, row: number });
                 }
             }
         }
@@ -709,7 +913,9 @@ impl<'p, 'a> Program<'p, 'a> {
         if let Some(entry) = self.functions.get_mut((number - self.first_symbol) as usize) {
             *entry = place + 1;
         }
-        let function = Function { flags, returned, params, passes: SmallVec::new() };
+        let of_class = flags & symbol_flag::CLASSMETHOD != 0 || facts.str(col::SYM_NAME, symbol) == "__new__";
+        let function =
+            Function { flags, returned, params, passes: SmallVec::new(), news: SmallVec::new(), of_class };
         if function.params.first().is_some_and(|param| param.kind <= ParamKind::Positional)
             && let Some(receiver) = receiver(self.project, file, facts, symbol)
         {
@@ -937,12 +1143,16 @@ pub(super) fn is_field(facts: &Facts<'_>, symbol: u32) -> bool {
 pub(super) fn module_object(found: Found) -> Object {
     match found {
         Found::File(file) => Object::new(Kind::Module, file),
-        Found::Namespace(namespace) => Object::new(Kind::Namespace, namespace),
+        Found::Namespace(namespace) => Object::namespace(namespace),
     }
 }
 
 /// Key under which unknown keys of a container lie.
 pub(super) const ANY: u32 = u32::MAX;
+/// Key under which the functions lie that were registered for a dispatcher.
+pub(super) const REGISTERED: u32 = u32::MAX - 3;
+/// Tells files from classes.
+pub(super) const MODULE: u32 = 1 << 31;
 /// Key under which everything in a container lies.
 pub(super) const ALL: u32 = u32::MAX - 1;
 /// Key under which the keys of a dictionary lie.

@@ -45,6 +45,10 @@ pub(super) enum Via {
     Spec,
     /// A method of the language is called, that of this number in the table of known functions.
     Known,
+    /// An instance is made: see [`crate::model::facts::FlowOp::Pass`].
+    New,
+    /// A function is registered for the one of this symbol.
+    Register,
 }
 
 /// An edge that was found.
@@ -63,7 +67,7 @@ struct Link {
     next: u32,
 }
 
-const VIAS: [Via; 13] = [
+const VIAS: [Via; 15] = [
     Via::Copy,
     Via::Method,
     Via::ClassAttribute,
@@ -77,6 +81,8 @@ const VIAS: [Via; 13] = [
     Via::Type,
     Via::Spec,
     Via::Known,
+    Via::New,
+    Via::Register,
 ];
 
 const NEXT: u32 = (1 << 28) - 1;
@@ -242,7 +248,7 @@ impl Shard {
     #[inline]
     pub(super) fn receive(&mut self, place: u32, object: Object, caps: Caps) {
         let set = self.sets[place as usize];
-        let constant = matches!(object.kind(), Kind::Text | Kind::Number);
+        let constant = object.kind() == Kind::Constant;
         if set.state & TOP != 0
             || constant && (set.state & MANY != 0 || set.constants > CONSTANTS)
             || self.objects_of(&set).contains(&object)
@@ -326,7 +332,7 @@ impl Shard {
         set.state |= MANY;
         let objects = &mut self.objects[set.at.0 as usize..][..usize::from(set.len)];
         let mut kept = usize::from(set.done);
-        let is_constant = |object: &&Object| matches!(object.kind(), Kind::Text | Kind::Number);
+        let is_constant = |object: &&Object| object.kind() == Kind::Constant;
         set.constants = objects[..kept].iter().filter(is_constant).count() as u8;
         for at in kept..objects.len() {
             if !is_constant(&&objects[at]) {

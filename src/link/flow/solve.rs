@@ -7,11 +7,11 @@
 //! Within a round everybody reads and nobody changes a set: each thread applies what is new in the variables of its shard and writes down
 //! for each shard what is sent there. Then each thread lets that arrive in its own shard.
 
-use super::Object;
 use super::apply::{Apply, Lists, Worker};
 use super::parts::Parts;
-use super::program::{Program, by_variable};
+use super::program::{Program, REGISTERED, by_variable};
 use super::sets::{Caps, Shard, Via};
+use super::{Kind, Object};
 use crate::model::facts::FlowOp;
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
@@ -31,6 +31,8 @@ pub(crate) struct Solution<'p, 'a> {
     cells: FxHashMap<u64, u32>,
     /// Methods that were looked up, by class and name; symbols +1.
     methods: FxHashMap<u64, u32>,
+    /// Variables of what was registered for dispatchers.
+    dispatched: FxHashMap<u32, u32>,
 }
 
 impl<'p, 'a> Solution<'p, 'a> {
@@ -43,6 +45,11 @@ impl<'p, 'a> Solution<'p, 'a> {
     pub(super) fn method(&self, class: u32, name: u32) -> Option<u32> {
         let known = self.methods.get(&(u64::from(class) << 32 | u64::from(name))).copied();
         known.unwrap_or_else(|| self.program.method(class, name)).checked_sub(1)
+    }
+
+    /// What was registered for function `symbol`, if it is a dispatcher.
+    pub(super) fn registered(&self, symbol: u32) -> &[Object] {
+        self.dispatched.get(&symbol).map_or(&[], |&variable| self.get(variable))
     }
 
     /// The setter of property `name`.
@@ -157,8 +164,10 @@ pub(crate) fn solve<'p, 'a>(
         shards.iter().map(Shard::edge_count).sum::<usize>(),
         fields.count() - program.count
     );
+    let of = |&symbol: &u32| (symbol, fields.get(Object::new(Kind::Function, symbol), REGISTERED).0);
+    let dispatched = program.dispatchers.iter().map(of).collect();
     let mut solution =
-        Solution { program, shards, cells: FxHashMap::default(), methods: FxHashMap::default() };
+        Solution { program, shards, cells: FxHashMap::default(), methods: FxHashMap::default(), dispatched };
     for worker in workers {
         solution.cells.extend(worker.cells);
         solution.methods.extend(worker.methods);
@@ -230,6 +239,9 @@ impl<'p, 'a> Solver<'p, 'a> {
         }
         for (container, key, value) in elements {
             apply.put(container, key, value);
+        }
+        for &(_, function, object) in &apply.program.hooks {
+            apply.receive(function, object);
         }
     }
 
