@@ -107,32 +107,38 @@ pub(crate) fn callees(solution: &Solution<'_, '_>, file: u32) -> Callees {
             None
         };
         if let Some(call) = site {
-            let mut external = false;
-            for &object in solution.get(op.a) {
-                reader.called(op, object, 0, &mut found);
-                external |= object.kind() == Kind::External;
+            let (mut external, mut top) = (false, false);
+            let before = out.receivers.len();
+            for op in std::iter::once(op).chain(program.copies_of(&op)) {
+                for &object in solution.get(op.a) {
+                    reader.called(op, object, 0, &mut found);
+                    external |= object.kind() == Kind::External;
+                }
+                let Call { receiver, .. } = program.calls[op.b as usize];
+                for object in solution.get(receiver) {
+                    if matches!(object.kind(), Kind::Receiver | Kind::ClassReceiver) {
+                        out.receivers.push(object.number());
+                    }
+                }
+                top |= solution.is_top(op.a);
             }
             found.sort_unstable();
             found.dedup();
             out.targets.extend_from_slice(&found);
-            let Call { receiver, .. } = program.calls[op.b as usize];
-            let before = out.receivers.len();
-            for object in solution.get(receiver) {
-                if matches!(object.kind(), Kind::Receiver | Kind::ClassReceiver) {
-                    out.receivers.push(object.number());
-                }
-            }
             out.receivers[before..].sort_unstable();
             out.sites.push(Site {
                 call,
                 targets: out.targets.len() as u32,
                 receivers: out.receivers.len() as u32,
-                top: solution.is_top(op.a),
+                top,
                 external,
             });
             continue;
         }
-        let kind = reader.implicit(op, &mut found);
+        let mut kind = reader.implicit(op, &mut found);
+        for op in program.copies_of(&op) {
+            kind = reader.implicit(op, &mut found);
+        }
         found.sort_unstable();
         found.dedup();
         let line = facts.get(col::FLOW_LINE, row);
@@ -153,15 +159,15 @@ struct Reader<'s, 'p, 'a> {
 }
 
 impl Reader<'_, '_, '_> {
-    fn push(found: &mut Vec<Target>, symbol: u32) {
-        found.push(Target { symbol, instantiates: false });
+    fn push(&self, found: &mut Vec<Target>, symbol: u32) {
+        found.push(Target { symbol: self.solution.program.original(symbol), instantiates: false });
     }
 
     fn method(&self, object: Object, name: u32, found: &mut Vec<Target>) -> bool {
         let Some(class) = self.solution.program.type_of(object) else { return false };
         match self.solution.method(class, name) {
             Some(method) => {
-                Self::push(found, method);
+                self.push(found, method);
                 true
             }
             None => false,
@@ -173,9 +179,9 @@ impl Reader<'_, '_, '_> {
         let program = &self.solution.program;
         match object.kind() {
             Kind::Function | Kind::Bound => {
-                Self::push(found, object.number());
+                self.push(found, object.number());
                 for &object in self.solution.registered(object.number()) {
-                    Self::push(found, object.number());
+                    self.push(found, object.number());
                 }
             }
             Kind::Class | Kind::ClassReceiver | Kind::Maker => {
@@ -187,11 +193,11 @@ impl Reader<'_, '_, '_> {
                 if self.solution.method(class, special::INIT).is_none()
                     && let Some(method) = self.solution.method(class, special::POST_INIT)
                 {
-                    Self::push(found, method);
+                    self.push(found, method);
                 }
                 for name in [special::INIT, special::NEW] {
                     if let Some(method) = self.solution.method(class, name) {
-                        Self::push(found, method);
+                        self.push(found, method);
                     }
                 }
             }
@@ -344,7 +350,7 @@ impl Reader<'_, '_, '_> {
                                     && !function.has(symbol_flag::SETTER | symbol_flag::DELETER)
                             })
                         {
-                            Self::push(found, value.number());
+                            self.push(found, value.number());
                         }
                     }
                 }
@@ -356,7 +362,7 @@ impl Reader<'_, '_, '_> {
                         continue;
                     }
                     match self.solution.setter(object.number(), op.b) {
-                        Some(setter) => Self::push(found, setter),
+                        Some(setter) => self.push(found, setter),
                         None => {
                             let cell = self.solution.class_cell(object.number(), op.b);
                             for &value in self.solution.get(cell) {
@@ -374,7 +380,7 @@ impl Reader<'_, '_, '_> {
                 for &object in objects {
                     let own = self.solution.method(object.number(), special::CLASS_GETITEM);
                     match own.filter(|_| object.kind() == Kind::Class) {
-                        Some(method) => Self::push(found, method),
+                        Some(method) => self.push(found, method),
                         None => {
                             self.method(object, special::GETITEM, found);
                         }
@@ -414,6 +420,7 @@ impl Reader<'_, '_, '_> {
             FlowOp::Operation => {
                 let Call { method, first, end, .. } = program.calls[op.b as usize];
                 let [own, other] = program.protocol[method as usize];
+                let before = found.len();
                 for &object in objects {
                     if !self.method(object, own, found) && matches!(own, special::FORMAT | special::STR) {
                         let _ = self.method(object, special::STR, found)
@@ -423,7 +430,7 @@ impl Reader<'_, '_, '_> {
                         self.method(object, special::LEN, found);
                     }
                 }
-                if found.is_empty() && other != 0 {
+                if found.len() == before && other != 0 {
                     for arg in &program.args[first as usize..end as usize] {
                         for &object in self.solution.get(arg.value) {
                             self.method(object, other, found);

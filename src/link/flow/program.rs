@@ -14,6 +14,7 @@ use crate::model::facts::{
 use crate::model::name;
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
+use std::ops::Range;
 
 /// Re-exports followed.
 const MAX_DEPTH: u32 = 40;
@@ -246,11 +247,134 @@ pub(super) struct Program<'p, 'a> {
     pub(super) hooks: Vec<(u32, u32, Object)>,
     /// Functions that `functools.singledispatch` was applied to.
     pub(super) dispatchers: FxHashSet<u32>,
+    copies: Copies,
     /// Names of the methods of each row of [`PROTOCOL`]: one's own, and the other operand's.
     pub(super) protocol: Vec<[u32; 2]>,
     /// For each row with `super()`: its class +1, as a symbol of the project.
     pub(super) supers: FxHashMap<u32, u32>,
 }
+
+/// How the numbers of a file become those of all.
+#[derive(Debug, Default)]
+struct Numbering {
+    /// Added to rows, variables and cells.
+    rows: u32,
+    variables: u32,
+    cells: u32,
+    /// Of a copy of a function: its own variables in the file, and what is added to those.
+    own: Range<u32>,
+    own_variables: u32,
+    /// Cells of the function that have copies.
+    own_cells: FxHashMap<u32, u32>,
+    /// Functions in it, with the symbols of their copies.
+    symbols: SmallVec<[(u32, u32); 4]>,
+}
+
+impl Numbering {
+    #[inline]
+    fn variable(&self, local: u32) -> u32 {
+        match local {
+            0 => 0,
+            local if self.own.contains(&local) => self.own_variables.wrapping_add(local),
+            local => self.variables + local,
+        }
+    }
+
+    fn cell(&self, row: u32) -> u32 {
+        let cell = self.cells + row;
+        if self.own_cells.is_empty() { cell } else { self.own_cells.get(&cell).copied().unwrap_or(cell) }
+    }
+
+    fn source(&self, source: Source) -> Source {
+        match source {
+            Source::Cell(cell) if !self.own_cells.is_empty() => {
+                Source::Cell(self.own_cells.get(&cell).copied().unwrap_or(cell))
+            }
+            source => source,
+        }
+    }
+
+    fn symbol(&self, symbol: u32) -> u32 {
+        self.symbols.iter().find(|copy| copy.0 == symbol).map_or(symbol, |copy| copy.1)
+    }
+}
+
+/// Functions that are copied: a small decorator, or a factory of decorators, is followed for each decoration apart, so that what one
+/// decorated function is called with does not reach all others.
+#[derive(Debug, Default)]
+struct Copies {
+    /// Decorations to be done: the constraint that calls the decorator or its factory, and the function that this is (file, symbol).
+    wanted: Vec<(u32, [u32; 2])>,
+    /// From here on rows and symbols are those of copies.
+    first_row: u32,
+    first_symbol: u32,
+    /// First row of each copy and its file.
+    rows: Vec<(u32, u32)>,
+    /// Original and body of each symbol.
+    symbols: Vec<(u32, u32)>,
+    /// Row of the original, and constraint; sorted.
+    ops: Vec<(u32, u32)>,
+}
+
+/// A function that may be copied.
+#[derive(Clone, Debug)]
+struct Original {
+    rows: Range<u32>,
+    variables: Range<u32>,
+    symbols: SmallVec<[u32; 4]>,
+    scopes: SmallVec<[u32; 4]>,
+}
+
+/// The function whose symbol this is, unless it is decorated itself, too large, or has classes in it.
+fn original(facts: &Facts<'_>, symbol: u32) -> Option<Original> {
+    if (0..facts.rows(table::Decorators)).any(|row| facts.get(col::DEC_SYM, row) == symbol) {
+        return None;
+    }
+    let op = |row: u32| FlowOp::from_u32(facts.get(col::FLOW_OP, row));
+    let rows = facts.rows(table::Flow);
+    let start = (0..rows).find(|&row| op(row) == FlowOp::Enter && facts.get(col::FLOW_A, row) == symbol)?;
+    let first = facts.get(col::FLOW_OUT, start);
+    let (mut depth, mut end, mut last) = (0, start, first);
+    let (mut symbols, mut scopes) = (SmallVec::new(), SmallVec::new());
+    loop {
+        let [out, a, b] = [col::FLOW_OUT, col::FLOW_A, col::FLOW_B].map(|column| facts.get(column, end));
+        last = last.max(out);
+        match op(end) {
+            FlowOp::Enter => {
+                depth += 1;
+                symbols.push(a);
+                scopes.extend(facts.opt(col::SYM_SCOPE, a));
+                let params =
+                    (b..facts.rows(table::Params)).take_while(|&row| facts.get(col::PAR_SYM, row) == a);
+                last = last.max(out + 1 + params.count() as u32);
+            }
+            FlowOp::EnterScope => {
+                depth += 1;
+                scopes.push(a);
+            }
+            FlowOp::EnterClass => return None,
+            FlowOp::Leave => depth -= 1,
+            _ => {}
+        }
+        end += 1;
+        if depth == 0 {
+            break;
+        }
+        if end >= rows || end - start > MOST_COPIED {
+            return None;
+        }
+    }
+    Some(Original { rows: start..end, variables: first..last + 1, symbols, scopes })
+}
+
+/// Constraints of all copies of a function above which there are no more: those that were decorated last share one.
+const ALL_COPIED: u32 = 200_000;
+
+/// Constraints that are looked through for the call of a factory.
+const MOST_BACK: usize = 1 << 14;
+
+/// Constraints of a function above which it is not copied.
+const MOST_COPIED: u32 = 600;
 
 /// A cell, or an object, that an import or a look-up gives.
 #[derive(Clone, Copy, Debug)]
@@ -293,6 +417,7 @@ impl<'p, 'a> Program<'p, 'a> {
             metaclasses: FxHashMap::default(),
             hooks: Vec::new(),
             dispatchers: FxHashSet::default(),
+            copies: Copies::default(),
             protocol,
             supers: FxHashMap::default(),
         };
@@ -314,15 +439,21 @@ impl<'p, 'a> Program<'p, 'a> {
             program.count += facts.rows(table::Bindings);
         }
         program.rows.push(row);
+        program.copies.first_row = row;
+        let last = project.files.len().saturating_sub(1);
+        let symbols_of_last = project.facts(last).map_or(0, |facts| facts.rows(table::Symbols));
+        program.copies.first_symbol = project.base.last().copied().unwrap_or(0) + symbols_of_last + 1;
         program.functions = vec![0; (symbols - program.first_symbol.min(symbols)) as usize];
         for &file in files {
             program.first_ops.push(program.ops.len() as u32);
             if let Some(facts) = project.facts(file) {
                 project.touched(file);
-                program.file(file, facts);
+                let numbering = program.numbering(file);
+                program.file(file, facts, 0..facts.rows(table::Flow), &numbering);
             }
         }
         program.first_ops.push(program.ops.len() as u32);
+        program.copy_decorators();
         program.stored.resize(program.names.len(), false);
         program.mark_fields();
         program.find_alike();
@@ -477,7 +608,8 @@ impl<'p, 'a> Program<'p, 'a> {
 
     /// The cells of what the body of class `symbol` of a file binds.
     pub(super) fn cells_in(&self, file: u32, symbol: u32) -> impl Iterator<Item = u32> + '_ {
-        let scope = self.project.facts(file).and_then(|facts| Some((facts, facts.opt(col::SYM_SCOPE, symbol)?)));
+        let scope =
+            self.project.facts(file).and_then(|facts| Some((facts, facts.opt(col::SYM_SCOPE, symbol)?)));
         let rows = scope.map_or(0..0, |(facts, scope)| facts.bindings_of(scope));
         let first = self.cells_of(file).unwrap_or(0);
         rows.map(move |row| self.variable(first + row))
@@ -489,8 +621,27 @@ impl<'p, 'a> Program<'p, 'a> {
         self.hooks[first..].iter().take_while(move |hook| hook.0 == class).map(|hook| hook.1)
     }
 
+    /// The symbol of the project that `symbol` is or is a copy of.
+    pub(super) fn original(&self, symbol: u32) -> u32 {
+        match symbol.checked_sub(self.copies.first_symbol) {
+            Some(copy) => self.copies.symbols.get(copy as usize).map_or(0, |copy| copy.0),
+            None => symbol,
+        }
+    }
+
+    /// Copies of constraint `op`.
+    pub(super) fn copies_of(&self, op: &Op) -> impl Iterator<Item = Op> + '_ {
+        let row = op.row;
+        let first = self.copies.ops.partition_point(|copy| copy.0 < row);
+        let all = self.copies.ops[first..].iter().take_while(move |copy| copy.0 == row);
+        all.map(|copy| self.ops[copy.1 as usize])
+    }
+
     /// The file that a row belongs to.
     pub(super) fn file_of_row(&self, row: u32) -> u32 {
+        if row >= self.copies.first_row {
+            return self.copies.rows[self.copies.rows.partition_point(|copy| copy.0 <= row) - 1].1;
+        }
         self.files[self.rows.partition_point(|&first| first <= row) - 1]
     }
 
@@ -681,31 +832,38 @@ impl<'p, 'a> Program<'p, 'a> {
     /// The function that symbol number `symbol` is.
     #[inline]
     pub(super) fn function(&self, symbol: u32) -> Option<&Function> {
+        if let Some(copy) = symbol.checked_sub(self.copies.first_symbol) {
+            return self.bodies.get(self.copies.symbols.get(copy as usize)?.1 as usize);
+        }
         let place = *self.functions.get(symbol.checked_sub(self.first_symbol)? as usize)?;
         let place = place.checked_sub(1)?;
         self.bodies.get(place as usize)
     }
 
-    fn file(&mut self, file: u32, facts: &'p Facts<'a>) {
+    /// Constraints of the rows of a file, or of a function that is copied.
+    fn file(&mut self, file: u32, facts: &'p Facts<'a>, rows: Range<u32>, at: &Numbering) {
         let project = self.project;
-        let Some(place) = self.place(file) else { return };
-        let (variables, cells, first_row) = (self.variables[place], self.cells[place], self.rows[place]);
-        let var = |local: u32| if local == 0 { 0 } else { variables + local };
+        let var = |local: u32| at.variable(local);
         let mut names: Vec<u32> = vec![0; facts.rows(table::Strings) as usize];
         // Scope, and the function whose body it is +1, of what is open.
         let mut open: Vec<(u32, u32)> = vec![(0, 0)];
         let mut containers: FxHashMap<u32, Object> = FxHashMap::default();
-        let rows = facts.rows(table::Flow);
-        let mut row = 0;
+        let Range { start: mut row, end: rows } = rows;
         while row < rows {
             let op = FlowOp::from_u32(facts.get(col::FLOW_OP, row));
             let [out, a, b] = [col::FLOW_OUT, col::FLOW_A, col::FLOW_B].map(|column| facts.get(column, row));
-            let number = first_row + row;
+            let number = at.rows.wrapping_add(row);
             let &(scope, body) = open.last().unwrap_or(&(0, 0));
             row += 1;
             match op {
                 FlowOp::Enter => {
-                    let place = self.enter(file, facts, var(out), a, b, &mut names);
+                    let place = self.enter(
+                        file,
+                        facts,
+                        var(out),
+                        [a, at.symbol(self.project.symbol(file, a)), b],
+                        &mut names,
+                    );
                     open.push((facts.opt(col::SYM_SCOPE, a).unwrap_or(0), place + 1));
                 }
                 FlowOp::EnterClass => open.push((facts.opt(col::SYM_SCOPE, a).unwrap_or(0), 0)),
@@ -723,22 +881,22 @@ impl<'p, 'a> Program<'p, 'a> {
                         }
                         let found = facts.lookup(scope, key.bytes, key.hash);
                         if !found.is_empty() {
-                            self.edge(var(out), cells + found.start);
+                            self.edge(var(out), at.cell(found.start));
                         }
                     }
                 }
                 FlowOp::Assign => {
                     if let Some(first) = facts.opt(col::REF_BASE, a) {
-                        self.edge(var(b), cells + first);
+                        self.edge(var(b), at.cell(first));
                     }
                 }
                 FlowOp::Name => {
                     for source in self.name(file, facts, a) {
-                        self.source(source, var(out));
+                        self.source(at.source(source), var(out));
                     }
                 }
                 FlowOp::Symbol => {
-                    let symbol = project.symbol(file, a);
+                    let symbol = at.symbol(project.symbol(file, a));
                     let class = facts.get(col::SYM_KIND, a) == SymbolKind::Class as u32;
                     let kind = if class { Kind::Class } else { Kind::Function };
                     self.seeds.push((var(out), Object::new(kind, symbol)));
@@ -819,7 +977,8 @@ impl<'p, 'a> Program<'p, 'a> {
                 }
                 FlowOp::Operand => {}
                 FlowOp::Call | FlowOp::Decorate => {
-                    let call = self.call(facts, b, variables, &mut names);
+                    let call = self.call(facts, b, at, &mut names);
+                    self.decoration(op, file, facts, row - 1, at);
                     self.ops.push(Op { op, out: var(out), a: var(a), b: call, row: number });
                 }
                 FlowOp::Pass => {
@@ -853,6 +1012,109 @@ impl<'p, 'a> Program<'p, 'a> {
         }
     }
 
+    fn numbering(&self, file: u32) -> Numbering {
+        let place = self.place(file).unwrap_or(0);
+        Numbering {
+            rows: self.rows[place],
+            variables: self.variables[place],
+            cells: self.cells[place],
+            ..Numbering::default()
+        }
+    }
+
+    /// Notes that the constraint that comes next, of row `row`, may call a decorator that is to be copied.
+    fn decoration(&mut self, op: FlowOp, file: u32, facts: &'p Facts<'a>, row: u32, at: &Numbering) {
+        if op != FlowOp::Decorate || !at.symbols.is_empty() {
+            return;
+        }
+        let line = facts.get(col::FLOW_LINE, row);
+        let (mut decorator, mut after) = (0, facts.rows(table::Decorators));
+        while decorator < after {
+            let middle = decorator.midpoint(after);
+            if facts.get(col::DEC_LINE, middle) < line {
+                decorator = middle + 1;
+            } else {
+                after = middle;
+            }
+        }
+        if decorator == facts.rows(table::Decorators) || facts.get(col::DEC_LINE, decorator) != line {
+            return;
+        }
+        let mut site = self.ops.len() as u32;
+        if facts.get(col::DEC_CALLED, decorator) != 0 {
+            let factory = at.variable(facts.get(col::FLOW_A, row));
+            let back = self
+                .ops
+                .iter()
+                .rev()
+                .take(MOST_BACK)
+                .position(|op| op.out == factory && op.op == FlowOp::Call);
+            let Some(back) = back else { return };
+            site -= 1 + back as u32;
+        }
+        let mut values = Values::new();
+        let mut cx = Context::default();
+        cx.start(file, facts.rows(table::Refs), &self.project.scratch);
+        cx.refuel();
+        self.project.eval(file, facts.get(col::DEC_REF, decorator), &mut cx, &mut values);
+        if let [Value::Symbol(file, symbol)] = values[..]
+            && self.project.kind(file, symbol) == SymbolKind::Function
+            && self.local[file as usize] != 0
+        {
+            self.copies.wanted.push((site, [file, symbol]));
+        }
+    }
+
+    /// Copies decorators for each decoration.
+    fn copy_decorators(&mut self) {
+        let project = self.project;
+        let mut originals: FxHashMap<[u32; 2], (Option<Original>, u32)> = FxHashMap::default();
+        let mut row = self.copies.first_row;
+        for (site, function) in std::mem::take(&mut self.copies.wanted) {
+            let [file, symbol] = function;
+            let Some(facts) = project.facts(file) else { continue };
+            let (original, copied) =
+                originals.entry(function).or_insert_with(|| (original(facts, symbol), 0));
+            let Some(original) = original.clone() else { continue };
+            *copied += original.rows.end - original.rows.start;
+            if *copied > ALL_COPIED {
+                continue;
+            }
+            let mut numbering = self.numbering(file);
+            numbering.rows = row.wrapping_sub(original.rows.start);
+            let variables = original.variables.end - original.variables.start;
+            numbering.own_variables = self.count.wrapping_sub(original.variables.start);
+            numbering.own = original.variables.clone();
+            self.count += variables;
+            for &scope in &original.scopes {
+                for binding in facts.bindings_of(scope) {
+                    numbering.own_cells.insert(numbering.cells + binding, self.count);
+                    self.count += 1;
+                }
+            }
+            for &own in &original.symbols {
+                let own = project.symbol(file, own);
+                numbering.symbols.push((own, self.copies.first_symbol + self.copies.symbols.len() as u32));
+                self.copies.symbols.push((own, u32::MAX));
+            }
+            self.copies.rows.push((row, file));
+            let first = self.ops.len();
+            let place = self.place(file).unwrap_or(0);
+            let first_row = self.rows[place];
+            self.file(file, facts, original.rows.clone(), &numbering);
+            for (op, number) in self.ops[first..].iter().zip(first as u32..) {
+                self.copies.ops.push((first_row + op.row.wrapping_sub(numbering.rows), number));
+            }
+            row += original.rows.end - original.rows.start;
+            let callee = self.count;
+            self.count += 1;
+            self.ops[site as usize].a = callee;
+            let copy = numbering.symbol(project.symbol(file, symbol));
+            self.seeds.push((callee, Object::new(Kind::Function, copy)));
+        }
+        self.copies.ops.sort_unstable();
+    }
+
     fn source(&mut self, source: Source, out: u32) {
         match source {
             Source::Cell(cell) => self.edge(cell, out),
@@ -868,8 +1130,8 @@ impl<'p, 'a> Program<'p, 'a> {
         *place
     }
 
-    fn call(&mut self, facts: &'p Facts<'a>, row: u32, variables: u32, names: &mut [u32]) -> u32 {
-        let var = |local: u32| if local == 0 { 0 } else { variables + local };
+    fn call(&mut self, facts: &'p Facts<'a>, row: u32, at: &Numbering, names: &mut [u32]) -> u32 {
+        let var = |local: u32| at.variable(local);
         let shape = facts.get(col::ARG_VALUE, row);
         let (mut receiver, mut method) = (0, 0);
         let mut at = row + 1;
@@ -889,13 +1151,13 @@ impl<'p, 'a> Program<'p, 'a> {
         self.calls.len() as u32 - 1
     }
 
+    /// The body of a function: its symbol in the file and in the project, and the first row of its parameters.
     fn enter(
         &mut self,
         file: u32,
         facts: &'p Facts<'a>,
         returned: u32,
-        symbol: u32,
-        first: u32,
+        [symbol, number, first]: [u32; 3],
         names: &mut [u32],
     ) -> u32 {
         let flags = facts.get(col::SYM_FLAGS, symbol);
@@ -908,9 +1170,10 @@ impl<'p, 'a> Program<'p, 'a> {
             let name = self.name_number(facts, facts.get(col::PAR_NAME, row), names);
             params.push(Param { kind, name, container: Object::EXTERNAL });
         }
-        let number = self.project.symbol(file, symbol);
         let place = self.bodies.len() as u32;
-        if let Some(entry) = self.functions.get_mut((number - self.first_symbol) as usize) {
+        if let Some(copy) = number.checked_sub(self.copies.first_symbol) {
+            self.copies.symbols[copy as usize].1 = place;
+        } else if let Some(entry) = self.functions.get_mut((number - self.first_symbol) as usize) {
             *entry = place + 1;
         }
         let of_class = flags & symbol_flag::CLASSMETHOD != 0 || facts.str(col::SYM_NAME, symbol) == "__new__";
