@@ -127,7 +127,7 @@ impl Pass<'_> {
                 self.x.weigh(1);
                 self.read(&node.body);
                 let body = self.x.flow.value;
-                self.read(&node.test);
+                self.read_test(&node.test);
                 self.read(&node.orelse);
                 self.x.flow.value = self.x.flow_join(vec![body, self.x.flow.value]);
                 self.x.weigh(-1);
@@ -328,7 +328,7 @@ impl Pass<'_> {
                 let mut values = Vec::new();
                 for value in &node.values {
                     self.operand(value);
-                    self.read(value);
+                    self.read_test(value);
                     values.push(self.x.flow.value);
                 }
                 result = self.x.flow_join(values);
@@ -368,6 +368,15 @@ impl Pass<'_> {
         self.x.flow.plain -= plain;
         self.x.flow.value = result;
         kind
+    }
+
+    /// Reads an expression whose truth is asked for.
+    pub(super) fn read_test(&mut self, test: &Expr) {
+        self.read(test);
+        if matches!(test, Expr::Name(_) | Expr::Attribute(_) | Expr::Call(_) | Expr::Subscript(_)) {
+            let value = self.x.flow.value;
+            self.x.flow_operation("__bool__", &[value]);
+        }
     }
 
     #[inline(never)]
@@ -747,7 +756,7 @@ impl Pass<'_> {
             self.x.flow_made(element, FlowOp::Iterate, iterable, u32::from(generator.is_async));
             self.x.scope = inner;
             for condition in &generator.ifs {
-                self.read(condition);
+                self.read_test(condition);
             }
         }
         self.x.body_end(around);

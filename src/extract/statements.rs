@@ -97,7 +97,7 @@ impl Pass<'_> {
                 self.x.decide(1 + u32::from(!node.orelse.is_empty()));
                 self.x.think(1, true);
                 let mark = self.x.loop_begin(true);
-                self.read(&node.test);
+                self.read_test(&node.test);
                 self.loop_body(&node.body, &node.orelse);
                 self.x.loop_end(mark);
             }
@@ -643,7 +643,7 @@ impl Pass<'_> {
         let further = self.further();
         self.x.decide(1);
         self.x.think(1, true);
-        self.read(&node.test);
+        self.read_test(&node.test);
         self.x.deeper();
         let checking = is_type_checking(&node.test);
         self.x.type_checking += u32::from(checking);
@@ -669,7 +669,7 @@ impl Pass<'_> {
             self.x.think(1, false);
             if let Some(test) = &clause.test {
                 self.x.decide(1);
-                self.read(test);
+                self.read_test(test);
                 self.narrow(test);
             }
             self.x.deeper();
@@ -1034,7 +1034,6 @@ fn keeps_function(name: &str) -> bool {
         "staticmethod"
             | "classmethod"
             | "property"
-            | "cached_property"
             | "abstractproperty"
             | "abstractmethod"
             | "getter"

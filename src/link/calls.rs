@@ -502,6 +502,7 @@ impl Linker {
         }
         let (status, reason) = match named.reason {
             _ if site.external => (CallStatus::Incomplete, Reason::ExternalResult),
+            _ if site.unbound => (CallStatus::Incomplete, Reason::Parameter),
             _ => (CallStatus::Resolved, Reason::None),
         };
         self.listed(&list, status, reason)

@@ -164,8 +164,10 @@ impl<'s> Apply<'s, '_, '_> {
         if container.kind() != Kind::Container {
             return;
         }
-        let constant = |object: &Object| object.kind() == Kind::Constant;
-        if self.shards[shard].has_any_constant(place) || !all(self.shards, key).iter().any(constant) {
+        let keys = all(self.shards, key);
+        let known = keys.iter().any(|object| object.kind() == Kind::Constant);
+        let unknown = keys.iter().any(|object| object.kind() == Kind::External);
+        if self.shards[shard].has_any_constant(place) || unknown || !known {
             if out != 0 {
                 let from = self.field(container, ALL);
                 self.edge(from, out, Via::Copy, 0);
@@ -272,7 +274,7 @@ impl<'s> Apply<'s, '_, '_> {
             FlowOp::Store => self.store(op, object),
             FlowOp::Get => match object.kind() {
                 Kind::Container => self.keyed(object, op.b, op.out, 0),
-                Kind::External => self.send(op.out, Object::EXTERNAL),
+                Kind::External => self.send(op.out, object),
                 Kind::Class => match self.method(object.number(), special::CLASS_GETITEM) {
                     Some(method) => {
                         self.invoke(method, object, &[op.b], op.out, 0);
@@ -309,7 +311,7 @@ impl<'s> Apply<'s, '_, '_> {
                 Kind::Class | Kind::ClassReceiver => {
                     self.send(op.out, Object::new(Kind::Receiver, object.number()));
                 }
-                Kind::External => self.send(op.out, Object::EXTERNAL),
+                Kind::External => self.send(op.out, object),
                 _ => {}
             },
             _ => {}
@@ -380,17 +382,20 @@ impl<'s> Apply<'s, '_, '_> {
                 _ => {}
             },
             Via::Spec => self.call_spec(extra, object),
-            Via::Known => {
-                if let Effect::Method(name) = known::effect(extra)
-                    && let Some(name) = self.program.names.find(name)
-                {
+            Via::Known => match known::effect(extra) {
+                Effect::Method(name) => {
+                    let name = self.program.names.find(name).unwrap_or(0);
                     self.call_method(object, name, &[], to, 0);
                 }
-            }
+                Effect::Iterate if self.type_of(object).is_some() => {
+                    self.call_method(object, special::ITER, &[], to, 0);
+                }
+                _ => self.send(to, object),
+            },
             Via::Type => match object.kind() {
                 Kind::Instance => self.send(to, Object::new(Kind::Class, object.number())),
                 Kind::Receiver => self.send(to, Object::new(Kind::ClassReceiver, object.number())),
-                Kind::External => self.send(to, Object::EXTERNAL),
+                Kind::External => self.send(to, object),
                 _ => {}
             },
         }
@@ -425,7 +430,7 @@ impl<'s> Apply<'s, '_, '_> {
     /// Reads an attribute: what an object has under a name is found out once, whoever reads it.
     fn load(&mut self, op: Op, object: Object) {
         match object.kind() {
-            Kind::External => self.send(op.out, Object::EXTERNAL),
+            Kind::External => self.send(op.out, object),
             Kind::Known => {
                 let text = self.program.names.text(op.b);
                 let found = known::member(object.number(), text);
@@ -611,6 +616,16 @@ impl<'s> Apply<'s, '_, '_> {
             self.invoke(method, value, &[], out, 0);
             return;
         }
+        if value.kind() == Kind::Partial
+            && let Some(getter) = self.getter(value)
+        {
+            let receivers = Object::container(self.program.ops[value.number() as usize].row, true, false);
+            let (values, all) = (self.field(value, KEYS), self.field(receivers, ALL));
+            self.send(values, receivers);
+            self.send(all, receiver);
+            self.call_as(getter, Spec { first: 0, end: 0, shift: 0, values, out });
+            return;
+        }
         if value.kind() != Kind::Function {
             self.send(out, value);
             return;
@@ -637,6 +652,12 @@ impl<'s> Apply<'s, '_, '_> {
             }
             self.send(out, Object::new(Kind::Bound, value.number()));
         }
+    }
+
+    /// Variable of the getter where `value` is a property that a call of `property` has made.
+    fn getter(&self, value: Object) -> Option<u32> {
+        let maker = self.program.ops[value.number() as usize];
+        self.program.getter(maker, all(self.shards, maker.a))
     }
 
     fn class_bound(&mut self, value: Object, receiver: Object, out: u32) {
@@ -667,7 +688,13 @@ impl<'s> Apply<'s, '_, '_> {
                 }
                 object
             }
-            Kind::Class | Kind::ClassReceiver => Object::new(Kind::Class, object.number()),
+            Kind::Class | Kind::ClassReceiver => {
+                // Instances have it too, bound to them.
+                let field = self.field(Object::new(Kind::Instance, object.number()), name);
+                let receiver = Object::new(Kind::Receiver, object.number());
+                self.edge(op.out, field, Via::Method, receiver.0);
+                Object::new(Kind::Class, object.number())
+            }
             Kind::Instance | Kind::Receiver => {
                 if let Some(setter) = self.program.setter(object.number(), name) {
                     self.invoke(setter, object, &[op.out], 0, 0);
@@ -806,7 +833,7 @@ impl<'s> Apply<'s, '_, '_> {
                 self.call_method(object, special::NEXT, &[], out, 0);
                 self.call_and_await(object, special::ANEXT, out);
             }
-            Kind::External => self.send(out, Object::EXTERNAL),
+            Kind::External => self.send(out, object),
             Kind::Container => self.iterate(object, out),
             _ => {}
         }
@@ -836,7 +863,7 @@ impl<'s> Apply<'s, '_, '_> {
             Kind::Instance | Kind::Receiver => {
                 self.call_and_await(object, special::AWAIT, out);
             }
-            Kind::External => self.send(out, Object::EXTERNAL),
+            Kind::External => self.send(out, object),
             _ => {}
         }
     }
@@ -853,7 +880,7 @@ impl<'s> Apply<'s, '_, '_> {
                 }
             }
             Kind::Running => self.elements(object, out),
-            Kind::External => self.send(out, Object::EXTERNAL),
+            Kind::External => self.send(out, object),
             _ => {}
         }
     }
@@ -865,13 +892,16 @@ impl<'s> Apply<'s, '_, '_> {
         match object.kind() {
             Kind::Instance | Kind::Receiver if role == FIRST => {
                 self.call_method(object, own, &[operand], op.out, 0);
+                if own == special::NE && self.method(object.number(), own).is_none() {
+                    self.call_method(object, special::EQ, &[operand], op.out, 0);
+                }
             }
             Kind::Instance | Kind::Receiver if other != 0 => {
                 self.call_method(object, other, &[op.a], op.out, 1);
             }
             // `[f] + [g]`, `x * 2`.
             Kind::Container if row < 13 => self.send(op.out, object),
-            Kind::External if row < 23 => self.send(op.out, Object::EXTERNAL),
+            Kind::External if row < 23 => self.send(op.out, object),
             _ => {}
         }
     }
@@ -937,7 +967,7 @@ impl<'s> Apply<'s, '_, '_> {
             }
             Kind::Known => self.call_known(op, object.number()),
             Kind::External => {
-                self.send(op.out, Object::EXTERNAL);
+                self.send(op.out, object);
                 if op.op == FlowOp::Decorate {
                     let value = self.arguments(op).first().map_or(0, |arg| arg.value);
                     self.edge(value, op.out, Via::Copy, 0);
@@ -990,7 +1020,7 @@ impl<'s> Apply<'s, '_, '_> {
                 (method, 1)
             }
             Kind::External => {
-                self.send(out, Object::EXTERNAL);
+                self.send(out, object);
                 return;
             }
             _ => return,
@@ -1155,17 +1185,28 @@ impl<'s> Apply<'s, '_, '_> {
             return;
         }
         let names = self.fields_of(class);
+        let owner = Object::new(Kind::Instance, class);
         if names.is_empty() {
+            // Perhaps it is a property of a kind of its own.
+            for (arg, name) in args.iter().zip([special::FGET, special::FSET]) {
+                let field = self.field(owner, name);
+                self.edge(arg.value, field, Via::Copy, 0);
+            }
             return;
         }
-        let owner = Object::new(Kind::Instance, class);
         let mut at = 0;
         for arg in args {
             let name = if arg.kind == ArgKind::Positional as u32 {
                 at += 1;
                 names.get(at - 1).copied()
             } else {
-                Some(arg.name).filter(|name| names.contains(name))
+                let text = self.program.names.text(arg.name);
+                let own = |name: &u32| self.program.names.text(*name).trim_start_matches('_') == text;
+                names
+                    .iter()
+                    .copied()
+                    .find(|name| *name == arg.name)
+                    .or_else(|| names.iter().copied().find(own))
             };
             if let Some(name) = name {
                 let field = self.field(owner, name);
@@ -1184,10 +1225,17 @@ impl<'s> Apply<'s, '_, '_> {
         let (file, symbol) = project.locate(class);
         for &[file, class] in project.classes.mro(file, symbol).iter().rev() {
             let Some(facts) = project.facts(file) else { continue };
-            for symbol in 0..facts.rows(table::Symbols) {
-                if facts.get(col::SYM_PARENT, symbol) == class + 1
-                    && is_field(facts, symbol)
-                    && let Some(name) = self.program.names.find(facts.str(col::SYM_NAME, symbol))
+            let own = |annotated: bool| {
+                (0..facts.rows(table::Symbols)).filter(move |&symbol| {
+                    facts.get(col::SYM_PARENT, symbol) == class + 1 && is_field(facts, symbol, annotated)
+                })
+            };
+            let mut found: SmallVec<[u32; 16]> = own(true).collect();
+            if found.is_empty() && facts.get(col::SYM_FLAGS, class) & symbol_flag::DATACLASS != 0 {
+                found.extend(own(false));
+            }
+            for symbol in found {
+                if let Some(name) = self.program.names.find(facts.str(col::SYM_NAME, symbol))
                     && !names.contains(&name)
                 {
                     names.push(name);
@@ -1238,12 +1286,16 @@ impl<'s> Apply<'s, '_, '_> {
                 self.edge(first, op.out, Via::Elements, 0);
                 self.pass(positional(1), op.out);
             }
-            Effect::Iterate => {
+            Effect::Iterate if positional(1) != 0 || args.len() > 1 => {
                 let container = self.new_container(op, false);
                 self.send(op.out, container);
                 let all = self.field(container, ALL);
-                self.edge(first, all, Via::Iterate, 0);
+                self.call_with(first, 0, all);
             }
+            Effect::Iterate => self.edge(first, op.out, Via::Known, known),
+            Effect::CallSecond => self.call_with(positional(1), 0, 0),
+            Effect::Property if op.op == FlowOp::Decorate => self.pass(first, op.out),
+            Effect::Property => self.send(op.out, Object::new(Kind::Partial, self.number_of(op))),
             Effect::Map => {
                 let container = self.new_container(op, false);
                 self.send(op.out, container);

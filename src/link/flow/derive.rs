@@ -30,6 +30,8 @@ pub(crate) struct Site {
     pub(crate) top: bool,
     /// Something outside the project may be called too.
     pub(crate) external: bool,
+    /// So may whatever somebody outside gives to a parameter.
+    pub(crate) unbound: bool,
 }
 
 /// A callee: a symbol of the project.
@@ -107,14 +109,25 @@ pub(crate) fn callees(solution: &Solution<'_, '_>, file: u32) -> Callees {
             None
         };
         if let Some(call) = site {
-            let (mut external, mut top) = (false, false);
+            let (mut external, mut unbound, mut top) = (false, false, false);
             let before = out.receivers.len();
             for op in std::iter::once(op).chain(program.copies_of(&op)) {
                 for &object in solution.get(op.a) {
                     reader.called(op, object, 0, &mut found);
-                    external |= object.kind() == Kind::External;
+                    external |= object == Object::EXTERNAL;
+                    unbound |= object == Object::UNBOUND;
                 }
-                let Call { receiver, .. } = program.calls[op.b as usize];
+                let Call { receiver, method, first, end } = program.calls[op.b as usize];
+                if matches!(method, special::SORT | special::SUB) && found.is_empty() {
+                    let args = &program.args[first as usize..end as usize];
+                    let called = match method {
+                        special::SORT => args.iter().find(|arg| arg.name == special::KEY),
+                        _ => args.first(),
+                    };
+                    for &object in solution.get(called.map_or(0, |arg| arg.value)) {
+                        reader.called(op, object, 1, &mut found);
+                    }
+                }
                 for object in solution.get(receiver) {
                     if matches!(object.kind(), Kind::Receiver | Kind::ClassReceiver) {
                         out.receivers.push(object.number());
@@ -132,6 +145,7 @@ pub(crate) fn callees(solution: &Solution<'_, '_>, file: u32) -> Callees {
                 receivers: out.receivers.len() as u32,
                 top,
                 external,
+                unbound,
             });
             continue;
         }
@@ -250,11 +264,13 @@ impl Reader<'_, '_, '_> {
                 let target = keyword("target");
                 functions.push(if target == 0 { positional(1) } else { target });
             }
+            Effect::CallSecond => functions.push(positional(1)),
             Effect::Next => {
                 for &object in self.solution.get(positional(0)) {
                     self.method(object, special::NEXT, found);
                 }
             }
+            Effect::Iterate if args.len() > 1 => functions.push(positional(0)),
             Effect::Iterate => {
                 for &object in self.solution.get(positional(0)) {
                     self.method(object, special::ITER, found);
@@ -283,6 +299,7 @@ impl Reader<'_, '_, '_> {
             | Effect::CallFirst
             | Effect::Globals
             | Effect::Import
+            | Effect::Property
             | Effect::Descriptor => {}
             Effect::Field => {
                 functions.push(keyword("default_factory"));
@@ -343,6 +360,13 @@ impl Reader<'_, '_, '_> {
                     for &value in self.solution.get(cell) {
                         if matches!(value.kind(), Kind::Instance | Kind::Receiver) {
                             self.method(value, special::GET, found);
+                        }
+                        if value.kind() == Kind::Partial {
+                            let maker = program.ops[value.number() as usize];
+                            let getter = program.getter(maker, self.solution.get(maker.a));
+                            for &object in self.solution.get(getter.unwrap_or(0)) {
+                                self.called(op, object, 1, found);
+                            }
                         }
                         if value.kind() == Kind::Function
                             && program.function(value.number()).is_some_and(|function| {
@@ -426,8 +450,13 @@ impl Reader<'_, '_, '_> {
                         let _ = self.method(object, special::STR, found)
                             || self.method(object, special::REPR, found);
                     }
-                    if own == special::BOOL {
-                        self.method(object, special::LEN, found);
+                    let instead = match own {
+                        special::BOOL => special::LEN,
+                        special::NE => special::EQ,
+                        _ => continue,
+                    };
+                    if self.solution.method(object.number(), own).is_none() {
+                        self.method(object, instead, found);
                     }
                 }
                 if found.len() == before && other != 0 {

@@ -33,6 +33,10 @@ pub(crate) enum Effect {
     Same,
     /// Calls the function in its first argument, with the arguments after it.
     CallFirst,
+    /// Calls the function in its second argument.
+    CallSecond,
+    /// A property with a getter and a setter; a decorator.
+    Property,
     /// Calls the function in `target`, with the elements of `args`.
     CallTarget,
     /// Makes what it is given a property, or a method of another kind.
@@ -85,6 +89,7 @@ pub(crate) const KNOWN: &[(&str, Effect)] = &[
     ("format", Effect::Method("__format__")),
     ("frozenset", Effect::Collect),
     ("functools", Effect::Module),
+    ("functools.cached_property", Effect::Descriptor),
     ("functools.partial", Effect::Partial),
     ("functools.partialmethod", Effect::Partial),
     ("functools.reduce", Effect::Reduce),
@@ -113,7 +118,10 @@ pub(crate) const KNOWN: &[(&str, Effect)] = &[
     ("next", Effect::Next),
     ("operator", Effect::Module),
     ("print", Effect::Method("__str__")),
-    ("property", Effect::Descriptor),
+    ("property", Effect::Property),
+    ("re", Effect::Module),
+    ("re.sub", Effect::CallSecond),
+    ("re.subn", Effect::CallSecond),
     ("repr", Effect::Method("__repr__")),
     ("reversed", Effect::Collect),
     ("round", Effect::Method("__round__")),

@@ -91,6 +91,9 @@ impl Object {
     /// Something outside the project.
     pub(crate) const EXTERNAL: Self = Self::new(Kind::External, 0);
 
+    /// What comes to a parameter that nothing in the project is given to.
+    pub(crate) const UNBOUND: Self = Self::new(Kind::External, 1);
+
     pub(crate) const fn new(kind: Kind, number: u32) -> Self {
         Self((kind as u32) << 28 | (number & NUMBERS))
     }

@@ -126,8 +126,15 @@ pub(super) mod special {
     pub(in super::super) const POST_INIT: u32 = 25;
     pub(in super::super) const REGISTER: u32 = 26;
     pub(in super::super) const SET_NAME: u32 = 27;
+    pub(in super::super) const EQ: u32 = 28;
+    pub(in super::super) const NE: u32 = 29;
+    pub(in super::super) const FGET: u32 = 30;
+    pub(in super::super) const FSET: u32 = 31;
+    pub(in super::super) const SORT: u32 = 32;
+    pub(in super::super) const SUB: u32 = 33;
+    pub(in super::super) const KEY: u32 = 34;
 
-    pub(super) const NAMES: [&str; 27] = [
+    pub(super) const NAMES: [&str; 34] = [
         "__new__",
         "__init__",
         "__call__",
@@ -155,6 +162,13 @@ pub(super) mod special {
         "__post_init__",
         "register",
         "__set_name__",
+        "__eq__",
+        "__ne__",
+        "fget",
+        "fset",
+        "sort",
+        "sub",
+        "key",
     ];
 }
 
@@ -465,10 +479,16 @@ impl<'p, 'a> Program<'p, 'a> {
 
     /// Arguments of constructors that nobody wrote are assigned to the annotated variables of their classes; properties with setters.
     fn mark_fields(&mut self) {
+        for name in [special::FGET, special::FSET] {
+            self.stored[name as usize] = true;
+        }
         for &file in &self.files {
             let Some(facts) = self.project.facts(file) else { continue };
             for symbol in 0..facts.rows(table::Symbols) {
-                if is_field(facts, symbol)
+                let parent = facts.opt(col::SYM_PARENT, symbol);
+                let dataclass = parent
+                    .is_some_and(|class| facts.get(col::SYM_FLAGS, class) & symbol_flag::DATACLASS != 0);
+                if is_field(facts, symbol, !dataclass)
                     && let Some(name) = self.names.find(facts.str(col::SYM_NAME, symbol))
                 {
                     self.stored[name as usize] = true;
@@ -810,6 +830,14 @@ impl<'p, 'a> Program<'p, 'a> {
     /// Part of the project that a file belongs to.
     pub(super) fn part_of(&self, file: u32) -> u32 {
         self.parts.of[file as usize]
+    }
+
+    /// Variable of the getter where a call of `property`, which these come to, makes one.
+    pub(super) fn getter(&self, maker: Op, callees: &[Object]) -> Option<u32> {
+        let property = known::find("property").map(|known| Object::new(Kind::Known, known))?;
+        let Call { first, end, .. } = self.calls[maker.b as usize];
+        let arg = self.args[first as usize..end as usize].first()?;
+        callees.contains(&property).then_some(arg.value)
     }
 
     /// The class in which methods of the language are looked up for an object: its own, or the metaclass.
@@ -1397,10 +1425,10 @@ fn receiver(project: &Project<'_>, file: u32, facts: &Facts<'_>, symbol: u32) ->
     }
 }
 
-/// True for an annotated variable of a class: a field of a dataclass, a named tuple or the like.
-pub(super) fn is_field(facts: &Facts<'_>, symbol: u32) -> bool {
+/// True for a variable of a class, one that is annotated where that is asked for: a field of a dataclass, a named tuple or the like.
+pub(super) fn is_field(facts: &Facts<'_>, symbol: u32, annotated: bool) -> bool {
     facts.get(col::SYM_KIND, symbol) == SymbolKind::ClassVariable as u32
-        && facts.get(col::SYM_FLAGS, symbol) & symbol_flag::ANNOTATED != 0
+        && (!annotated || facts.get(col::SYM_FLAGS, symbol) & symbol_flag::ANNOTATED != 0)
 }
 
 pub(super) fn module_object(found: Found) -> Object {

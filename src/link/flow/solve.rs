@@ -157,6 +157,8 @@ pub(crate) fn solve<'p, 'a>(
     solver.run();
     solver.second();
     solver.run();
+    solver.third();
+    solver.run();
     let Solver { program, shards, workers, rounds, fields, .. } = solver;
     tracing::debug!(
         "value flow: {rounds} rounds, {} messages, {} edges found, {} fields",
@@ -351,12 +353,24 @@ impl<'p, 'a> Solver<'p, 'a> {
         self.shards.iter().any(|shard| !shard.active.is_empty())
     }
 
-    /// What is decided once nothing flows any more: keys that stay unknown, decorators of which nothing is known.
-    fn second(&mut self) {
+    /// What is decided once all keys are known: those that stay unknown.
+    fn third(&mut self) {
         let mut apply = self.alone();
         for list in 0..apply.lists.len() {
             for at in 0..apply.lists[list].waits.len() {
                 apply.unknown_key(apply.lists[list].waits[at]);
+            }
+        }
+    }
+
+    /// What is decided once nothing flows any more: parameters that nothing is given to, decorators of which nothing is known.
+    fn second(&mut self) {
+        let mut apply = self.alone();
+        for body in &apply.program.bodies {
+            for at in 0..body.params.len() as u32 {
+                if apply.says_nothing(body.param(at)) {
+                    apply.send(body.param(at), Object::UNBOUND);
+                }
             }
         }
         for op in &apply.program.ops {
