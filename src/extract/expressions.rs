@@ -484,11 +484,22 @@ impl Pass<'_> {
         });
         if let Some(like) = like.filter(|_| !stores) {
             let like = self.x.names.add(&like);
+            let like = self.x.flow_name(like);
             let (object, value) = (self.x.flow_argument_at(first, 0), self.x.flow_argument_at(first, 2));
             let found = self.x.flow_load_like(object, like);
             return self.x.flow_join(vec![found, value]);
         }
-        let Some(name) = name else { return 0 };
+        let Some(name) = name else {
+            if stores {
+                return 0;
+            }
+            let [object, name, value] = [0, 1, 2].map(|at| self.x.flow_argument_at(first, at));
+            let found = match self.x.flow_pattern_of(name) {
+                Some(like) => self.x.flow_load_like(object, like),
+                None => 0,
+            };
+            return self.x.flow_join(vec![found, value]);
+        };
         let base = self.x.ref_of(Value::None, start);
         let row = self.x.cons(RefKind::Attribute, base, name, start);
         let (object, value) = (self.x.flow_argument_at(first, 0), self.x.flow_argument_at(first, 2));
@@ -502,7 +513,7 @@ impl Pass<'_> {
     }
 
     /// What is known of a text that is put together: how it begins and how it ends, with a `*` between. Nothing where neither is known.
-    fn like(&mut self, expr: &Expr) -> Option<String> {
+    pub(super) fn like(&mut self, expr: &Expr) -> Option<String> {
         let (mut before, mut after) = (String::new(), String::new());
         match expr {
             Expr::BinOp(node) if node.op == ast::Operator::Add => {
@@ -750,8 +761,15 @@ impl Pass<'_> {
             let element = self.x.flow_fresh();
             self.bind_target(&generator.target, 0, element);
             // The first iterable is evaluated outside.
-            self.x.scope = if index == 0 { scope } else { inner };
-            self.read(&generator.iter);
+            if index == 0 {
+                self.x.scope = scope;
+                let here = self.x.step_out(&around);
+                self.read(&generator.iter);
+                self.x.step_in(here);
+            } else {
+                self.x.scope = inner;
+                self.read(&generator.iter);
+            }
             let iterable = self.x.flow.value;
             self.x.flow_made(element, FlowOp::Iterate, iterable, u32::from(generator.is_async));
             self.x.scope = inner;
@@ -804,6 +822,10 @@ impl Pass<'_> {
                     if subscript.value.is_name_expr() { self.constant(&subscript.slice) } else { None };
                 if !constant.is_some_and(|constant| self.x.replaced(base, constant, flow)) {
                     self.x.flow_put(base, key, flow);
+                }
+                if subscript.slice.is_slice_expr() && flow != 0 {
+                    let element = self.x.made(FlowOp::Iterate, flow, 0);
+                    self.x.flow_put(base, 0, element);
                 }
             }
             Expr::Tuple(_) | Expr::List(_) => {

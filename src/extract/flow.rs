@@ -130,6 +130,8 @@ pub(super) struct Flow {
     pub(super) pending: Vec<[u32; 2]>,
     /// Variables that hold the class of a parameter, or an instance that was made of it, with the variable of the parameter.
     made_of: FxHashMap<u32, (Made, u32)>,
+    /// Variables that hold a text of which the beginning or the end is known: with a `*` between, in FlowNames.
+    patterns: FxHashMap<u32, u32>,
 }
 
 /// What was made of a parameter.
@@ -227,12 +229,12 @@ impl Extractor {
 
     /// A row that defines a new variable.
     #[inline]
-    fn made(&mut self, op: FlowOp, a: u32, b: u32) -> u32 {
+    pub(super) fn made(&mut self, op: FlowOp, a: u32, b: u32) -> u32 {
         let out = self.flow.fresh();
         self.emit(op, out, a, b)
     }
 
-    fn flow_name(&mut self, name: u32) -> u32 {
+    pub(super) fn flow_name(&mut self, name: u32) -> u32 {
         self.out.push(col::FLOW_NAME, name);
         self.out.len(col::FLOW_NAME) as u32 - 1
     }
@@ -658,6 +660,36 @@ impl Extractor {
         {
             self.flow.made_of.insert(to, origin);
         }
+        if !self.flow.patterns.is_empty()
+            && let Some(&pattern) = self.flow.patterns.get(&from)
+        {
+            self.flow.patterns.insert(to, pattern);
+        }
+    }
+
+    /// `value`, or a new variable, holds a text that is like the string number `pattern`.
+    pub(super) fn flow_pattern(&mut self, value: u32, pattern: u32) -> u32 {
+        let value = if value == 0 { self.flow.fresh() } else { value };
+        let row = self.flow_name(pattern);
+        self.flow.patterns.insert(value, row);
+        value
+    }
+
+    /// What is known of the text in a variable.
+    pub(super) fn flow_pattern_of(&self, value: u32) -> Option<u32> {
+        self.flow.patterns.get(&value).copied()
+    }
+
+    /// To be called where something is read that stands in the body around.
+    pub(super) const fn step_out(&mut self, around: &Around) -> (u32, u32) {
+        let here = (self.flow.body, self.flow.scope);
+        (self.flow.body, self.flow.scope) = (around.body, around.scope);
+        here
+    }
+
+    /// Goes back to where [`Self::step_out`] was called.
+    pub(super) const fn step_in(&mut self, here: (u32, u32)) {
+        (self.flow.body, self.flow.scope) = here;
     }
 
     /// Attributes of `base` whose names are like `pattern`.
@@ -665,7 +697,6 @@ impl Extractor {
         if base == 0 {
             return 0;
         }
-        let pattern = self.flow_name(pattern);
         self.made(FlowOp::LoadLike, base, pattern)
     }
 

@@ -189,7 +189,13 @@ impl Pass<'_> {
 
     fn assign(&mut self, node: &ast::StmtAssign) {
         let value = self.read(&node.value);
-        let flow = self.x.flow.value;
+        let mut flow = self.x.flow.value;
+        if let [Expr::Name(_)] = node.targets[..]
+            && let Some(like) = self.like(&node.value)
+        {
+            let like = self.x.names.add(&like);
+            flow = self.x.flow_pattern(flow, like);
+        }
         let bound = self.x.value_ref(value, self.at(node.value.start()));
         for target in &node.targets {
             self.bind_target(target, bound, flow);

@@ -483,10 +483,10 @@ impl Linker {
         list.extend(known.iter().filter(|entry| entry.1 == Evidence::Dispatch));
         let mut seen = rustc_hash::FxHashSet::default();
         list.retain(|entry| seen.insert(entry.0));
-        if list.is_empty() && !site.top {
+        if list.is_empty() && !site.top && !site.many {
             return named;
         }
-        if site.top || list.len() > MEGAMORPHIC {
+        if site.top || list.is_empty() || list.len() > MEGAMORPHIC {
             if named.count > 0 {
                 return named;
             }
@@ -503,6 +503,7 @@ impl Linker {
         let (status, reason) = match named.reason {
             _ if site.external => (CallStatus::Incomplete, Reason::ExternalResult),
             _ if site.unbound => (CallStatus::Incomplete, Reason::Parameter),
+            _ if site.many => (CallStatus::Incomplete, Reason::Megamorphic),
             _ => (CallStatus::Resolved, Reason::None),
         };
         self.listed(&list, status, reason)

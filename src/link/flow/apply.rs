@@ -154,7 +154,7 @@ impl<'s> Apply<'s, '_, '_> {
 
     /// True where nothing is known of what a variable holds.
     pub(super) fn says_nothing(&self, variable: u32) -> bool {
-        all(self.shards, variable).is_empty()
+        all(self.shards, variable).iter().all(|&object| object == Object::MANY)
     }
 
     /// Reads or puts under any key where a key stays unknown.
@@ -381,6 +381,11 @@ impl<'s> Apply<'s, '_, '_> {
                 }
                 _ => {}
             },
+            Via::Decorated => {
+                if object.kind() == Kind::Function {
+                    self.send(to, Object::new(Kind::Decorated, object.number()));
+                }
+            }
             Via::Spec => self.call_spec(extra, object),
             Via::Known => match known::effect(extra) {
                 Effect::Method(name) => {
@@ -440,8 +445,8 @@ impl<'s> Apply<'s, '_, '_> {
             | Kind::Partial
             | Kind::Constant
             | Kind::Running
-            | Kind::Maker
-            | Kind::Register => {}
+            | Kind::Register
+            | Kind::Decorated => {}
             Kind::Function | Kind::Bound if op.b == special::REGISTER => {
                 self.send(op.out, Object::new(Kind::Register, object.number()));
             }
@@ -509,8 +514,8 @@ impl<'s> Apply<'s, '_, '_> {
             | Kind::Container
             | Kind::Partial
             | Kind::Constant
-            | Kind::Maker
             | Kind::Register
+            | Kind::Decorated
             | Kind::Running => {}
         }
     }
@@ -593,7 +598,7 @@ impl<'s> Apply<'s, '_, '_> {
             order = project.classes.mro(file, symbol);
             place = order.iter().position(|&class| class == after);
             if place.is_some() && name == special::CALL {
-                self.send(out, Object::new(Kind::Maker, own));
+                self.send(out, Object::maker(own));
             }
         }
         let Some(place) = place else { return };
@@ -933,6 +938,10 @@ impl<'s> Apply<'s, '_, '_> {
                 }
             }
             Kind::Class | Kind::ClassReceiver => {
+                if op.op == FlowOp::Decorate {
+                    let value = self.arguments(op).first().map_or(0, |arg| arg.value);
+                    self.edge(value, op.out, Via::Decorated, 0);
+                }
                 let metaclass = self.program.metaclass(object.number());
                 match metaclass.and_then(|metaclass| self.method(metaclass, special::CALL)) {
                     Some(method) => {
@@ -973,8 +982,12 @@ impl<'s> Apply<'s, '_, '_> {
                     self.edge(value, op.out, Via::Copy, 0);
                 }
             }
-            Kind::Maker => self.construct(op, Object::new(Kind::Class, object.number())),
+            Kind::Decorated => self.call_function(op, object.number(), 0),
             Kind::Register => {
+                if let Some(class) = object.as_maker() {
+                    self.construct(op, Object::new(Kind::Class, class));
+                    return;
+                }
                 let arguments = self.arguments(op);
                 let Some(first) = arguments.first() else { return };
                 self.edge(first.value, op.out, Via::Register, object.number());
@@ -1005,7 +1018,7 @@ impl<'s> Apply<'s, '_, '_> {
         let (list, place) = self.listed(place);
         let Spec { first, end, shift, values, out } = self.lists[list].specs[place];
         let (symbol, own) = match object.kind() {
-            Kind::Function => (object.number(), 0),
+            Kind::Function | Kind::Decorated => (object.number(), 0),
             Kind::Bound => (object.number(), 1),
             Kind::Class => {
                 let instance = Object::new(Kind::Instance, object.number());

@@ -32,6 +32,8 @@ pub(crate) struct Site {
     pub(crate) external: bool,
     /// So may whatever somebody outside gives to a parameter.
     pub(crate) unbound: bool,
+    /// More than is of use has come on the way, and was cut off.
+    pub(crate) many: bool,
 }
 
 /// A callee: a symbol of the project.
@@ -109,13 +111,14 @@ pub(crate) fn callees(solution: &Solution<'_, '_>, file: u32) -> Callees {
             None
         };
         if let Some(call) = site {
-            let (mut external, mut unbound, mut top) = (false, false, false);
+            let (mut external, mut unbound, mut many, mut top) = (false, false, false, false);
             let before = out.receivers.len();
             for op in std::iter::once(op).chain(program.copies_of(&op)) {
                 for &object in solution.get(op.a) {
                     reader.called(op, object, 0, &mut found);
                     external |= object == Object::EXTERNAL;
                     unbound |= object == Object::UNBOUND;
+                    many |= object == Object::MANY;
                 }
                 let Call { receiver, method, first, end } = program.calls[op.b as usize];
                 if matches!(method, special::SORT | special::SUB) && found.is_empty() {
@@ -146,6 +149,7 @@ pub(crate) fn callees(solution: &Solution<'_, '_>, file: u32) -> Callees {
                 top,
                 external,
                 unbound,
+                many,
             });
             continue;
         }
@@ -198,10 +202,11 @@ impl Reader<'_, '_, '_> {
                     self.push(found, object.number());
                 }
             }
-            Kind::Class | Kind::ClassReceiver | Kind::Maker => {
-                let class = object.number();
+            Kind::Register if object.as_maker().is_none() => {}
+            Kind::Class | Kind::ClassReceiver | Kind::Register => {
+                let class = object.as_maker().unwrap_or(object.number());
                 found.push(Target { symbol: class, instantiates: true });
-                if object.kind() != Kind::Maker && self.method(object, special::CALL, found) {
+                if object.kind() != Kind::Register && self.method(object, special::CALL, found) {
                     return;
                 }
                 if self.solution.method(class, special::INIT).is_none()

@@ -52,10 +52,11 @@ pub(crate) enum Kind {
     Known,
     /// A string, by name, or a number: see [`Object::number_constant`].
     Constant,
-    /// What makes instances of a class when its metaclass has said its say: `type.__call__`.
-    Maker,
-    /// `register` of a function that `functools.singledispatch` was applied to.
+    /// `register` of a function that `functools.singledispatch` was applied to, or `type.__call__`: see [`Object::maker`].
     Register,
+    /// What a class that decorates a function makes of it: a call of it is taken to give the function its arguments and to give what
+    /// the function returns, besides calling what the class says.
+    Decorated,
     /// What a call of a generator or coroutine gives, by symbol.
     Running,
     /// Something outside the project.
@@ -75,8 +76,8 @@ const KINDS: [Kind; 16] = [
     Kind::Super,
     Kind::Known,
     Kind::Constant,
-    Kind::Maker,
     Kind::Register,
+    Kind::Decorated,
     Kind::Running,
     Kind::External,
 ];
@@ -94,6 +95,9 @@ impl Object {
     /// What comes to a parameter that nothing in the project is given to.
     pub(crate) const UNBOUND: Self = Self::new(Kind::External, 1);
 
+    /// More than is of use.
+    pub(crate) const MANY: Self = Self::new(Kind::External, 2);
+
     pub(crate) const fn new(kind: Kind, number: u32) -> Self {
         Self((kind as u32) << 28 | (number & NUMBERS))
     }
@@ -110,6 +114,16 @@ impl Object {
 
     /// The namespace package that a module is.
     pub(crate) const fn as_namespace(self) -> Option<u32> {
+        if self.0 & UPPER != 0 { Some(self.number() & (UPPER - 1)) } else { None }
+    }
+
+    /// What makes instances of a class when its metaclass has said its say: `type.__call__`.
+    pub(crate) const fn maker(class: u32) -> Self {
+        Self::new(Kind::Register, class | UPPER)
+    }
+
+    /// The class of which it makes instances.
+    pub(crate) const fn as_maker(self) -> Option<u32> {
         if self.0 & UPPER != 0 { Some(self.number() & (UPPER - 1)) } else { None }
     }
 

@@ -49,6 +49,8 @@ pub(super) enum Via {
     New,
     /// A function is registered for the one of this symbol.
     Register,
+    /// A function is decorated by a class.
+    Decorated,
 }
 
 /// An edge that was found.
@@ -67,7 +69,7 @@ struct Link {
     next: u32,
 }
 
-const VIAS: [Via; 15] = [
+const VIAS: [Via; 16] = [
     Via::Copy,
     Via::Method,
     Via::ClassAttribute,
@@ -83,6 +85,7 @@ const VIAS: [Via; 15] = [
     Via::Known,
     Via::New,
     Via::Register,
+    Via::Decorated,
 ];
 
 const NEXT: u32 = (1 << 28) - 1;
@@ -153,7 +156,7 @@ impl Shard {
     #[inline]
     pub(super) fn new_ones(&self, place: u32) -> &[Object] {
         let set = &self.sets[place as usize];
-        if set.state & TOP != 0 { &[] } else { &self.objects_of(set)[usize::from(set.done)..] }
+        &self.objects_of(set)[usize::from(set.done)..]
     }
 
     #[inline]
@@ -239,7 +242,7 @@ impl Shard {
             next: (set.head & NEXT) | (edge.via as u32) << 28,
         });
         set.head = self.links.len() as u32;
-        if set.state & TOP == 0 && set.len > 0 {
+        if set.len > 0 {
             self.fresh.push((place, self.links.len() as u32 - 1));
         }
     }
@@ -304,7 +307,14 @@ impl Shard {
         if room > 0 {
             self.free[usize::from(room)].push(set.at.0);
         }
-        *set = Set { head: set.head, state: TOP | set.state & ACTIVE, ..Set::default() };
+        // That this is so is told to the others.
+        *set = Set {
+            at: Object::MANY,
+            head: set.head,
+            len: 1,
+            state: TOP | set.state & ACTIVE,
+            ..Set::default()
+        };
     }
 
     /// Everything of this round has come: what is too much is cut off.
