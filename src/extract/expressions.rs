@@ -330,6 +330,9 @@ impl Pass<'_> {
                     self.operand(value);
                     self.read_test(value);
                     values.push(self.x.flow.value);
+                    if node.op == ast::BoolOp::And {
+                        self.narrow(value);
+                    }
                 }
                 result = self.x.flow_join(values);
             }

@@ -1195,9 +1195,7 @@ impl Pass<'_> {
     /// After a test that held: what `isinstance` says of names.
     pub(super) fn narrow(&mut self, test: &Expr) {
         match test {
-            Expr::BoolOp(node) if node.op == ast::BoolOp::And => {
-                node.values.iter().take(16).for_each(|value| self.narrow(value));
-            }
+            // The parts of an `and` were narrowed when they were read.
             Expr::Call(call) if matches!(&*call.func, Expr::Name(name) if name.id.as_str() == "isinstance") =>
             {
                 let mut subject = None;

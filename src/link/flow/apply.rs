@@ -964,6 +964,10 @@ impl<'s> Apply<'s, '_, '_> {
                 let maker = self.program.ops[object.number() as usize];
                 let bound = self.arguments(maker);
                 let Call { first, end, .. } = self.program.calls[maker.b as usize];
+                if op.op == FlowOp::Decorate {
+                    let value = self.arguments(op).first().map_or(0, |arg| arg.value);
+                    self.edge(value, op.out, Via::Decorated, 0);
+                }
                 if let Some(function) = bound.first() {
                     let function = function.value;
                     self.call_as(function, Spec { first: first + 1, end, shift: 0, values: 0, out: 0 });
@@ -1023,6 +1027,13 @@ impl<'s> Apply<'s, '_, '_> {
             Kind::Class => {
                 let instance = Object::new(Kind::Instance, object.number());
                 self.send(out, instance);
+                if let Some(new) = self.method(object.number(), special::NEW) {
+                    self.receive(new, object);
+                    if self.first_call(new, 1) {
+                        self.bind(new, 1 + shift, &self.program.args[first as usize..end as usize], 0, 0);
+                        self.result(new, out);
+                    }
+                }
                 let Some(init) = self.method(object.number(), special::INIT) else { return };
                 self.receive(init, instance);
                 (init, 1)

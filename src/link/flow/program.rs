@@ -1207,8 +1207,8 @@ impl<'p, 'a> Program<'p, 'a> {
         let of_class = flags & symbol_flag::CLASSMETHOD != 0 || facts.str(col::SYM_NAME, symbol) == "__new__";
         let function =
             Function { flags, returned, params, passes: SmallVec::new(), news: SmallVec::new(), of_class };
-        if function.params.first().is_some_and(|param| param.kind <= ParamKind::Positional)
-            && let Some(receiver) = receiver(self.project, file, facts, symbol)
+        if let Some(first) = function.params.first().filter(|param| param.kind <= ParamKind::Positional)
+            && let Some(receiver) = receiver(self.project, file, facts, symbol, self.names.text(first.name))
         {
             self.seeds.push((function.param(0), receiver));
         }
@@ -1405,7 +1405,14 @@ pub(super) fn by_variable(
 }
 
 /// What `self` or `cls` of a method is.
-fn receiver(project: &Project<'_>, file: u32, facts: &Facts<'_>, symbol: u32) -> Option<Object> {
+fn receiver(project: &Project<'_>, file: u32, facts: &Facts<'_>, symbol: u32, first: &str) -> Option<Object> {
+    if facts.get(col::SYM_KIND, symbol) == SymbolKind::Lambda as u32 {
+        // In the body of a class, as in tables of handlers, `self` is what it is elsewhere.
+        let parent = facts.opt(col::SYM_PARENT, symbol)?;
+        let of_class = facts.get(col::SYM_KIND, parent) == SymbolKind::Class as u32;
+        return (of_class && first == "self")
+            .then(|| Object::new(Kind::Receiver, project.symbol(file, parent)));
+    }
     if facts.get(col::SYM_KIND, symbol) != SymbolKind::Method as u32 {
         return None;
     }

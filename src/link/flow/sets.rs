@@ -5,11 +5,16 @@ use super::{Kind, Object};
 /// What one variable may hold before it counts as holding anything.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caps {
-    /// Functions, classes, instances, containers.
+    /// Classes, instances and all else but functions.
     pub(crate) values: u32,
 }
 
 impl Caps {
+    /// Functions: a site may have as many callees as [`crate::link::links::MEGAMORPHIC`] by default.
+    const fn functions(self) -> u32 {
+        self.values * 2
+    }
+
     /// Containers, which multiply what flows through them.
     const fn containers(self) -> usize {
         (self.values as usize).div_ceil(4)
@@ -261,14 +266,27 @@ impl Shard {
         self.push(place, object);
         let set = &mut self.sets[place as usize];
         set.constants += u8::from(constant);
-        let becomes_top = !constant && u32::from(set.len - set.constants) > caps.values;
+        let many = !constant && u32::from(set.len - set.constants) > caps.values;
         if set.state & ACTIVE == 0 {
             set.state |= ACTIVE;
             self.active.push(place);
         }
-        if becomes_top {
+        if many && self.is_too_much(place, caps) {
             self.top(place);
         }
+    }
+
+    /// True where there are more functions, or more of all else, than are of use.
+    fn is_too_much(&self, place: u32, caps: Caps) -> bool {
+        let (mut functions, mut others) = (0, 0);
+        for object in self.all(place) {
+            match object.kind() {
+                Kind::Function | Kind::Bound => functions += 1,
+                Kind::Constant => {}
+                _ => others += 1,
+            }
+        }
+        functions > caps.functions() || others > caps.values
     }
 
     fn push(&mut self, place: u32, object: Object) {
