@@ -460,6 +460,7 @@ impl Project<'_> {
         for row in first..rows.end {
             let target = facts.get(col::BIN_TARGET, row);
             match BindingKind::from_u32(kind_at(row) & !BINDING_CONDITIONAL) {
+                BindingKind::Definition if is_overload(facts, &rows, target) => {}
                 BindingKind::Definition => add(out, Value::Symbol(file, target)),
                 BindingKind::Import => self.import(file, facts, target, cx, out),
                 BindingKind::Parameter => add(out, parameter(file, facts, target)),
@@ -900,4 +901,14 @@ fn is_object_attribute(name: &str) -> bool {
             | "__annotations__"
             | "__weakref__"
     )
+}
+
+/// True for a function that only declares an overload of one that is defined by the bindings `rows`, all of one name, too.
+pub(crate) fn is_overload(facts: &Facts<'_>, rows: &std::ops::Range<u32>, function: u32) -> bool {
+    let overload = |symbol: u32| facts.get(col::SYM_FLAGS, symbol) & symbol_flag::OVERLOAD != 0;
+    overload(function)
+        && rows.clone().any(|row| {
+            let definition = facts.get(col::BIN_KIND, row) & BINDING_KIND == BindingKind::Definition as u32;
+            definition && !overload(facts.get(col::BIN_TARGET, row))
+        })
 }

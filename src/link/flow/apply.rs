@@ -955,6 +955,10 @@ impl<'s> Apply<'s, '_, '_> {
                 }
             }
             Kind::Instance | Kind::Receiver => {
+                if op.op == FlowOp::Decorate {
+                    let value = self.arguments(op).first().map_or(0, |arg| arg.value);
+                    self.edge(value, op.out, Via::Decorated, 0);
+                }
                 if let Some(method) = self.method(object.number(), special::CALL) {
                     self.receive(method, object);
                     self.call_function(op, method, 1);

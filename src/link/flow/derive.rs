@@ -55,6 +55,9 @@ pub(crate) struct Implicit {
     pub(crate) target: u32,
 }
 
+/// Classes below one above which nothing is said of what they override.
+const MOST_BELOW: usize = 64;
+
 /// Reads the callees of `file` off the solution.
 pub(crate) fn callees(solution: &Solution<'_, '_>, file: u32) -> Callees {
     let mut out = Callees::default();
@@ -183,12 +186,35 @@ impl Reader<'_, '_, '_> {
 
     fn method(&self, object: Object, name: u32, found: &mut Vec<Target>) -> bool {
         let Some(class) = self.solution.program.type_of(object) else { return false };
+        if object.kind() == Kind::Receiver {
+            self.overriding(class, name, 0, found);
+        }
         match self.solution.method(class, name) {
             Some(method) => {
                 self.push(found, method);
                 true
             }
             None => false,
+        }
+    }
+
+    /// What classes below `class` have under `name`, where all of these flags are set.
+    fn overriding(&self, class: u32, name: u32, flags: u32, found: &mut Vec<Target>) {
+        let project = self.solution.program.project;
+        let (file, symbol) = project.locate(class);
+        if !project.classes.has_children(file, symbol) {
+            return;
+        }
+        let key = self.solution.program.names.key(name);
+        let Some(below) = project.classes.descendants(file, symbol, MOST_BELOW) else { return };
+        for number in below {
+            let [file, class] = project.classes.all[number as usize];
+            if let Some(method) = project.own_method(file, class, key)
+                && let Some(facts) = project.facts(file)
+                && facts.get(col::SYM_FLAGS, method) & flags == flags
+            {
+                self.push(found, project.symbol(file, method));
+            }
         }
     }
 
@@ -258,6 +284,12 @@ impl Reader<'_, '_, '_> {
                 elements = positional(1);
             }
             Effect::Collect | Effect::Choose => {
+                if matches!(known::KNOWN[known as usize].0, "list" | "tuple" | "sorted") {
+                    // How many there may be is asked first.
+                    for &object in self.solution.get(positional(0)) {
+                        self.method(object, special::LEN, found);
+                    }
+                }
                 functions.push(keyword("key"));
                 if args.len() == 1 || keyword("key") != 0 {
                     elements = positional(0);
@@ -355,6 +387,7 @@ impl Reader<'_, '_, '_> {
                         continue;
                     }
                     let cell = self.solution.class_cell(object.number(), op.b);
+                    let before = found.len();
                     if cell == 0 {
                         let stored = program.stored.get(op.b as usize).copied().unwrap_or(false);
                         if !stored && !program.names.text(op.b).starts_with("__") {
@@ -381,6 +414,9 @@ impl Reader<'_, '_, '_> {
                         {
                             self.push(found, value.number());
                         }
+                    }
+                    if object.kind() == Kind::Receiver && found.len() > before {
+                        self.overriding(object.number(), op.b, symbol_flag::PROPERTY, found);
                     }
                 }
                 ImplicitKind::Property

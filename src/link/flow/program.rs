@@ -6,7 +6,7 @@ use super::{Kind, Object};
 use crate::link::Project;
 use crate::link::builtins::is_builtin;
 use crate::link::modules::Found;
-use crate::link::value::{Context, Key, Value, Values};
+use crate::link::value::{Context, Key, Value, Values, is_overload};
 use crate::model::facts::{
     BINDING_CONDITIONAL, BindingKind, Container, Facts, FlowOp, ImportKind, PROTOCOL, ParamKind, RefKind,
     ScopeKind, SymbolKind, col, symbol_flag, table,
@@ -924,6 +924,12 @@ impl<'p, 'a> Program<'p, 'a> {
                     }
                 }
                 FlowOp::Symbol => {
+                    if facts.get(col::SYM_FLAGS, a) & symbol_flag::OVERLOAD != 0 {
+                        let key = Key::of(facts, facts.get(col::SYM_NAME, a));
+                        if is_overload(facts, &facts.lookup(scope, key.bytes, key.hash), a) {
+                            continue;
+                        }
+                    }
                     let symbol = at.symbol(project.symbol(file, a));
                     let class = facts.get(col::SYM_KIND, a) == SymbolKind::Class as u32;
                     let kind = if class { Kind::Class } else { Kind::Function };
