@@ -318,10 +318,23 @@ fn layout(config: &Config) -> Layout {
     Layout {
         project: config.project().to_owned(),
         source_roots,
+        package: package_of(config.root()),
         calls: config.calls(),
         max_constraints: config.calls_max_constraints(),
         max_values: config.calls_max_values(),
     }
+}
+
+/// Dotted name of the package that a folder is; empty where it is none.
+fn package_of(folder: &Path) -> String {
+    let mut parts = Vec::new();
+    let mut here = Some(folder);
+    while let Some(folder) = here.filter(|folder| folder.join("__init__.py").is_file()) {
+        parts.extend(folder.file_name().and_then(|name| name.to_str()));
+        here = folder.parent();
+    }
+    parts.reverse();
+    parts.join(".")
 }
 
 /// Key of the graph of these files: everything that decides how it looks.
@@ -334,7 +347,7 @@ impl GraphKey {
         state.update(env!("CARGO_PKG_VERSION").as_bytes());
         state.update(layout.calls.name().as_bytes());
         state.update(&layout.max_constraints.to_le_bytes()).update(&layout.max_values.to_le_bytes());
-        for text in std::iter::once(&layout.project).chain(&layout.source_roots) {
+        for text in [&layout.project, &layout.package].into_iter().chain(&layout.source_roots) {
             state.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
         }
         Self(state)

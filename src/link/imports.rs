@@ -113,8 +113,12 @@ pub(crate) fn targets(modules: &ModuleTable<'_>, facts: Option<&Facts<'_>>, file
 
 /// The package that `level` dots lead to from `file`.
 fn anchor<'t>(modules: &'t ModuleTable<'_>, file: u32, level: u32) -> Option<&'t str> {
-    let mut package = modules.plain_name(file);
-    let up = if modules.package[file as usize] { level - 1 } else { level };
+    let is_package = modules.package[file as usize];
+    let mut package = if is_package { modules.package_name(file) } else { modules.plain_name(file) };
+    let up = if is_package { level - 1 } else { level };
+    if package.is_empty() && up > 0 {
+        return None;
+    }
     for step in 0..up {
         match package.rsplit_once('.') {
             Some((parent, _)) => package = parent,

@@ -19,6 +19,8 @@ pub struct Layout {
     pub project: String,
     /// Source roots relative to the analyzed root, `/` between parts; empty = find them.
     pub source_roots: Vec<String>,
+    /// Dotted name of the package that the analyzed root itself is, as its files may import it; empty where it is none.
+    pub package: String,
     /// How callees are found.
     pub calls: super::Calls,
     /// Constraints of the value flow above which files that depend on each other are linked by name.
@@ -32,6 +34,7 @@ impl Default for Layout {
         Self {
             project: String::new(),
             source_roots: Vec::new(),
+            package: String::new(),
             calls: super::Calls::default(),
             max_constraints: super::MAX_CONSTRAINTS,
             max_values: super::MAX_VALUES,
@@ -66,6 +69,8 @@ impl Found {
 /// Names and files. The tables that find them hold numbers alone; the texts are where they are kept anyway.
 pub(crate) struct ModuleTable<'a> {
     files: &'a dyn Input,
+    /// See [`Layout::package`].
+    own: String,
     /// Stable module name of each file (`m@path` where an earlier file has the plain one).
     pub(crate) names: Texts,
     /// Length of the importable part of `names`.
@@ -139,6 +144,7 @@ impl<'a> ModuleTable<'a> {
         let count = files.len();
         let mut table = Self {
             files,
+            own: layout.package.clone(),
             names: Texts::default(),
             plain: Vec::with_capacity(count as usize),
             roots: Vec::with_capacity(count as usize),
@@ -285,8 +291,18 @@ impl<'a> ModuleTable<'a> {
 
     /// What stands under `name`.
     pub(crate) fn find(&self, name: &str) -> Option<Found> {
-        let same = |code: &u32| key(&self.names, &self.plain, &self.namespaces, *code) == name;
-        self.by_name.find(hash(name), same).map(|&code| Found::of(code))
+        let same = |name: &str, code: u32| key(&self.names, &self.plain, &self.namespaces, code) == name;
+        let find =
+            |name: &str| self.by_name.find(hash(name), |&code| same(name, code)).map(|&code| Found::of(code));
+        find(name).or_else(|| {
+            if self.own.is_empty() {
+                return None;
+            }
+            match name.strip_prefix(&*self.own)? {
+                "" => find("__init__"),
+                rest => find(rest.strip_prefix('.')?),
+            }
+        })
     }
 
     fn find_path(&self, path: &str) -> Option<u32> {
@@ -307,6 +323,22 @@ impl<'a> ModuleTable<'a> {
     /// Stable name of `file`'s module.
     pub(crate) fn name(&self, file: u32) -> &str {
         self.names.get(file as usize)
+    }
+
+    /// Importable name of the package that `file` is; empty for that of a source root itself.
+    pub(crate) fn package_name(&self, file: u32) -> &str {
+        match self.plain_name(file) {
+            "__init__" => "",
+            name => name,
+        }
+    }
+
+    /// The module `name` of the package that `file` is.
+    pub(crate) fn submodule(&self, file: u32, name: &str) -> Option<Found> {
+        match self.package_name(file) {
+            "" => self.find(name),
+            package => self.find(&format!("{package}.{name}")),
+        }
     }
 
     /// Importable name of `file`'s module.

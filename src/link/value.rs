@@ -636,12 +636,11 @@ impl Project<'_> {
         if self.export(owner, key, true, cx, out) {
             return;
         }
-        if self.table.package[owner as usize] {
-            let name = format!("{}.{}", self.table.plain_name(owner), key.text());
-            if let Some(found) = self.table.find(&name) {
-                add(out, module(found));
-                return;
-            }
+        if self.table.package[owner as usize]
+            && let Some(found) = self.table.submodule(owner, key.text())
+        {
+            add(out, module(found));
+            return;
         }
         add(out, Value::Unknown(self.missing(owner)));
     }

@@ -1289,9 +1289,9 @@ impl<'p, 'a> Program<'p, 'a> {
     pub(super) fn module_attribute(&self, file: u32, key: Key<'_>) -> Sources {
         let mut found = Sources::new();
         if !self.export(file, key, true, 0, &mut found) && self.project.table.package[file as usize] {
-            let name = format!("{}.{}", self.project.table.plain_name(file), key.text());
             let part = self.parts.of[file as usize];
-            if let Some(module) = self.project.table.find(&name).filter(|&module| self.is_in(module, part)) {
+            let module = self.project.table.submodule(file, key.text());
+            if let Some(module) = module.filter(|&module| self.is_in(module, part)) {
                 found.push(Source::Object(module_object(module)));
             }
         }
