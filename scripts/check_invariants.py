@@ -1,7 +1,8 @@
 """Checks on a real tree that the cache always hits where it must, and that no way of running changes the graph.
 
 All files must be hits: on an unchanged tree, after `touch` of every file, in a fresh copy and in a moved tree with the same
-cache folder. One graph digest must come out of 1, 2 and 8 threads, of cached, fresh and cacheless runs.
+cache folder. One graph digest must come out of 1, 2 and 8 threads, of cached, fresh and cacheless runs, and one of each number of threads wherever sets of
+values are cut off.
 """
 
 from __future__ import annotations
@@ -54,6 +55,10 @@ def check_tree(pydebug: Pydebug, source: Path, checks: Checks) -> None:
             compare(pydebug.analyze(moved, scratch / f"fresh{threads}", f"-j{threads}"), f"of a fresh run with -j{threads}")
             compare(pydebug.analyze(moved, cache, f"-j{threads}"), f"of a cached run with -j{threads}")
         compare(pydebug.analyze(moved, None), "with --no-cache")
+        for values in (8, 64):
+            (moved / "pyproject.toml").write_text(f"[tool.pydebug]\ncalls-max-values = {values}\n")
+            found = {pydebug.analyze(moved, scratch / f"cut{values}{threads}", f"-j{threads}")["graph_digest"] for threads in (1, 2, 8)}
+            checks.check(len(found) == 1, f"{source}: 1, 2 and 8 threads give digests {found} with at most {values} values")
         print(f"{source}: {count} files, digest {digest[:16]}...", flush=True)
 
 

@@ -93,3 +93,23 @@ fn every_format_of_every_kind() {
         }
     }
 }
+
+/// The files of a package import each other by its name, also where the package itself is what is analyzed.
+#[test]
+fn the_root_is_a_package() {
+    let project = Project::new()
+        .file("outer/__init__.py", "")
+        .file("outer/pkg/__init__.py", "from . import tools\nfrom outer.pkg.core import run\nrun()\n")
+        .file("outer/pkg/core.py", "from outer.pkg import tools\ndef run(): tools.work()\n")
+        .file("outer/pkg/tools.py", "def work(): pass\n");
+    let folder = project.tree().join("outer/pkg").to_string_lossy().into_owned();
+    insta::assert_snapshot!(project.out(&["graph", "calls", "--no-external", "--no-cache", &folder]), @r#"
+    {
+    "__init__": ["core.run"],
+    "core": [],
+    "core.run": ["tools.work"],
+    "tools": [],
+    "tools.work": []
+    }
+    "#);
+}
