@@ -568,7 +568,15 @@ impl Session<'_> {
         if memory.is_tight() {
             pool.broadcast(|_| drop_scratch(&memory));
         }
-        let files = Gathered { walked, settled: &settled, memory: &memory, previous: previous.as_ref() };
+        let previous_graph = previous.as_ref();
+        let mut files = Gathered {
+            walked,
+            settled: &settled,
+            memory: &memory,
+            previous: previous_graph,
+            links_stay: false,
+        };
+        pool.install(|| files.compare(&layout(self.config)));
         let graph = self.link(&files, pool)?;
         self.timed(Phase::Store, |session| session.remember(&files, manifest, partition));
         let cached = (0..graph.len()).map(|file| settled.row(file).cached).collect();
@@ -774,9 +782,43 @@ struct Gathered<'a> {
     settled: &'a Settled,
     memory: &'a Memory,
     previous: Option<&'a CodeGraph>,
+    /// Nothing that links depend on has changed since the snapshot before.
+    links_stay: bool,
 }
 
 impl<'a> Gathered<'a> {
+    /// Looks at whether nothing that links depend on has changed since the snapshot before.
+    fn compare(&mut self, layout: &Layout) {
+        self.links_stay = self.previous.is_some_and(|before| {
+            let count = self.walked.files.len() as u32;
+            let mut key = GraphKey::new(layout);
+            let same_files = before.len() == count
+                && self.walked.files.iter().zip(0..).all(|(file, number)| {
+                    let known = before.file(number);
+                    key.file(&file.path, &known.key());
+                    *known.path() == *file.path
+                        && known.kind() == file.kind
+                        && known.status() != FileStatus::Skipped
+                });
+            for problem in &self.walked.problems {
+                key.problem(&problem.path, &problem.reason.to_string());
+            }
+            same_files
+                && key.finish() == before.key()
+                && (0..count).into_par_iter().with_min_len(64).all(|number| {
+                    let known = before.file(number);
+                    let settled = !matches!(self.settled.facts(number), Facts::Skipped(_));
+                    let alike = || {
+                        let now = crate::model::facts::Facts::open(link::Input::facts(self, number));
+                        known.facts().zip(now).is_some_and(|(before, now)| link::alike(&before, &now))
+                    };
+                    settled
+                        && known.links_bytes().is_some()
+                        && (known.key() == self.settled.row(number).key || alike())
+                })
+        });
+    }
+
     fn facts_of(&self, file: u32) -> &'a [u8] {
         match self.settled.facts(file) {
             Facts::Kept(number) => {
@@ -824,6 +866,10 @@ impl link::Input for Gathered<'_> {
             Facts::Owned(block) => self.memory.facts().fetch(block),
             _ => self.facts_of(file),
         }
+    }
+
+    fn links_before(&self, file: u32) -> Option<&[u8]> {
+        self.previous.filter(|_| self.links_stay)?.file(file).links_bytes()
     }
 
     fn facts_hash(&self, file: u32) -> [u8; 32] {

@@ -438,7 +438,7 @@ impl Linker {
             let target = self.target(TargetKind::Symbol, call.target);
             for (column, value) in [
                 (lcol::IMPL_SYM, call.caller),
-                (lcol::IMPL_LINE, call.line),
+                (lcol::IMPL_ROW, call.row),
                 (lcol::IMPL_KIND, call.kind as u32),
                 (lcol::IMPL_TARGET, target),
             ] {

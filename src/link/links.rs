@@ -69,8 +69,8 @@ block::schema! {
         Implicit {
             /// Symbol whose code calls.
             IMPL_SYM,
-            /// Line.
-            IMPL_LINE,
+            /// Row in Flow.
+            IMPL_ROW,
             /// [`super::ImplicitKind`].
             IMPL_KIND,
             /// Target.

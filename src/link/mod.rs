@@ -8,6 +8,7 @@
 //! stands for; [`classes`] orders the bases; [`flow`] follows values through the whole program; [`calls`] decides each call
 //! site from both. Everything after it reads [`links`] alone.
 
+mod alike;
 pub mod builtins;
 mod calls;
 mod classes;
@@ -23,6 +24,7 @@ mod survey;
 mod value;
 mod views;
 
+pub(crate) use alike::alike;
 pub use modules::{Layout, module_name};
 pub(crate) use modules::{plain, stem};
 pub use summary::{Cycle, Summary, Worst};
@@ -65,6 +67,11 @@ pub trait Input: Sync {
 
     /// Bytes of its facts; empty for a skipped file, which still has a module name.
     fn facts(&self, file: u32) -> &[u8];
+
+    /// The links that a former run made, where nothing that they depend on has changed in any file since; for all files or for none.
+    fn links_before(&self, _file: u32) -> Option<&[u8]> {
+        None
+    }
 
     /// BLAKE2bp-256 of the facts' bytes.
     fn facts_hash(&self, file: u32) -> [u8; 32];
@@ -339,17 +346,30 @@ pub fn link_into(files: &dyn Input, layout: &Layout, means: Means<'_>) -> Linked
     let mut sum = digest::Sum::default();
     let mut totals = summary::Counts::default();
     let mut loads = summary::Loads::new(means.tables);
-    let mut by_name = 0;
     let work = |project: &Project<'_>, file: u32, callees: Option<&flow::Callees>| {
         project.touched(file);
-        let block = calls::links_of(project, file, callees);
+        let block = match project.files.links_before(file) {
+            Some(bytes) => {
+                let mut column = Column::new(&project.scratch);
+                column.extend_from_slice(bytes);
+                column.finish()
+            }
+            None => calls::links_of(project, file, callees),
+        };
         let digest = digest::file(project, file, &block, &layout.project);
         let counts = summary::Counts::of(project, file, &block);
         let loads = summary::runtime_imports(project, file, &block);
         (means.links.keep_table(block), digest, counts, loads)
     };
+    let parts = (layout.calls == Calls::Flow).then(|| flow::Parts::new(&project));
+    let groups =
+        parts.as_ref().map(|parts| parts.groups(&project, means.constraints, layout.max_constraints));
+    let groups = groups.unwrap_or_default();
+    let by_name: u64 =
+        groups.iter().filter(|group| !group.solved).map(|group| group.files.len() as u64).sum();
+    let solve = parts.is_some() && (0..files.len()).any(|file| files.links_before(file).is_none());
     match layout.calls {
-        Calls::Names => project.in_order(
+        _ if !solve => project.in_order(
             4,
             |project, file| work(project, file, None),
             |_, _, (block, digest, counts, imported)| {
@@ -359,18 +379,13 @@ pub fn link_into(files: &dyn Input, layout: &Layout, means: Means<'_>) -> Linked
                 loads.push(&imported);
             },
         ),
-        Calls::Flow => {
-            let parts = flow::Parts::new(&project);
-            let groups = parts.groups(&project, means.constraints, layout.max_constraints);
+        _ => {
             let mut made: Vec<Option<(Block, Box<[u32]>)>> = (0..files.len()).map(|_| None).collect();
             for group in groups {
-                let solution = group.solved.then(|| {
-                    flow::solve(&project, &parts, &group.files, flow::Caps { values: layout.max_values })
-                });
+                let caps = flow::Caps { values: layout.max_values };
+                let solved = parts.as_ref().filter(|_| group.solved);
+                let solution = solved.map(|parts| flow::solve(&project, parts, &group.files, caps));
                 step("value flow");
-                if !group.solved {
-                    by_name += group.files.len() as u64;
-                }
                 for run in group.files.chunks(WINDOW as usize) {
                     let rows: Vec<_> = run
                         .par_iter()

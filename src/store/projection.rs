@@ -854,7 +854,8 @@ impl One<'_, '_> {
             let caller = self.key(links.get(lcol::IMPL_SYM, row));
             let target = self.target(links.get(lcol::IMPL_TARGET, row));
             let kind = ImplicitKind::from_u32(links.get(lcol::IMPL_KIND, row));
-            edges.add(caller, "CALLS", target, kind.name(), links.get(lcol::IMPL_LINE, row));
+            let line = facts.get(col::FLOW_LINE, links.get(lcol::IMPL_ROW, row));
+            edges.add(caller, "CALLS", target, kind.name(), line);
         }
         for row in 0..links.rows(ltable::References) {
             let reference = links.get(lcol::RFR_REF, row);

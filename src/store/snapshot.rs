@@ -691,6 +691,11 @@ impl<'g> GraphFile<'g> {
         self.facts_bytes().and_then(Facts::open)
     }
 
+    /// Bytes of its links; `None` where they are damaged.
+    pub(crate) fn links_bytes(&self) -> Option<&'g [u8]> {
+        self.blocks().map(|blocks| blocks.1)
+    }
+
     /// Its links; `None` where they are damaged.
     #[must_use]
     pub fn links(&self) -> Option<Links<'g>> {

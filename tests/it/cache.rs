@@ -167,3 +167,29 @@ fn only_changed_files_are_parsed() {
         .collect();
     assert_eq!(changed, ["pkg/m3.py"]);
 }
+
+/// An edit that moves code, or changes comments and documentation, takes the links from the run before, and gives what a run without a cache gives.
+#[test]
+fn moved_code_keeps_its_links() {
+    let project = Project::shop();
+    let digest = |more: &[&str]| {
+        let arguments = [&["analyze", "--output-format", "json"][..], more].concat();
+        let report: serde_json::Value = serde_json::from_str(&project.out(&arguments)).expect("a report");
+        report["graph_digest"].as_str().expect("a digest").to_owned()
+    };
+    let before = digest(&[]);
+    let path = project.tree().join("shop/cart.py");
+    let cart = std::fs::read_to_string(&path).expect("a file");
+    for text in [
+        format!("# A comment.\n\n{cart}"),
+        format!("\"\"\"Other documentation.\"\"\"\n{cart}# The end.\n"),
+        format!("{cart}\n\nmain()\n"),
+        cart.replace("total", "sum_of"),
+        format!("\n{cart}"),
+    ] {
+        std::fs::write(&path, text).expect("a file");
+        let after = digest(&[]);
+        assert_ne!(after, before);
+        assert_eq!(after, digest(&["--no-cache"]));
+    }
+}

@@ -1194,6 +1194,13 @@ impl<'s> Apply<'s, '_, '_> {
             }
         }
         self.send(op.out, instance);
+        if self.method(class, special::GET).is_some() {
+            // Perhaps a property of a kind of its own, whose base keeps what it is given.
+            for (arg, name) in args.iter().zip([special::FGET, special::FSET]) {
+                let field = self.field(Object::new(Kind::Instance, class), name);
+                self.edge(arg.value, field, Via::Copy, 0);
+            }
+        }
         if let Some(init) = self.method(class, special::INIT) {
             self.receive(init, instance);
             if self.first_call(init, 5) {
@@ -1214,14 +1221,6 @@ impl<'s> Apply<'s, '_, '_> {
         }
         let names = self.fields_of(class);
         let owner = Object::new(Kind::Instance, class);
-        if names.is_empty() {
-            // Perhaps it is a property of a kind of its own.
-            for (arg, name) in args.iter().zip([special::FGET, special::FSET]) {
-                let field = self.field(owner, name);
-                self.edge(arg.value, field, Via::Copy, 0);
-            }
-            return;
-        }
         let mut at = 0;
         for arg in args {
             let name = if arg.kind == ArgKind::Positional as u32 {

@@ -49,7 +49,8 @@ pub(crate) struct Target {
 pub(crate) struct Implicit {
     /// Symbol of the file whose code calls.
     pub(crate) caller: u32,
-    pub(crate) line: u32,
+    /// Row in Flow.
+    pub(crate) row: u32,
     pub(crate) kind: ImplicitKind,
     /// Symbol of the project.
     pub(crate) target: u32,
@@ -76,10 +77,9 @@ pub(crate) fn callees(solution: &Solution<'_, '_>, file: u32) -> Callees {
             FlowOp::EnterClass => {
                 let caller = open.last().copied().unwrap_or(0);
                 let class = program.project.symbol(file, facts.get(col::FLOW_A, row));
-                let line = facts.get(col::FLOW_LINE, row);
                 out.implicit.extend(program.hooks_of(class).map(|target| Implicit {
                     caller,
-                    line,
+                    row,
                     kind: ImplicitKind::Class,
                     target,
                 }));
@@ -93,7 +93,7 @@ pub(crate) fn callees(solution: &Solution<'_, '_>, file: u32) -> Callees {
                 }
                 out.implicit.extend(found.iter().map(|target| Implicit {
                     caller,
-                    line,
+                    row,
                     kind: ImplicitKind::Class,
                     target: target.symbol,
                 }));
@@ -162,13 +162,7 @@ pub(crate) fn callees(solution: &Solution<'_, '_>, file: u32) -> Callees {
         }
         found.sort_unstable();
         found.dedup();
-        let line = facts.get(col::FLOW_LINE, row);
-        out.implicit.extend(found.iter().map(|target| Implicit {
-            caller,
-            line,
-            kind,
-            target: target.symbol,
-        }));
+        out.implicit.extend(found.iter().map(|target| Implicit { caller, row, kind, target: target.symbol }));
     }
     out.implicit.sort_unstable();
     out.implicit.dedup();
