@@ -607,8 +607,12 @@ impl Extractor {
             return;
         }
         match flow.made_of.get(&value) {
-            Some(&(made, param)) if made != Made::Class && params.contains(&param) => {
-                let how = if made == Made::Instance { 1 } else { 2 };
+            Some(&(made, param)) if params.contains(&param) => {
+                let how = match made {
+                    Made::Instance => 1,
+                    Made::Sibling => 2,
+                    Made::Class => 3,
+                };
                 self.emit(FlowOp::Pass, value, param - first, how);
             }
             _ => {

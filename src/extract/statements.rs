@@ -463,6 +463,9 @@ impl Pass<'_> {
         let in_class = self.class_here();
         let kind = if in_class.is_some() { SymbolKind::Method } else { SymbolKind::Function };
         flags |= self.conditional_flag();
+        if self.x.type_checking > 0 {
+            flags |= symbol_flag::DECLARED;
+        }
         if node.is_async {
             flags |= symbol_flag::ASYNC;
         }

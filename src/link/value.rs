@@ -725,8 +725,7 @@ impl Project<'_> {
         let facts = self.facts(owner)?;
         let scope = facts.opt(col::SYM_SCOPE, class)?;
         let definition = BindingKind::Definition as u32;
-        facts
-            .lookup(scope, key.bytes, key.hash)
+        members(facts, scope, key)
             .rev()
             .find(|&row| facts.get(col::BIN_KIND, row) & BINDING_KIND == definition)
             .map(|row| facts.get(col::BIN_TARGET, row))
@@ -744,7 +743,7 @@ impl Project<'_> {
     ) {
         let Some(facts) = self.facts(owner) else { return };
         let Some(scope) = facts.opt(col::SYM_SCOPE, class) else { return };
-        let rows = facts.lookup(scope, key.bytes, key.hash);
+        let rows = members(facts, scope, key);
         if !rows.is_empty() {
             let last = rows.end - 1;
             let target = facts.get(col::BIN_TARGET, last);
@@ -902,9 +901,20 @@ fn is_object_attribute(name: &str) -> bool {
     )
 }
 
+/// What the scope of a class binds under a name; nothing where that is there for type checkers alone.
+pub(crate) fn members(facts: &Facts<'_>, scope: u32, key: Key<'_>) -> std::ops::Range<u32> {
+    let rows = facts.lookup(scope, key.bytes, key.hash);
+    let declared = |row: u32| {
+        facts.get(col::BIN_KIND, row) & BINDING_KIND == BindingKind::Definition as u32
+            && facts.get(col::SYM_FLAGS, facts.get(col::BIN_TARGET, row)) & symbol_flag::DECLARED != 0
+    };
+    if !rows.is_empty() && rows.clone().all(declared) { 0..0 } else { rows }
+}
+
 /// True for a function that only declares an overload of one that is defined by the bindings `rows`, all of one name, too.
 pub(crate) fn is_overload(facts: &Facts<'_>, rows: &std::ops::Range<u32>, function: u32) -> bool {
-    let overload = |symbol: u32| facts.get(col::SYM_FLAGS, symbol) & symbol_flag::OVERLOAD != 0;
+    let flags = symbol_flag::OVERLOAD | symbol_flag::DECLARED;
+    let overload = |symbol: u32| facts.get(col::SYM_FLAGS, symbol) & flags != 0;
     overload(function)
         && rows.clone().any(|row| {
             let definition = facts.get(col::BIN_KIND, row) & BINDING_KIND == BindingKind::Definition as u32;

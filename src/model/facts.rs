@@ -334,8 +334,10 @@ pub mod symbol_flag {
     pub const DATACLASS: u32 = 1 << 12;
     pub const FIELD: u32 = 1 << 13;
     pub const ANNOTATED: u32 = 1 << 14;
+    /// Defined for type checkers alone.
+    pub const DECLARED: u32 = 1 << 15;
     /// Names of the bits, lowest first.
-    pub const NAMES: [&str; 15] = [
+    pub const NAMES: [&str; 16] = [
         "async",
         "generator",
         "static",
@@ -351,6 +353,7 @@ pub mod symbol_flag {
         "dataclass",
         "field",
         "annotated",
+        "declared",
     ];
 
     /// Names of the bits that are set, lowest first.
@@ -512,7 +515,7 @@ stored! {
         /// `a` is an operand of the operation before.
         Operand = "operand",
         /// Parameter number `a` of the function is returned as it is; with `b` = 1 `out`, an instance of the class that it is, with 2 `out`,
-        /// an instance of the class that it is one of.
+        /// an instance of the class that it is one of, with 3 this class.
         Pass = "pass",
         /// What `await a` gives.
         Await = "await",

@@ -238,11 +238,13 @@ impl<'s> Apply<'s, '_, '_> {
         self.program.type_of(object)
     }
 
-    /// An instance of the class that `object` is (`how` = 1) or of its class (2).
+    /// An instance of the class that `object` is (`how` = 1) or of its class (2), or its class (3).
     fn made(&mut self, object: Object, how: u32, out: u32) {
         match object.kind() {
             Kind::Class if how == 1 => self.send(out, Object::new(Kind::Instance, object.number())),
             Kind::ClassReceiver if how == 1 => self.send(out, Object::new(Kind::Receiver, object.number())),
+            Kind::Instance if how == 3 => self.send(out, Object::new(Kind::Class, object.number())),
+            Kind::Receiver if how == 3 => self.send(out, Object::new(Kind::ClassReceiver, object.number())),
             Kind::Instance | Kind::Receiver => self.send(out, object),
             Kind::Super => {
                 let maker = self.program.ops[object.number() as usize];
@@ -677,7 +679,15 @@ impl<'s> Apply<'s, '_, '_> {
             self.send(out, Object::new(Kind::Bound, value.number()));
             return;
         }
-        self.send(out, value);
+        let property = value.kind() == Kind::Function
+            && self
+                .program
+                .function(value.number())
+                .is_some_and(|function| function.has(symbol_flag::PROPERTY));
+        // A property that is read from a class is no function.
+        if !property {
+            self.send(out, value);
+        }
     }
 
     fn store(&mut self, op: Op, object: Object) {

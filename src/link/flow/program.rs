@@ -6,7 +6,7 @@ use super::{Kind, Object};
 use crate::link::Project;
 use crate::link::builtins::is_builtin;
 use crate::link::modules::Found;
-use crate::link::value::{Context, Key, Value, Values, is_overload};
+use crate::link::value::{Context, Key, Value, Values, is_overload, members};
 use crate::model::facts::{
     BINDING_CONDITIONAL, BindingKind, Container, Facts, FlowOp, ImportKind, PROTOCOL, ParamKind, RefKind,
     ScopeKind, SymbolKind, col, symbol_flag, table,
@@ -474,6 +474,11 @@ impl<'p, 'a> Program<'p, 'a> {
         program.find_metaclasses();
         program.find_hooks();
         program.simplify();
+        program.ops.shrink_to_fit();
+        program.calls.shrink_to_fit();
+        program.args.shrink_to_fit();
+        program.seeds.shrink_to_fit();
+        program.bodies.shrink_to_fit();
         program
     }
 
@@ -924,7 +929,7 @@ impl<'p, 'a> Program<'p, 'a> {
                     }
                 }
                 FlowOp::Symbol => {
-                    if facts.get(col::SYM_FLAGS, a) & symbol_flag::OVERLOAD != 0 {
+                    if facts.get(col::SYM_FLAGS, a) & (symbol_flag::OVERLOAD | symbol_flag::DECLARED) != 0 {
                         let key = Key::of(facts, facts.get(col::SYM_NAME, a));
                         if is_overload(facts, &facts.lookup(scope, key.bytes, key.hash), a) {
                             continue;
@@ -1021,7 +1026,7 @@ impl<'p, 'a> Program<'p, 'a> {
                     let returned = function.returned;
                     if b == 0 && !function.passes.contains(&a) {
                         function.passes.push(a);
-                    } else if b == 2 || b == 1 && a == 0 && function.of_class {
+                    } else if b > 1 || b == 1 && a == 0 && function.of_class {
                         if !function.news.contains(&(a, b)) {
                             function.news.push((a, b));
                         }
@@ -1346,7 +1351,7 @@ impl<'p, 'a> Program<'p, 'a> {
     pub(super) fn class_cell(&self, class: [u32; 2], key: Key<'_>) -> Option<u32> {
         let facts = self.project.facts(class[0])?;
         let scope = facts.opt(col::SYM_SCOPE, class[1])?;
-        let rows = facts.lookup(scope, key.bytes, key.hash);
+        let rows = members(facts, scope, key);
         if rows.is_empty() {
             return None;
         }
@@ -1371,7 +1376,7 @@ impl<'p, 'a> Program<'p, 'a> {
         for &[file, class] in project.classes.mro(file, symbol) {
             let facts = project.facts(file)?;
             let Some(scope) = facts.opt(col::SYM_SCOPE, class) else { continue };
-            let rows = facts.lookup(scope, key.bytes, key.hash);
+            let rows = members(facts, scope, key);
             if rows.is_empty() {
                 continue;
             }
