@@ -384,7 +384,7 @@ impl<'s> Apply<'s, '_, '_> {
                 _ => {}
             },
             Via::Decorated => {
-                if object.kind() == Kind::Function {
+                if matches!(object.kind(), Kind::Function | Kind::Decorated) {
                     self.send(to, Object::new(Kind::Decorated, object.number()));
                 }
             }
