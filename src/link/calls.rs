@@ -476,8 +476,9 @@ impl Linker {
         list.sort_by_key(|entry| entry.1 != Evidence::Instantiates);
         if facts.get(col::REF_KIND, callee) == RefKind::Attribute as u32 {
             let key = Key::of(facts, facts.get(col::REF_NAME, callee));
+            let running = running(project, self.file, facts, callee);
             for &class in receivers {
-                self.overriding(project, project.locate(class), key, &mut list);
+                self.overriding(project, project.locate(class), key, running, &mut list);
             }
         }
         list.extend(known.iter().filter(|entry| entry.1 == Evidence::Dispatch));
@@ -667,7 +668,7 @@ impl Linker {
                 list.push((target, Evidence::Direct));
             }
             if receiver {
-                self.overriding(project, class, key, list);
+                self.overriding(project, class, key, None, list);
             }
         }
     }
@@ -685,24 +686,38 @@ impl Linker {
         }
         let key = Key::of(facts, facts.get(col::REF_NAME, callee));
         let bases = self.values_of(facts.get(col::REF_BASE, callee));
+        let running = running(project, self.file, facts, callee);
         for base in bases {
             if let Value::Receiver(file, class) | Value::ClassReceiver(file, class) = base {
-                self.overriding(project, (file, class), key, list);
+                self.overriding(project, (file, class), key, running, list);
             }
         }
     }
 
+    /// Adds what subclasses of `class` define under `key`. Where `running` is the method whose `self` is meant, an instance of one that has
+    /// another method in its place comes there by `super()` alone.
     fn overriding(
         &mut self,
         project: &Project<'_>,
         class: (u32, u32),
         key: Key<'_>,
+        running: Option<(u32, u32)>,
         list: &mut Vec<(u32, Evidence)>,
     ) {
         if !project.classes.has_children(class.0, class.1) {
             return;
         }
         let named = project.methods.with_hash(key.hash);
+        let own_name = running.and_then(|(file, symbol)| {
+            let facts = project.facts(file)?;
+            Some(Key::of(facts, facts.get(col::SYM_NAME, symbol)))
+        });
+        let reaches = |class: (u32, u32)| match (running, own_name) {
+            (Some(running), Some(name)) => project
+                .method(class, name)
+                .is_none_or(|method| method == running || calls_super(project, method)),
+            _ => true,
+        };
         let mut add = |linker: &mut Self, (file, symbol): (u32, u32)| {
             if project
                 .facts(file)
@@ -718,7 +733,9 @@ impl Linker {
                 below.sort_unstable();
                 for number in below {
                     let [file, class] = project.classes.all[number as usize];
-                    if let Some(method) = project.own_method(file, class, key) {
+                    if let Some(method) = project.own_method(file, class, key)
+                        && reaches((file, class))
+                    {
                         add(self, (file, method));
                     }
                 }
@@ -730,6 +747,7 @@ impl Linker {
                         && (file, owner) != class
                         && project.classes.is_subclass([file, owner], [class.0, class.1])
                         && project.own_method(file, owner, key) == Some(symbol)
+                        && reaches((file, owner))
                     {
                         add(self, (file, symbol));
                     }
@@ -956,4 +974,31 @@ fn partition(count: u32, before: impl Fn(u32) -> bool) -> u32 {
         }
     }
     low
+}
+
+/// The method in which ref `callee`, an attribute of its `self`, is written.
+fn running(project: &Project<'_>, file: u32, facts: &Facts<'_>, callee: u32) -> Option<(u32, u32)> {
+    let base = facts.get(col::REF_BASE, callee);
+    let scope = facts.get(col::REF_SCOPE, callee);
+    let method = facts.get(col::SCO_SYM, scope);
+    let class = facts.opt(col::SYM_PARENT, method)?;
+    let is_method =
+        project.kind(file, method) == SymbolKind::Method && project.kind(file, class) == SymbolKind::Class;
+    let named = RefKind::from_u32(facts.get(col::REF_KIND, base)) == RefKind::Name
+        && facts.str(col::REF_NAME, base) == "self";
+    (is_method && named).then_some((file, method))
+}
+
+/// True where a method refers to `super()`, or to what something has under its own name.
+fn calls_super(project: &Project<'_>, (file, method): (u32, u32)) -> bool {
+    let Some(facts) = project.facts(file) else { return true };
+    let name = facts.get(col::SYM_NAME, method);
+    (0..facts.rows(table::Refs)).any(|row| {
+        let upward = match RefKind::from_u32(facts.get(col::REF_KIND, row)) {
+            RefKind::Super => true,
+            RefKind::Attribute => facts.get(col::REF_NAME, row) == name,
+            _ => false,
+        };
+        upward && facts.get(col::SCO_SYM, facts.get(col::REF_SCOPE, row)) == method
+    })
 }
