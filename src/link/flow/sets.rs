@@ -362,7 +362,7 @@ impl Shard {
         let mut kept = usize::from(set.done);
         let is_constant = |object: &&Object| object.kind() == Kind::Constant;
         set.constants = objects[..kept].iter().filter(is_constant).count() as u8;
-        for at in kept..objects.len() {
+        for at in usize::from(set.done)..objects.len() {
             if !is_constant(&&objects[at]) {
                 objects[kept] = objects[at];
                 kept += 1;
