@@ -55,7 +55,7 @@ def check_tree(pydebug: Pydebug, source: Path, checks: Checks) -> None:
             compare(pydebug.analyze(moved, scratch / f"fresh{threads}", f"-j{threads}"), f"of a fresh run with -j{threads}")
             compare(pydebug.analyze(moved, cache, f"-j{threads}"), f"of a cached run with -j{threads}")
         compare(pydebug.analyze(moved, None), "with --no-cache")
-        for values in (8, 64):
+        for values in (8, 64, 200):
             (moved / "pyproject.toml").write_text(f"[tool.pydebug]\ncalls-max-values = {values}\n")
             found = {pydebug.analyze(moved, scratch / f"cut{values}{threads}", f"-j{threads}")["graph_digest"] for threads in (1, 2, 8)}
             checks.check(len(found) == 1, f"{source}: 1, 2 and 8 threads give digests {found} with at most {values} values")

@@ -208,7 +208,7 @@ impl Values {
             Key::Chunking => self.chunking = raw.chunking()?,
             Key::ChunkSize => self.chunk_size_kb = raw.number(16, KB * KB)?,
             Key::MemoryThreshold => self.memory_threshold_mb = raw.number(1, MAX_MB)?,
-            Key::GcThreshold => self.gc_threshold = raw.number(1, 60_000_000)?,
+            Key::GcThreshold => self.gc_threshold = raw.number(1, u64::from(u32::MAX))?,
             Key::CallsMaxValues => self.calls_max_values = raw.number(1, 200)? as u32,
             Key::Include => self.include = patterns()?,
             Key::Exclude => self.exclude = patterns()?,
@@ -218,7 +218,9 @@ impl Values {
             }
             Key::RespectGitignore => self.respect_gitignore = raw.bool()?,
             Key::Calls => self.calls = raw.calls()?,
-            Key::CallsMaxConstraints => self.calls_max_constraints = raw.number(1, u64::from(u32::MAX))?,
+            Key::CallsMaxConstraints => {
+                self.calls_max_constraints = raw.number(1, crate::link::MOST_CONSTRAINTS)?
+            }
         }
         Ok(())
     }

@@ -43,6 +43,9 @@ pub const LINK_VERSION: u32 = 5;
 /// 150 to 300 bytes each while they are solved; sympy has 3 million.
 pub const MAX_CONSTRAINTS: u64 = 8_000_000;
 
+/// The most that [`Layout::max_constraints`] may be: variables and edges have 28-bit numbers.
+pub const MOST_CONSTRAINTS: u64 = 60_000_000;
+
 /// Functions, classes and instances that a variable may hold before it counts as holding anything, if nothing else is said.
 pub const MAX_VALUES: u32 = 32;
 

@@ -50,6 +50,7 @@ impl Parts {
     /// `limit` constraints, and single files above a [`HUGE`]th of it, are not solved, for they would take more memory and time than they
     /// are worth: such a file was written by a program.
     pub(crate) fn groups(&self, project: &Project<'_>, most: u64, limit: u64) -> Vec<Group> {
+        let most = most.min(crate::link::MOST_CONSTRAINTS);
         let mut files: Vec<u32> = (0..self.of.len() as u32).collect();
         files.sort_by_key(|&file| self.of[file as usize]);
         let mut groups: Vec<Group> = Vec::new();

@@ -23,6 +23,8 @@ impl Caps {
 
 /// Constants that one variable may hold.
 const CONSTANTS: u8 = 8;
+/// Objects but constants that one variable may hold, whatever the caps: a [`Set`] counts up to 255, constants and one too many among them.
+const MOST: u32 = 240;
 
 /// How an edge changes what goes along it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -286,7 +288,7 @@ impl Shard {
                 _ => others += 1,
             }
         }
-        functions > caps.functions() || others > caps.values
+        functions > caps.functions() || others > caps.values || functions + others > MOST
     }
 
     fn push(&mut self, place: u32, object: Object) {
@@ -369,5 +371,59 @@ impl Shard {
             }
         }
         set.len = kept as u8;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A variable to which all this comes in one round.
+    fn received(caps: Caps, objects: impl IntoIterator<Item = Object>) -> Shard {
+        let mut shard = Shard::default();
+        shard.grow(1);
+        for object in objects {
+            shard.receive(0, object, caps);
+        }
+        shard.cut(caps);
+        shard
+    }
+
+    fn many(kind: Kind, count: u32) -> impl DoubleEndedIterator<Item = Object> + Clone {
+        (0..count).map(move |id| Object::new(kind, id))
+    }
+
+    #[test]
+    fn what_is_too_much_for_a_set_is_cut_at_any_cap() {
+        for values in [1, 8, 32, 82, 83, 127, 128, 200] {
+            let caps = Caps { values };
+            for (functions, others) in
+                [(2 * values, values), (2 * values + 1, 0), (0, values + 1), (300, 300)]
+            {
+                let all = many(Kind::Function, functions)
+                    .chain(many(Kind::Class, others))
+                    .chain(many(Kind::Constant, 8));
+                let cut = functions > 2 * values || others > values || functions + others > MOST;
+                for shard in [received(caps, all.clone()), received(caps, all.rev())] {
+                    assert_eq!(
+                        shard.is_top(0),
+                        cut,
+                        "{functions} functions and {others} classes at {values}"
+                    );
+                    let held = if cut { 1 } else { functions + others + 8 };
+                    assert_eq!(shard.all(0).len(), held as usize);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn constants_that_are_too_many_are_forgotten_beside_all_else() {
+        let caps = Caps { values: 200 };
+        let all = many(Kind::Constant, 300).chain(many(Kind::Function, MOST));
+        for shard in [received(caps, all.clone()), received(caps, all.rev())] {
+            assert!(!shard.is_top(0) && shard.has_any_constant(0));
+            assert_eq!(shard.all(0).len(), MOST as usize);
+        }
     }
 }
