@@ -1,6 +1,7 @@
 //! Expressions: access paths, call sites, lambdas, comprehensions.
 
 use super::builder::{Pass, Scope, Value};
+use super::flow::Given;
 use crate::model::facts::{
     ArgKind, BindingKind, Container, FlowOp, ImportKind, RefKind, ScopeKind, SymbolKind, call_flag, col,
     ref_flag, symbol_flag,
@@ -122,15 +123,10 @@ impl Pass<'_> {
             }
             Expr::BinOp(_) | Expr::BoolOp(_) | Expr::UnaryOp(_) | Expr::Compare(_) => self.operation(expr),
             Expr::If(node) => {
-                self.x.decide(1);
-                self.x.think(1, true);
-                self.x.weigh(1);
-                self.read(&node.body);
-                let body = self.x.flow.value;
-                self.read_test(&node.test);
-                self.read(&node.orelse);
-                self.x.flow.value = self.x.flow_join(vec![body, self.x.flow.value]);
-                self.x.weigh(-1);
+                self.conditional(node, &mut |pass, part, _| {
+                    pass.read(part);
+                    pass.x.flow.value
+                });
                 Value::None
             }
             Expr::Lambda(lambda) => self.lambda(lambda),
@@ -326,14 +322,16 @@ impl Pass<'_> {
                 self.x.decide(node.values.len() as u32 - 1);
                 self.x.think(1, false);
                 let mut values = Vec::new();
-                for value in &node.values {
+                let refined = self.x.refined();
+                for (value, rest) in node.values.iter().zip((0..node.values.len()).rev()) {
                     self.operand(value);
                     self.read_test(value);
                     values.push(self.x.flow.value);
-                    if node.op == ast::BoolOp::And {
-                        self.narrow(value);
+                    if rest > 0 {
+                        self.narrow(value, node.op == ast::BoolOp::And);
                     }
                 }
+                self.x.unrefine(refined);
                 result = self.x.flow_join(values);
             }
             Expr::Compare(node) => {
@@ -371,6 +369,41 @@ impl Pass<'_> {
         self.x.flow.plain -= plain;
         self.x.flow.value = result;
         kind
+    }
+
+    /// Visits `a if test else b`, its parts with what is known of parameters there; its value is that of either.
+    fn conditional(&mut self, node: &ast::ExprIf, part: &mut dyn FnMut(&mut Self, &Expr, Given) -> u32) {
+        self.x.decide(1);
+        self.x.think(1, true);
+        self.x.weigh(1);
+        let given = self.x.given_if(&node.test, true);
+        let refined = self.x.refined();
+        self.narrow(&node.test, true);
+        let body = part(self, &node.body, given);
+        self.x.unrefine(refined);
+        self.read_test(&node.test);
+        let given = self.x.given_if(&node.test, false);
+        self.narrow(&node.test, false);
+        let orelse = part(self, &node.orelse, given);
+        self.x.unrefine(refined);
+        self.x.flow.value = self.x.flow_join(vec![body, orelse]);
+        self.x.weigh(-1);
+    }
+
+    /// Visits what a `return` gives.
+    pub(super) fn return_(&mut self, value: &Expr) {
+        if let Expr::If(node) = value {
+            self.conditional(node, &mut |pass, part, known| {
+                let given = std::mem::replace(&mut pass.x.flow.given, known);
+                pass.return_(part);
+                pass.x.flow.given = given;
+                0
+            });
+        } else {
+            self.read(value);
+            let value = self.x.flow.value;
+            self.x.flow_return(value);
+        }
     }
 
     /// Reads an expression whose truth is asked for.
@@ -486,10 +519,8 @@ impl Pass<'_> {
             }
         });
         if let Some(like) = like.filter(|_| !stores) {
-            let like = self.x.names.add(&like);
-            let like = self.x.flow_name(like);
             let (object, value) = (self.x.flow_argument_at(first, 0), self.x.flow_argument_at(first, 2));
-            let found = self.x.flow_load_like(object, like);
+            let found = self.x.flow_load_like(object, &like);
             return self.x.flow_join(vec![found, value]);
         }
         let Some(name) = name else {
@@ -498,7 +529,7 @@ impl Pass<'_> {
             }
             let [object, name, value] = [0, 1, 2].map(|at| self.x.flow_argument_at(first, at));
             let found = match self.x.flow_pattern_of(name) {
-                Some(like) => self.x.flow_load_like(object, like),
+                Some(like) => self.x.flow_load_like(object, &like),
                 None => 0,
             };
             return self.x.flow_join(vec![found, value]);

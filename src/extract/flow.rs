@@ -8,7 +8,8 @@
 //! A text never has to be looked at twice, so that one that comes in pieces gives the same rows.
 
 use super::builder::{Extractor, Pass};
-use crate::model::facts::{ArgKind, Container, FlowOp, PROTOCOL, RefKind, col};
+use crate::model::facts::{ArgKind, Container, FlowOp, PROTOCOL, RefKind, col, given};
+use crate::model::name;
 use ruff_python_ast::{self as ast, Expr};
 use ruff_text_size::Ranged as _;
 use rustc_hash::FxHashMap;
@@ -24,6 +25,9 @@ const CONSTANT: usize = 64;
 
 /// Bytes of the source of a string above which it is not looked at.
 const LITERAL: u32 = 256;
+
+/// Values that a body returns, above which it is not told when it returns which.
+const RETURNS: usize = 8;
 
 /// What a name stands for: the body that this was found in, and the variable.
 type Version = (u32, u32);
@@ -64,6 +68,37 @@ pub(super) struct Fork {
     ends: Vec<Vec<(u32, u32)>>,
 }
 
+/// What is known of how parameters of a body were given: conditions of [`FlowOp::Return`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Given([u32; 2]);
+
+impl Given {
+    /// Something of `kinds` was given for parameter number `place`. A third parameter is left out.
+    fn add(&mut self, place: u32, kinds: u32) {
+        for condition in &mut self.0 {
+            let (known, before) = given::parts(*condition);
+            if *condition == 0 || known == place {
+                let before = if *condition == 0 { given::ANY } else { before };
+                *condition = given::condition(place, before & kinds);
+                return;
+            }
+        }
+    }
+}
+
+/// Branches of an `if`.
+#[derive(Debug)]
+pub(super) struct Branches {
+    pub(super) fork: Fork,
+    /// One of them is taken in any case.
+    pub(super) all: bool,
+    /// What is known where none of the branches so far was taken.
+    pub(super) rest: Given,
+    /// What is known behind each branch that has an end.
+    ends: u32,
+    end: Given,
+}
+
 /// What is around a body.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Around {
@@ -74,6 +109,8 @@ pub(super) struct Around {
     dead: bool,
     literals: [u32; 3],
     mark: Mark,
+    given: Given,
+    returns: usize,
 }
 
 /// A dictionary literal whose items may be replaced as long as nobody read it.
@@ -113,6 +150,13 @@ pub(super) struct Flow {
     scope: u32,
     returned: u32,
     params: u32,
+    /// What is known of the parameters of the body at hand.
+    pub(super) given: Given,
+    /// What bodies that are open return, of each up to [`RETURNS`] and one, and from where on those are of the body at hand.
+    returns: Vec<(u32, Given)>,
+    own_returns: usize,
+    /// Names that tests have refined, what they stood for, and what they stand for since.
+    pub(super) refined: Vec<(u32, Version, u32)>,
     loops: Vec<Loop>,
     /// What comes next is not reached.
     pub(super) dead: bool,
@@ -130,8 +174,8 @@ pub(super) struct Flow {
     pub(super) pending: Vec<[u32; 2]>,
     /// Variables that hold the class of a parameter, or an instance that was made of it, with the variable of the parameter.
     made_of: FxHashMap<u32, (Made, u32)>,
-    /// Variables that hold a text of which the beginning or the end is known: with a `*` between, in FlowNames.
-    patterns: FxHashMap<u32, u32>,
+    /// Variables that hold a text of which the beginning or the end is known: with a `*` between.
+    patterns: FxHashMap<u32, Box<str>>,
 }
 
 /// What was made of a parameter.
@@ -145,6 +189,11 @@ enum Made {
     Sibling,
 }
 
+/// True for a type of the language whose instances can't be called.
+fn is_data(name: &str) -> bool {
+    matches!(name, "str" | "bytes" | "int" | "float" | "bool" | "list" | "tuple" | "dict" | "set" | "frozenset")
+}
+
 impl Flow {
     pub(super) fn clear(&mut self) {
         *self = Self {
@@ -154,11 +203,13 @@ impl Flow {
             versions: std::mem::take(&mut self.versions),
             log: std::mem::take(&mut self.log),
             arguments: std::mem::take(&mut self.arguments),
+            returns: std::mem::take(&mut self.returns),
             ..Self::default()
         };
         self.versions.clear();
         self.log.clear();
         self.arguments.clear();
+        self.returns.clear();
     }
 
     /// Steps out of all literals, into a body or arguments.
@@ -277,6 +328,8 @@ impl Extractor {
         }
         self.flow.versions.clear();
         self.flow.log.clear();
+        self.flow.patterns.clear();
+        self.flow.made_of.clear();
         self.flow.epoch += 1;
     }
 
@@ -548,6 +601,8 @@ impl Extractor {
             dead: flow.dead,
             literals: flow.leave_literals(),
             mark: flow.mark(),
+            given: std::mem::take(&mut flow.given),
+            returns: std::mem::replace(&mut flow.own_returns, flow.returns.len()),
         };
         flow.literal.version = 0;
         flow.bodies += 1;
@@ -572,10 +627,22 @@ impl Extractor {
     }
 
     pub(super) fn body_end(&mut self, around: Around) {
+        let first = self.flow.own_returns;
+        let returns = self.flow.returns.len() - first;
+        if (1..=RETURNS).contains(&returns)
+            && self.flow.returns[first..].iter().any(|one| one.1 != Given::default())
+        {
+            for at in first..first + returns {
+                let (value, Given([one, other])) = self.flow.returns[at];
+                self.emit(FlowOp::Return, value, one, other);
+            }
+        }
+        self.flow.returns.truncate(first);
         self.emit(FlowOp::Leave, 0, 0, 0);
         self.undo(around.mark);
         let Around { body, scope, returned, params, dead, literals, .. } = around;
         let flow = &mut self.flow;
+        (flow.given, flow.own_returns) = (around.given, around.returns);
         flow.enter_literals(literals);
         (flow.body, flow.scope, flow.returned, flow.params, flow.dead) =
             (body, scope, returned, params, dead);
@@ -620,6 +687,105 @@ impl Extractor {
                 self.emit(FlowOp::Copy, returned, value, 0);
             }
         }
+        let flow = &mut self.flow;
+        if flow.returns.len() - flow.own_returns <= RETURNS {
+            flow.returns.push((value, flow.given));
+        }
+    }
+
+    /// The number of the parameter of the body at hand that `name` stands for here.
+    fn parameter_named(&self, name: &str) -> Option<u32> {
+        let flow = &self.flow;
+        let found = self.names.find(name::hash(name.as_bytes()), name.as_bytes())?;
+        let name = self.names.base() + found;
+        let (body, value) = flow.version(self.place(name));
+        if body != flow.body || self.scope != flow.scope || value & ANYWHERE != 0 || !self.is_parameter(value) {
+            return None;
+        }
+        // In a loop it may stand for what comes later.
+        let again = flow.loops.iter().any(|around| around.body == body && value < around.first);
+        (!again).then(|| value - (flow.returned + 2))
+    }
+
+    /// Adds what `test` says of parameters where it holds, or where it does not.
+    fn test_says(&self, test: &Expr, holds: bool, known: &mut Given) {
+        const SOMETHING: u32 = given::CALLABLE | given::OTHER;
+        let (name, kinds, otherwise) = match test {
+            Expr::UnaryOp(node) if node.op == ast::UnaryOp::Not => {
+                return self.test_says(&node.operand, !holds, known);
+            }
+            Expr::BoolOp(node) if (node.op == ast::BoolOp::And) == holds => {
+                return node.values.iter().for_each(|value| self.test_says(value, holds, known));
+            }
+            Expr::Name(name) => (name, SOMETHING, given::NOTHING | given::OTHER),
+            Expr::Compare(node) => match (&*node.left, &node.ops[..], &node.comparators[..]) {
+                (Expr::Name(name), [ast::CmpOp::Is | ast::CmpOp::Eq], [Expr::NoneLiteral(_)]) => {
+                    (name, given::NOTHING, SOMETHING)
+                }
+                (Expr::Name(name), [ast::CmpOp::IsNot | ast::CmpOp::NotEq], [Expr::NoneLiteral(_)]) => {
+                    (name, SOMETHING, given::NOTHING)
+                }
+                _ => return,
+            },
+            Expr::Call(call) => match (&*call.func, &call.arguments.args[..]) {
+                (Expr::Name(function), [Expr::Name(name)]) if function.id.as_str() == "callable" => {
+                    (name, given::CALLABLE, given::NOTHING | given::OTHER)
+                }
+                (Expr::Name(function), [Expr::Name(name), class])
+                    if function.id.as_str() == "isinstance"
+                        && matches!(class, Expr::Name(class) if is_data(&class.id)) =>
+                {
+                    (name, given::OTHER, given::ANY)
+                }
+                _ => return,
+            },
+            _ => return,
+        };
+        if let Some(place) = self.parameter_named(&name.id) {
+            known.add(place, if holds { kinds } else { otherwise });
+        }
+    }
+
+    /// What is known of parameters where `test` holds, or where it does not.
+    pub(super) fn given_if(&self, test: &Expr, holds: bool) -> Given {
+        let mut known = self.flow.given;
+        if self.flow.params > 0 {
+            self.test_says(test, holds, &mut known);
+        }
+        known
+    }
+
+    pub(super) fn branches(&mut self) -> Branches {
+        let rest = self.flow.given;
+        Branches { fork: self.fork(), all: false, rest, ends: 0, end: rest }
+    }
+
+    /// The next branch of an `if` begins, which is taken where `test` holds.
+    pub(super) fn branch_begin(&mut self, branches: &mut Branches, test: Option<&Expr>) {
+        self.flow.given = branches.rest;
+        if let Some(test) = test {
+            branches.rest = self.given_if(test, false);
+            self.flow.given = self.given_if(test, true);
+        }
+    }
+
+    pub(super) fn branch_end(&mut self, branches: &mut Branches) {
+        if !self.flow.dead {
+            branches.ends += 1;
+            branches.end = self.flow.given;
+        }
+        self.fork_next(&mut branches.fork);
+    }
+
+    /// All branches of an `if` have ended; before it `given` was known.
+    pub(super) fn branches_end(&mut self, branches: Branches, given: Given) {
+        let Branches { fork, all, rest, ends, end } = branches;
+        self.flow.given = match (ends, all) {
+            (1, true) => end,
+            (0, false) => rest,
+            _ => given,
+        };
+        self.fork_join(fork, all);
     }
 
     /// True for the variable of a parameter of the body at hand.
@@ -665,23 +831,23 @@ impl Extractor {
             self.flow.made_of.insert(to, origin);
         }
         if !self.flow.patterns.is_empty()
-            && let Some(&pattern) = self.flow.patterns.get(&from)
+            && let Some(pattern) = self.flow.patterns.get(&from)
         {
+            let pattern = pattern.clone();
             self.flow.patterns.insert(to, pattern);
         }
     }
 
-    /// `value`, or a new variable, holds a text that is like the string number `pattern`.
-    pub(super) fn flow_pattern(&mut self, value: u32, pattern: u32) -> u32 {
+    /// `value`, or a new variable, holds a text that is like `pattern`.
+    pub(super) fn flow_pattern(&mut self, value: u32, pattern: String) -> u32 {
         let value = if value == 0 { self.flow.fresh() } else { value };
-        let row = self.flow_name(pattern);
-        self.flow.patterns.insert(value, row);
+        self.flow.patterns.insert(value, pattern.into());
         value
     }
 
     /// What is known of the text in a variable.
-    pub(super) fn flow_pattern_of(&self, value: u32) -> Option<u32> {
-        self.flow.patterns.get(&value).copied()
+    pub(super) fn flow_pattern_of(&self, value: u32) -> Option<Box<str>> {
+        self.flow.patterns.get(&value).cloned()
     }
 
     /// To be called where something is read that stands in the body around.
@@ -697,11 +863,13 @@ impl Extractor {
     }
 
     /// Attributes of `base` whose names are like `pattern`.
-    pub(super) fn flow_load_like(&mut self, base: u32, pattern: u32) -> u32 {
+    pub(super) fn flow_load_like(&mut self, base: u32, pattern: &str) -> u32 {
         if base == 0 {
             return 0;
         }
-        self.made(FlowOp::LoadLike, base, pattern)
+        let name = self.names.add(pattern);
+        let row = self.flow_name(name);
+        self.made(FlowOp::LoadLike, base, row)
     }
 
     pub(super) fn flow_yield(&mut self, value: u32) {
@@ -1196,14 +1364,18 @@ impl Pass<'_> {
         }
     }
 
-    /// After a test that held: what `isinstance` says of names.
-    pub(super) fn narrow(&mut self, test: &Expr) {
+    /// After a test that held, or did not: what `isinstance` says of names.
+    pub(super) fn narrow(&mut self, test: &Expr, held: bool) {
         match test {
-            // The parts of an `and` were narrowed when they were read.
-            Expr::Call(call) if matches!(&*call.func, Expr::Name(name) if name.id.as_str() == "isinstance") =>
+            Expr::UnaryOp(node) if node.op == ast::UnaryOp::Not => self.narrow(&node.operand, !held),
+            Expr::BoolOp(node) if (node.op == ast::BoolOp::And) == held => {
+                node.values.iter().for_each(|value| self.narrow(value, held));
+            }
+            Expr::Call(call) if held && matches!(&*call.func, Expr::Name(name) if name.id.as_str() == "isinstance") =>
             {
                 let mut subject = None;
                 let mut values = Vec::new();
+                let mut known = true;
                 let mut at = 0;
                 self.argument_parts(&call.arguments, &mut |pass, part| {
                     for argument in &part.args {
@@ -1214,19 +1386,25 @@ impl Pass<'_> {
                                 let id = pass.x.names.add(&name.id);
                                 subject = Some((id, pass.x.flow_read(row, id)));
                             }
-                            (1, Expr::Tuple(_)) if subject.is_some() => {
-                                pass.elements(argument, &mut |pass, class| {
-                                    pass.instance_of(class, &mut values)
-                                });
+                            (1, classes) => {
+                                let Some((_, before)) = subject else { continue };
+                                if classes.is_tuple_expr() {
+                                    pass.elements(classes, &mut |pass, class| {
+                                        known &= pass.instance_of(class, before, &mut values);
+                                    });
+                                } else {
+                                    known = pass.instance_of(classes, before, &mut values);
+                                }
                             }
-                            (1, class) if subject.is_some() => pass.instance_of(class, &mut values),
                             _ => {}
                         }
                         at += 1;
                     }
                 });
                 let Some((name, before)) = subject.filter(|_| !values.is_empty()) else { return };
-                values.push(before);
+                if !known {
+                    values.push(before);
+                }
                 let value = self.x.flow_join(values);
                 self.x.flow_refine(name, value);
             }
@@ -1236,12 +1414,15 @@ impl Pass<'_> {
 }
 
 impl Pass<'_> {
-    fn instance_of(&mut self, class: &Expr, values: &mut Vec<u32>) {
+    /// Adds what a variable holds that has held `before`, and is an instance of `class`. False where nothing is known of that.
+    fn instance_of(&mut self, class: &Expr, before: u32, values: &mut Vec<u32>) -> bool {
         let value = self.path_value(class);
-        if value != 0 && values.len() < 16 {
-            let instance = self.x.flow_one(FlowOp::Instance, value, 0);
-            values.push(instance);
+        if value == 0 || values.len() >= 32 {
+            return false;
         }
+        values.push(self.x.flow_one(FlowOp::Instance, value, 0));
+        values.push(self.x.flow_one(FlowOp::Narrow, before, value));
+        true
     }
 }
 
@@ -1253,6 +1434,23 @@ impl Extractor {
         if self.scope == self.flow.scope && body == self.flow.body && version != u32::MAX && value != 0 {
             // What all assignments give stays what it is.
             self.flow.set(name, at, (self.flow.body, value));
+            self.flow.refined.push((name, (body, version), value));
+        }
+    }
+
+    /// Number of names that were refined so far; to be given to [`Self::unrefine`].
+    pub(super) const fn refined(&self) -> usize {
+        self.flow.refined.len()
+    }
+
+    /// What was refined since `mark`, and was not assigned since, stands for what it did before.
+    pub(super) fn unrefine(&mut self, mark: usize) {
+        while self.flow.refined.len() > mark {
+            let Some((name, before, value)) = self.flow.refined.pop() else { return };
+            let at = self.place(name);
+            if self.flow.version(at) == (self.flow.body, value) {
+                self.flow.set(name, at, before);
+            }
         }
     }
 }

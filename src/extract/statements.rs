@@ -2,7 +2,7 @@
 
 use super::builder::{Pass, Value};
 use super::expressions::is_path;
-use super::flow::{Around, Fork};
+use super::flow::{Around, Branches, Fork};
 use super::measures::{Body, Frame};
 use crate::model::facts::{
     BindingKind, Container, FlowOp, ImportKind, PROTOCOL, ParamKind, RefKind, ScopeKind, SymbolKind, col,
@@ -27,6 +27,13 @@ impl Pass<'_> {
 
     /// Visits the body of a branch, a loop or a `try`.
     fn branch(&mut self, body: &[Stmt]) {
+        let given = self.x.flow.given;
+        self.branch_of_if(body);
+        self.x.flow.given = given;
+    }
+
+    /// The same, where what is known of parameters at its end is asked for.
+    fn branch_of_if(&mut self, body: &[Stmt]) {
         self.x.conditional += 1;
         self.block(body);
         self.x.conditional -= 1;
@@ -35,17 +42,20 @@ impl Pass<'_> {
     fn stmt(&mut self, statement: &Stmt) {
         self.pause();
         self.x.flow.line = self.line(statement.start());
+        self.x.flow.refined.clear();
         match statement {
             Stmt::FunctionDef(function) => self.function(function),
             Stmt::ClassDef(class) => self.class(class),
             Stmt::Expr(node) => {
+                // Documentation is no value: an edit of it changes nothing.
+                let documents = u32::from(node.value.is_string_literal_expr());
+                self.x.flow.plain += documents;
                 self.read(&node.value);
+                self.x.flow.plain -= documents;
             }
             Stmt::Return(node) => {
                 if let Some(value) = &node.value {
-                    self.read(value);
-                    let value = self.x.flow.value;
-                    self.x.flow_return(value);
+                    self.return_(value);
                 }
                 self.x.flow.dead = true;
             }
@@ -135,7 +145,7 @@ impl Pass<'_> {
                 let complexity = self.x.frames.last().map(|frame| frame.complexity);
                 self.read(&node.test);
                 self.read_opt(node.msg.as_deref());
-                self.narrow(&node.test);
+                self.narrow(&node.test, true);
                 if let (Some(frame), Some(complexity)) = (self.x.frames.last_mut(), complexity) {
                     frame.complexity = complexity;
                 }
@@ -193,7 +203,6 @@ impl Pass<'_> {
         if let [Expr::Name(_)] = node.targets[..]
             && let Some(like) = self.like(&node.value)
         {
-            let like = self.x.names.add(&like);
             flow = self.x.flow_pattern(flow, like);
         }
         let bound = self.x.value_ref(value, self.at(node.value.start()));
@@ -656,35 +665,46 @@ impl Pass<'_> {
         self.x.deeper();
         let checking = is_type_checking(&node.test);
         self.x.type_checking += u32::from(checking);
-        let mut fork = self.x.fork();
-        self.narrow(&node.test);
-        self.branch(&node.body);
-        self.x.fork_next(&mut fork);
+        let given = self.x.flow.given;
+        let mut branches = self.x.branches();
+        self.x.branch_begin(&mut branches, Some(&node.test));
+        self.narrow(&node.test, true);
+        self.branch_of_if(&node.body);
+        let left = self.x.flow.dead && further.is_empty();
+        self.x.branch_end(&mut branches);
         self.x.type_checking -= u32::from(checking);
-        let mut all = false;
-        self.if_clauses(node, &mut fork, &mut all);
+        let left = left && node.elif_else_clauses.is_empty();
+        self.if_clauses(node, &mut branches);
         self.clauses(further, &mut |pass, body| {
             if let [Stmt::If(node)] = body {
-                pass.if_clauses(node, &mut fork, &mut all);
+                pass.if_clauses(node, &mut branches);
             }
         });
-        self.x.fork_join(fork, all);
+        self.x.branches_end(branches, given);
+        if left {
+            self.narrow(&node.test, false);
+        }
         self.x.shallower();
     }
 
-    fn if_clauses(&mut self, node: &ast::StmtIf, fork: &mut Fork, all: &mut bool) {
+    fn if_clauses(&mut self, node: &ast::StmtIf, branches: &mut Branches) {
         for clause in &node.elif_else_clauses {
             self.x.shallower();
             self.x.think(1, false);
             if let Some(test) = &clause.test {
                 self.x.decide(1);
                 self.read_test(test);
-                self.narrow(test);
+            }
+            self.x.branch_begin(branches, clause.test.as_ref());
+            if let Some(test) = &clause.test {
+                self.narrow(test, true);
+            } else if let [_] = node.elif_else_clauses[..] {
+                self.narrow(&node.test, false);
             }
             self.x.deeper();
-            self.branch(&clause.body);
-            self.x.fork_next(fork);
-            *all |= clause.test.is_none();
+            self.branch_of_if(&clause.body);
+            self.x.branch_end(branches);
+            branches.all |= clause.test.is_none();
         }
     }
 

@@ -55,6 +55,7 @@ const NUMBERS: &[(usize, usize)] = &[
 const STRINGS: &[(usize, usize)] = &[
     (table::Symbols, col::SYM_NAME),
     (table::Params, col::PAR_NAME),
+    (table::Params, col::PAR_DEFAULT),
     (table::Bindings, col::BIN_NAME),
     (table::Refs, col::REF_NAME),
     (table::Keywords, col::KW_NAME),

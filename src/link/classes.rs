@@ -209,6 +209,16 @@ impl Classes {
         self.number(file, class).map_or(&[], |number| self.mro.get(number))
     }
 
+    /// True where it is not known what all ancestors of a class are.
+    pub(crate) fn is_unknown(&self, file: u32, class: u32) -> bool {
+        self.number(file, class).is_none_or(|number| self.flags[number as usize] & UNKNOWN != 0)
+    }
+
+    /// True where something outside or unknown is among the ancestors of a class.
+    pub(crate) fn is_derived(&self, file: u32, class: u32) -> bool {
+        self.number(file, class).is_none_or(|number| self.flags[number as usize] & (EXTERNAL | UNKNOWN) != 0)
+    }
+
     /// True where `ancestor` is in the MRO of `class`.
     pub(crate) fn is_subclass(&self, class: Class, ancestor: Class) -> bool {
         self.mro(class[0], class[1]).contains(&ancestor)

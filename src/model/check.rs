@@ -262,7 +262,7 @@ fn flow(facts: &Facts<'_>) -> Result<(), String> {
             FlowOp::LoadLike => variable(a) && names(b),
             FlowOp::New => (a as usize) < Container::ALL.len(),
             FlowOp::Element => variable(b),
-            FlowOp::Put | FlowOp::Get | FlowOp::Super => variable(a) && variable(b),
+            FlowOp::Put | FlowOp::Get | FlowOp::Super | FlowOp::Narrow => variable(a) && variable(b),
             FlowOp::Copy
             | FlowOp::Unpack
             | FlowOp::Iterate
@@ -271,7 +271,7 @@ fn flow(facts: &Facts<'_>) -> Result<(), String> {
             | FlowOp::With
             | FlowOp::Instance => variable(a),
             FlowOp::Operation => variable(a) && (b as usize) < PROTOCOL.len(),
-            FlowOp::Pass => true,
+            FlowOp::Pass | FlowOp::Return => true,
             FlowOp::Call | FlowOp::Decorate => {
                 let right = variable(a) && b >= last && arguments(facts, b, variables);
                 last = b;

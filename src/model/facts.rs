@@ -8,7 +8,7 @@
 use super::block::{self, Schema as _};
 
 /// Version of the extraction and of this schema. Any change of what the same bytes give raises it.
-pub const EXTRACTOR_VERSION: u32 = 6;
+pub const EXTRACTOR_VERSION: u32 = 7;
 
 block::schema! {
     /// Schema of a file's facts.
@@ -517,6 +517,9 @@ stored! {
         /// Parameter number `a` of the function is returned as it is; with `b` = 1 `out`, an instance of the class that it is, with 2 `out`,
         /// an instance of the class that it is one of, with 3 this class.
         Pass = "pass",
+        /// Where the body returns something else in other cases: `out` is returned if its parameters were given as `a` and `b` say, which are
+        /// conditions as [`given`] has them. Comes at the end of the body, for all that it returns; `returned` has them too.
+        Return = "return",
         /// What `await a` gives.
         Await = "await",
         /// What `with a as` gives.
@@ -525,8 +528,34 @@ stored! {
         Super = "super",
         /// An instance of class `a` or one below, as an annotation or a test says; with `b` = 1 of exactly this one, as `__new__` gives.
         Instance = "instance",
+        /// What of `a` may be an instance of a class in `b`, as a test says.
+        Narrow = "narrow",
         /// Attributes of `a` whose names are like row `b` of FlowNames, where `*` stands for any text.
         LoadLike = "load_like",
+    }
+}
+
+/// Conditions of [`FlowOp::Return`]: a parameter's number times 8, plus what may have been given for it. 0 is none.
+pub mod given {
+    /// Nothing or `None`.
+    pub const NOTHING: u32 = 1;
+    /// Something that can be called.
+    pub const CALLABLE: u32 = 2;
+    /// Something else.
+    pub const OTHER: u32 = 4;
+    /// Anything.
+    pub const ANY: u32 = NOTHING | CALLABLE | OTHER;
+
+    /// The condition that something of `kinds` was given for parameter number `place`.
+    #[must_use]
+    pub const fn condition(place: u32, kinds: u32) -> u32 {
+        place << 3 | kinds
+    }
+
+    /// Parameter and kinds of a condition.
+    #[must_use]
+    pub const fn parts(condition: u32) -> (u32, u32) {
+        (condition >> 3, condition & ANY)
     }
 }
 

@@ -8,7 +8,7 @@ use super::program::{
 use super::sets::{Edge, Shard, Via};
 use super::solve::{FIRST, Fields, RECEIVER, all, locate};
 use super::{Kind, Object};
-use crate::model::facts::{ArgKind, FlowOp, ParamKind, col, symbol_flag, table};
+use crate::model::facts::{ArgKind, FlowOp, ParamKind, col, given, symbol_flag, table};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
@@ -53,6 +53,17 @@ impl Lists {
     }
 }
 
+/// What may be an instance of a class besides those of classes below it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Abstract {
+    /// Nothing else.
+    Nothing,
+    /// What is no instance of a class of the project: it inherits from a class outside.
+    Derived,
+    /// Anything: it is a protocol, or its metaclass decides.
+    Anything,
+}
+
 /// What one thread writes down.
 #[derive(Debug)]
 pub(super) struct Worker {
@@ -69,6 +80,8 @@ pub(super) struct Worker {
     /// Methods of classes, by class and name; symbols +1.
     pub(super) methods: FxHashMap<u64, u32>,
     fields: FxHashMap<u32, Vec<u32>>,
+    /// What may be an instance of a class besides those of classes below it.
+    abstracts: FxHashMap<u32, Abstract>,
     /// Functions that a constraint or an edge has called already.
     called: FxHashSet<u64>,
     pub(super) messages: u64,
@@ -84,6 +97,7 @@ impl Worker {
             cells: FxHashMap::default(),
             methods: FxHashMap::default(),
             fields: FxHashMap::default(),
+            abstracts: FxHashMap::default(),
             called: FxHashSet::default(),
             messages: 0,
         }
@@ -254,6 +268,51 @@ impl<'s> Apply<'s, '_, '_> {
         }
     }
 
+    /// True where `object` may be an instance of `class`, or nothing is known of that. One of a class below stands for itself: an instance of
+    /// `class` goes where the test holds in any case.
+    fn may_be(&mut self, object: Object, class: Object) -> bool {
+        let project = self.program.project;
+        let class = match class.kind() {
+            Kind::Class | Kind::ClassReceiver => class.number(),
+            Kind::Known => return self.may_be_known(object, known::name(class.number())),
+            _ => return true,
+        };
+        let program = self.program;
+        let abstracts = *self.own.abstracts.entry(class).or_insert_with(|| program.is_abstract(class));
+        if abstracts == Abstract::Anything {
+            return true;
+        }
+        match object.kind() {
+            Kind::Instance | Kind::Receiver => {
+                object.number() == class || {
+                    let (file, symbol) = project.locate(object.number());
+                    project.classes.is_subclass([file, symbol], project.locate(class).into())
+                        || project.classes.is_unknown(file, symbol)
+                }
+            }
+            Kind::External | Kind::Super | Kind::Decorated | Kind::Register => true,
+            // Classes are instances of metaclasses, and lists of what inherits from an abstract one.
+            _ => abstracts == Abstract::Derived,
+        }
+    }
+
+    /// The same for a class of the language.
+    fn may_be_known(&self, object: Object, class: &str) -> bool {
+        let data = matches!(
+            class,
+            "str" | "bytes" | "int" | "float" | "bool" | "list" | "tuple" | "dict" | "set" | "frozenset"
+        );
+        match object.kind() {
+            Kind::Instance | Kind::Receiver if data => {
+                let (file, symbol) = self.program.project.locate(object.number());
+                self.program.project.classes.is_derived(file, symbol)
+            }
+            Kind::Container => !matches!(class, "str" | "bytes" | "int" | "float" | "bool"),
+            Kind::Function | Kind::Bound | Kind::Class | Kind::ClassReceiver | Kind::Module | Kind::Running => !data,
+            _ => true,
+        }
+    }
+
     /// Reads all attributes whose names are like one.
     fn load_like(&mut self, op: Op, object: Object) {
         let owners: SmallVec<[u32; 8]> = match object.kind() {
@@ -306,6 +365,18 @@ impl<'s> Apply<'s, '_, '_> {
             FlowOp::With => self.with(object, op.b != 0, op.out),
             FlowOp::Super if role == RECEIVER => {
                 self.send(op.out, Object::new(Kind::Super, number));
+            }
+            FlowOp::Narrow if role == FIRST => {
+                if all(self.shards, op.b).iter().any(|&class| self.may_be(object, class)) {
+                    self.send(op.out, object);
+                }
+            }
+            FlowOp::Narrow => {
+                for &value in all(self.shards, op.a) {
+                    if self.may_be(value, object) {
+                        self.send(op.out, value);
+                    }
+                }
             }
             FlowOp::LoadLike => self.load_like(op, object),
             FlowOp::Instance if op.b == 1 => self.made(object, 1, op.out),
@@ -1087,8 +1158,48 @@ impl<'s> Apply<'s, '_, '_> {
         if self.first_call(symbol, 2 + shift) {
             let receiver = self.program.calls[op.b as usize].receiver;
             self.bind(symbol, shift, self.arguments(op), op.out, receiver);
-            self.result(symbol, op.out);
+            self.result_of(op, symbol, shift);
         }
+    }
+
+    /// What a call of function `symbol` gives, where the arguments begin at parameter `shift`: of what it returns in some cases only, that
+    /// which such arguments may lead to.
+    fn result_of(&mut self, op: Op, symbol: u32, shift: u32) {
+        let Some(function) = self.program.function(symbol) else { return };
+        let ordinary = !function.has(symbol_flag::GENERATOR | symbol_flag::ASYNC);
+        let holds = |condition: u32| {
+            let (place, kinds) = given::parts(condition);
+            condition == 0 || self.given(op, function, place, shift) & kinds != 0
+        };
+        let leads = |conditions: &[u32; 2]| conditions.iter().all(|&condition| holds(condition));
+        if !ordinary || function.returns.iter().all(|(_, conditions)| leads(conditions)) {
+            return self.result(symbol, op.out);
+        }
+        let returned: SmallVec<[u32; 8]> =
+            function.returns.iter().filter(|(_, conditions)| leads(conditions)).map(|one| one.0).collect();
+        for value in returned {
+            self.edge(value, op.out, Via::Copy, 0);
+        }
+    }
+
+    /// Kinds of what a call may give for parameter number `place`: see [`given`].
+    fn given(&self, op: Op, function: &Function, place: u32, shift: u32) -> u32 {
+        let Some(param) = function.params.get(place as usize).filter(|_| place >= shift) else {
+            return given::ANY;
+        };
+        let mut at = shift;
+        for arg in self.arguments(op) {
+            let positional = arg.kind == ArgKind::Positional as u32;
+            if positional && at == place && param.kind <= ParamKind::Positional {
+                let decorated = op.op == FlowOp::Decorate && self.program.calls[op.b as usize].method == 1;
+                return if decorated { given::CALLABLE } else { given::ANY };
+            }
+            if !positional && (arg.kind != ArgKind::Keyword as u32 || arg.name == param.name) {
+                return given::ANY;
+            }
+            at += u32::from(positional);
+        }
+        if param.optional { given::NOTHING } else { given::ANY }
     }
 
     /// Gives arguments to parameters, from number `shift` on; what is returned as it came goes to `out`.

@@ -145,6 +145,11 @@ pub(crate) fn find(name: &str) -> Option<u32> {
     KNOWN.binary_search_by_key(&name, |entry| entry.0).ok().map(|at| at as u32)
 }
 
+/// Name of number `known`.
+pub(crate) fn name(known: u32) -> &'static str {
+    KNOWN.get(known as usize).map_or("", |entry| entry.0)
+}
+
 /// What number `known` does.
 pub(crate) fn effect(known: u32) -> Effect {
     KNOWN.get(known as usize).map_or(Effect::Module, |entry| entry.1)

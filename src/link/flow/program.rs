@@ -1,5 +1,6 @@
 //! The constraints of all files over common numbers.
 
+use super::apply::Abstract;
 use super::known;
 use super::parts::Parts;
 use super::{Kind, Object};
@@ -36,6 +37,7 @@ pub(super) struct Op {
 pub(super) struct Call {
     /// Object and name of a method that is called; 0 without.
     pub(super) receiver: u32,
+    /// Of a decoration: 1 where a function or class is decorated that nothing else has decorated before.
     pub(super) method: u32,
     /// Arguments in `args`.
     pub(super) first: u32,
@@ -61,6 +63,8 @@ pub(super) struct Function {
     pub(super) passes: SmallVec<[u32; 2]>,
     /// Parameters of whose classes instances are returned, as operand `b` of [`FlowOp::Pass`] says.
     pub(super) news: SmallVec<[(u32, u32); 1]>,
+    /// Variables that it returns, each with the conditions of [`FlowOp::Return`]; none where all are returned in any case.
+    pub(super) returns: Vec<(u32, [u32; 2])>,
     /// Its first parameter is a class.
     of_class: bool,
 }
@@ -72,6 +76,8 @@ pub(super) struct Param {
     pub(super) name: u32,
     /// Container of a starred one.
     pub(super) container: Object,
+    /// It is `None` where nothing is given.
+    pub(super) optional: bool,
 }
 
 impl Function {
@@ -133,8 +139,11 @@ pub(super) mod special {
     pub(in super::super) const SORT: u32 = 32;
     pub(in super::super) const SUB: u32 = 33;
     pub(in super::super) const KEY: u32 = 34;
+    pub(super) const INSTANCE_CHECK: u32 = 35;
+    pub(super) const SUBCLASS_CHECK: u32 = 36;
+    pub(super) const SUBCLASS_HOOK: u32 = 37;
 
-    pub(super) const NAMES: [&str; 34] = [
+    pub(super) const NAMES: [&str; 37] = [
         "__new__",
         "__init__",
         "__call__",
@@ -169,6 +178,9 @@ pub(super) mod special {
         "sort",
         "sub",
         "key",
+        "__instancecheck__",
+        "__subclasscheck__",
+        "__subclasshook__",
     ];
 }
 
@@ -582,6 +594,29 @@ impl<'p, 'a> Program<'p, 'a> {
         }
     }
 
+    /// What may be an instance of a class besides those of classes below it.
+    pub(super) fn is_abstract(&self, class: u32) -> Abstract {
+        let (file, symbol) = self.project.locate(class);
+        let decides = self.metaclass(class).is_some_and(|one| {
+            [special::INSTANCE_CHECK, special::SUBCLASS_CHECK].iter().any(|&name| self.method(one, name) != 0)
+        });
+        let hook = self.method(class, special::SUBCLASS_HOOK) != 0;
+        let protocol = self.project.facts(file).is_some_and(|facts| {
+            (0..facts.rows(table::Bases)).any(|row| {
+                facts.get(col::BASE_SYM, row) == symbol
+                    && facts.str(col::REF_NAME, facts.get(col::BASE_REF, row)) == "Protocol"
+            })
+        });
+        let classes = &self.project.classes;
+        if decides || hook || protocol {
+            Abstract::Anything
+        } else if classes.is_derived(file, symbol) {
+            Abstract::Derived
+        } else {
+            Abstract::Nothing
+        }
+    }
+
     /// The metaclass of a class, where it is one of the project.
     pub(super) fn metaclass(&self, class: u32) -> Option<u32> {
         if self.metaclasses.is_empty() {
@@ -681,6 +716,7 @@ impl<'p, 'a> Program<'p, 'a> {
             let all = body.returned as usize..body.param(body.params.len() as u32) as usize;
             open[all.clone()].fill(true);
             read[all].fill(true);
+            body.returns.iter().for_each(|one| read[one.0 as usize] = true);
         }
         for (place, &file) in self.files.iter().enumerate() {
             let Some(facts) = self.project.facts(file) else { continue };
@@ -706,7 +742,7 @@ impl<'p, 'a> Program<'p, 'a> {
                     read[op.out as usize] = true;
                     read[op.b as usize] = true;
                 }
-                FlowOp::Get | FlowOp::Super => read[op.b as usize] = true,
+                FlowOp::Get | FlowOp::Super | FlowOp::Narrow => read[op.b as usize] = true,
                 _ => {}
             }
             if !matches!(op.op, FlowOp::Store | FlowOp::Put) {
@@ -800,14 +836,17 @@ impl<'p, 'a> Program<'p, 'a> {
         for op in &mut self.ops {
             of(&mut op.out);
             of(&mut op.a);
-            if matches!(op.op, FlowOp::Put | FlowOp::Get | FlowOp::Super) {
+            if matches!(op.op, FlowOp::Put | FlowOp::Get | FlowOp::Super | FlowOp::Narrow) {
                 of(&mut op.b);
             }
         }
         self.calls.iter_mut().for_each(|call| of(&mut call.receiver));
         self.args.iter_mut().for_each(|arg| of(&mut arg.value));
         self.elements.iter_mut().for_each(|element| of(&mut element.2));
-        self.bodies.iter_mut().for_each(|body| of(&mut body.returned));
+        for body in &mut self.bodies {
+            of(&mut body.returned);
+            body.returns.iter_mut().for_each(|one| of(&mut one.0));
+        }
         self.sources = sources;
     }
 
@@ -986,7 +1025,7 @@ impl<'p, 'a> Program<'p, 'a> {
                     }
                     self.ops.push(Op { op, out: var(out), a: var(a), b: name, row: number });
                 }
-                FlowOp::Put | FlowOp::Get => {
+                FlowOp::Put | FlowOp::Get | FlowOp::Narrow => {
                     self.ops.push(Op { op, out: var(out), a: var(a), b: var(b), row: number });
                 }
                 FlowOp::Super => {
@@ -1017,6 +1056,10 @@ impl<'p, 'a> Program<'p, 'a> {
                 FlowOp::Operand => {}
                 FlowOp::Call | FlowOp::Decorate => {
                     let call = self.call(facts, b, at, &mut names);
+                    let before = (op == FlowOp::Decorate).then(|| row.checked_sub(2)).flatten();
+                    if before.is_some_and(|row| facts.get(col::FLOW_OP, row) == FlowOp::Symbol as u32) {
+                        self.calls[call as usize].method = 1;
+                    }
                     self.decoration(op, file, facts, row - 1, at);
                     self.ops.push(Op { op, out: var(out), a: var(a), b: call, row: number });
                 }
@@ -1032,6 +1075,11 @@ impl<'p, 'a> Program<'p, 'a> {
                         }
                     } else if b != 0 {
                         self.edge(var(out), returned);
+                    }
+                }
+                FlowOp::Return => {
+                    if let Some(place) = body.checked_sub(1) {
+                        self.bodies[place as usize].returns.push((var(out), [a, b]));
                     }
                 }
                 FlowOp::LoadLike => {
@@ -1207,7 +1255,8 @@ impl<'p, 'a> Program<'p, 'a> {
             }
             let kind = ParamKind::from_u32(facts.get(col::PAR_KIND, row));
             let name = self.name_number(facts, facts.get(col::PAR_NAME, row), names);
-            params.push(Param { kind, name, container: Object::EXTERNAL });
+            let optional = facts.str(col::PAR_DEFAULT, row) == "None";
+            params.push(Param { kind, name, container: Object::EXTERNAL, optional });
         }
         let place = self.bodies.len() as u32;
         if let Some(copy) = number.checked_sub(self.copies.first_symbol) {
@@ -1217,7 +1266,7 @@ impl<'p, 'a> Program<'p, 'a> {
         }
         let of_class = flags & symbol_flag::CLASSMETHOD != 0 || facts.str(col::SYM_NAME, symbol) == "__new__";
         let function =
-            Function { flags, returned, params, passes: SmallVec::new(), news: SmallVec::new(), of_class };
+            Function { flags, returned, params, passes: SmallVec::new(), news: SmallVec::new(), returns: Vec::new(), of_class };
         if let Some(first) = function.params.first().filter(|param| param.kind <= ParamKind::Positional)
             && let Some(receiver) = receiver(self.project, file, facts, symbol, self.names.text(first.name))
         {

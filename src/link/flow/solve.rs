@@ -199,6 +199,7 @@ impl<'p, 'a> Solver<'p, 'a> {
                     }
                 }
                 FlowOp::Super => roles.push((op.b, number * 4 + RECEIVER)),
+                FlowOp::Narrow => roles.push((op.b, number * 4 + OPERAND)),
                 _ => {}
             }
             roles.retain(|role| role.0 != 0);
@@ -363,7 +364,8 @@ impl<'p, 'a> Solver<'p, 'a> {
         }
     }
 
-    /// What is decided once nothing flows any more: parameters that nothing is given to, decorators of which nothing is known.
+    /// What is decided once nothing flows any more: parameters that nothing is given to, decorators and classes in tests of which nothing is
+    /// known.
     fn second(&mut self) {
         let mut apply = self.alone();
         for body in &apply.program.bodies {
@@ -378,6 +380,9 @@ impl<'p, 'a> Solver<'p, 'a> {
                 let call = apply.program.calls[op.b as usize];
                 let value = apply.program.args[call.first as usize].value;
                 apply.edge(value, op.out, Via::Copy, 0);
+            }
+            if op.op == FlowOp::Narrow && apply.says_nothing(op.b) {
+                apply.edge(op.a, op.out, Via::Copy, 0);
             }
         }
     }
