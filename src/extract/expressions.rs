@@ -681,7 +681,7 @@ impl Pass<'_> {
             };
             self.read(argument);
             let value = self.x.flow.value;
-            self.x.flow_argument(kind, 0, value);
+            self.x.flow_argument(kind, argument, 0, value);
         }
         for keyword in keywords {
             self.keyword(keyword);
@@ -695,9 +695,9 @@ impl Pass<'_> {
         match &keyword.arg {
             Some(name) => {
                 let name = self.x.names.add(&name.id);
-                self.x.flow_argument(ArgKind::Keyword, name, value);
+                self.x.flow_argument(ArgKind::Keyword, &keyword.value, name, value);
             }
-            None => self.x.flow_argument(ArgKind::DoubleStar, 0, value),
+            None => self.x.flow_argument(ArgKind::DoubleStar, &keyword.value, 0, value),
         }
     }
 

@@ -48,8 +48,8 @@ struct Loop {
     first: u32,
     body: u32,
     scope: u32,
-    /// Names that were read before they were assigned in it, and the variable of the head.
-    heads: Vec<(u32, u32)>,
+    /// Names that were read before they were assigned in it, the variable of the head, and what they stood for.
+    heads: Vec<(u32, u32, u32)>,
     /// Everything that was assigned in it.
     defined: Vec<(u32, u32)>,
 }
@@ -110,6 +110,7 @@ pub(super) struct Around {
     literals: [u32; 3],
     mark: Mark,
     given: Given,
+    required: u64,
     returns: usize,
 }
 
@@ -152,6 +153,8 @@ pub(super) struct Flow {
     params: u32,
     /// What is known of the parameters of the body at hand.
     pub(super) given: Given,
+    /// Those of the first 64 that have no default.
+    pub(super) required: u64,
     /// What bodies that are open return, of each up to [`RETURNS`] and one, and from where on those are of the body at hand.
     returns: Vec<(u32, Given)>,
     own_returns: usize,
@@ -191,7 +194,10 @@ enum Made {
 
 /// True for a type of the language whose instances can't be called.
 fn is_data(name: &str) -> bool {
-    matches!(name, "str" | "bytes" | "int" | "float" | "bool" | "list" | "tuple" | "dict" | "set" | "frozenset")
+    matches!(
+        name,
+        "str" | "bytes" | "int" | "float" | "bool" | "list" | "tuple" | "dict" | "set" | "frozenset"
+    )
 }
 
 impl Flow {
@@ -317,7 +323,7 @@ impl Extractor {
             .flat_map(|around| {
                 around.defined.clear();
                 let scope = around.scope;
-                around.heads.drain(..).map(move |(name, head)| (scope, name, head))
+                around.heads.drain(..).map(move |(name, head, _)| (scope, name, head))
             })
             .collect();
         for (scope, name, head) in heads {
@@ -355,7 +361,7 @@ impl Extractor {
             let around = &self.flow.loops[number];
             if around.body == body && value < around.first {
                 let head = self.made(FlowOp::Copy, value, 0);
-                self.flow.loops[number].heads.push((name, head));
+                self.flow.loops[number].heads.push((name, head, value));
                 // Not in the log: it is as if it had been there when the loop began.
                 self.flow.versions[at].1 = head;
                 value = head;
@@ -539,13 +545,22 @@ impl Extractor {
     pub(super) fn loop_end(&mut self, mark: Mark) {
         let defined = self.defined();
         let Some(around) = self.flow.loops.pop() else { return };
-        for &(name, head) in &around.heads {
+        for &(name, head, _) in &around.heads {
             let start = defined.partition_point(|entry| entry.0 < name);
             for &(_, value) in defined[start..].iter().take_while(|entry| entry.0 == name) {
                 self.emit(FlowOp::Copy, head, value, 0);
             }
         }
         self.anything_since(mark, &defined);
+        for &(name, head, before) in &around.heads {
+            // What was not assigned is what it was.
+            let at = self.place(name);
+            if self.flow.version(at) == (around.body, head)
+                && defined.binary_search_by_key(&name, |entry| entry.0).is_err()
+            {
+                self.flow.versions[at].1 = before;
+            }
+        }
         self.flow.dead = false;
         if let Some(outer) = self.flow.loops.last_mut()
             && outer.body == around.body
@@ -602,6 +617,7 @@ impl Extractor {
             literals: flow.leave_literals(),
             mark: flow.mark(),
             given: std::mem::take(&mut flow.given),
+            required: std::mem::take(&mut flow.required),
             returns: std::mem::replace(&mut flow.own_returns, flow.returns.len()),
         };
         flow.literal.version = 0;
@@ -642,7 +658,7 @@ impl Extractor {
         self.undo(around.mark);
         let Around { body, scope, returned, params, dead, literals, .. } = around;
         let flow = &mut self.flow;
-        (flow.given, flow.own_returns) = (around.given, around.returns);
+        (flow.given, flow.required, flow.own_returns) = (around.given, around.required, around.returns);
         flow.enter_literals(literals);
         (flow.body, flow.scope, flow.returned, flow.params, flow.dead) =
             (body, scope, returned, params, dead);
@@ -699,12 +715,45 @@ impl Extractor {
         let found = self.names.find(name::hash(name.as_bytes()), name.as_bytes())?;
         let name = self.names.base() + found;
         let (body, value) = flow.version(self.place(name));
-        if body != flow.body || self.scope != flow.scope || value & ANYWHERE != 0 || !self.is_parameter(value) {
+        if body != flow.body || self.scope != flow.scope || value & ANYWHERE != 0 || !self.is_parameter(value)
+        {
             return None;
         }
         // In a loop it may stand for what comes later.
         let again = flow.loops.iter().any(|around| around.body == body && value < around.first);
         (!again).then(|| value - (flow.returned + 2))
+    }
+
+    /// What an argument is: see [`given`]. A parameter that has no default is taken to be something.
+    fn kinds(&self, argument: &Expr) -> u32 {
+        match argument {
+            Expr::NoneLiteral(_) => given::NOTHING,
+            Expr::Lambda(_) => given::CALLABLE,
+            Expr::StringLiteral(_)
+            | Expr::BytesLiteral(_)
+            | Expr::FString(_)
+            | Expr::NumberLiteral(_)
+            | Expr::BooleanLiteral(_)
+            | Expr::List(_)
+            | Expr::Tuple(_)
+            | Expr::Dict(_)
+            | Expr::Set(_) => given::OTHER,
+            Expr::Attribute(node) if matches!(node.attr.id.as_str(), "__name__" | "__qualname__") => {
+                given::OTHER
+            }
+            Expr::Name(name) => {
+                let Some(place) = self.parameter_named(&name.id) else { return given::ANY };
+                let known = self.flow.given.0.iter().map(|&condition| given::parts(condition));
+                let known = known.filter(|known| known.0 == place && known.1 != 0).map(|known| known.1);
+                let required = place < 64 && self.flow.required & (1 << place) != 0;
+                let kinds = if required { given::CALLABLE | given::OTHER } else { given::ANY };
+                match known.fold(kinds, |kinds, more| kinds & more) {
+                    0 => given::ANY,
+                    kinds => kinds,
+                }
+            }
+            _ => given::ANY,
+        }
     }
 
     /// Adds what `test` says of parameters where it holds, or where it does not.
@@ -1000,8 +1049,13 @@ impl Extractor {
         self.flow.arguments.len()
     }
 
-    pub(super) fn flow_argument(&mut self, kind: ArgKind, name: u32, value: u32) {
-        self.flow.arguments.push((kind as u32, name, value));
+    pub(super) fn flow_argument(&mut self, kind: ArgKind, argument: &Expr, name: u32, value: u32) {
+        let given = if matches!(kind, ArgKind::Positional | ArgKind::Keyword) {
+            self.kinds(argument)
+        } else {
+            given::ANY
+        };
+        self.flow.arguments.push((kind as u32 * 8 + given, name, value));
     }
 
     /// Variable of argument number `at` of those since `first`.
@@ -1036,7 +1090,7 @@ impl Extractor {
     pub(super) fn flow_decorate(&mut self, decorator: u32, value: u32) -> u32 {
         let row = self.out.len(col::ARG_KIND) as u32;
         self.argument_row(0, 2, 0);
-        self.argument_row(ArgKind::Positional as u32, value, 0);
+        self.argument_row(ArgKind::Positional as u32 * 8 + given::CALLABLE, value, 0);
         self.made(FlowOp::Decorate, decorator, row)
     }
 
@@ -1371,7 +1425,8 @@ impl Pass<'_> {
             Expr::BoolOp(node) if (node.op == ast::BoolOp::And) == held => {
                 node.values.iter().for_each(|value| self.narrow(value, held));
             }
-            Expr::Call(call) if held && matches!(&*call.func, Expr::Name(name) if name.id.as_str() == "isinstance") =>
+            Expr::Call(call)
+                if held && matches!(&*call.func, Expr::Name(name) if name.id.as_str() == "isinstance") =>
             {
                 let mut subject = None;
                 let mut values = Vec::new();

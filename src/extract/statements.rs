@@ -401,6 +401,9 @@ impl Pass<'_> {
                 self.x.flow_put(out, 0, values[1]);
                 values = [0; 2];
             }
+            if at < 64 && param.default().is_none() && !param.is_variadic() {
+                self.x.flow.required |= 1 << at;
+            }
             let name = self.x.names.add(&param.name().id);
             self.x.flow_parameter(at, name, values);
         }

@@ -310,7 +310,7 @@ fn arguments(facts: &Facts<'_>, first: u32, variables: u32) -> bool {
     let method = first + 1;
     let values = method + (shape & 1);
     (shape & 1 == 0 || facts.get(col::ARG_KIND, method) < facts.rows(table::Refs))
-        && (values..end as u32).all(|row| (facts.get(col::ARG_KIND, row) as usize) < ArgKind::ALL.len())
+        && (values..end as u32).all(|row| (facts.get(col::ARG_KIND, row) as usize) / 8 < ArgKind::ALL.len())
         && (method..end as u32).all(|row| facts.get(col::ARG_VALUE, row) < variables)
 }
 

@@ -233,7 +233,8 @@ block::schema! {
         }
         /// Arguments of calls in Flow: a row for the call, one for the receiver of a method, then one for each argument.
         FlowArgs {
-            /// For the call: the row in Calls +1, or 0. For the receiver: ref of the method. Else [`super::ArgKind`].
+            /// For the call: the row in Calls +1, or 0. For the receiver: ref of the method. Else 8 times [`super::ArgKind`],
+            /// plus what it is: see [`super::given`].
             ARG_KIND,
             /// For the call: twice the number of arguments, plus 1 where a receiver comes next. Else a variable.
             ARG_VALUE,

@@ -308,7 +308,12 @@ impl<'s> Apply<'s, '_, '_> {
                 self.program.project.classes.is_derived(file, symbol)
             }
             Kind::Container => !matches!(class, "str" | "bytes" | "int" | "float" | "bool"),
-            Kind::Function | Kind::Bound | Kind::Class | Kind::ClassReceiver | Kind::Module | Kind::Running => !data,
+            Kind::Function
+            | Kind::Bound
+            | Kind::Class
+            | Kind::ClassReceiver
+            | Kind::Module
+            | Kind::Running => !data,
             _ => true,
         }
     }
@@ -1028,7 +1033,7 @@ impl<'s> Apply<'s, '_, '_> {
                     Some(method) => {
                         self.receive(method, object);
                         if self.first_call(method, 6) {
-                            self.bind(method, 1, self.arguments(op), op.out, 0);
+                            self.bind(method, 1, self.arguments(op), op.out, None);
                             self.result(method, op.out);
                         }
                     }
@@ -1115,7 +1120,7 @@ impl<'s> Apply<'s, '_, '_> {
                 if let Some(new) = self.method(object.number(), special::NEW) {
                     self.receive(new, object);
                     if self.first_call(new, 1) {
-                        self.bind(new, 1 + shift, &self.program.args[first as usize..end as usize], 0, 0);
+                        self.bind(new, 1 + shift, &self.program.args[first as usize..end as usize], 0, None);
                         self.result(new, out);
                     }
                 }
@@ -1142,7 +1147,7 @@ impl<'s> Apply<'s, '_, '_> {
         let (param, count) = (body.param(0), body.params.len() as u32);
         let passes = body.passes.contains(&own);
         let to = if object.kind() == Kind::Class { 0 } else { out };
-        self.bind(symbol, own + shift, args, to, 0);
+        self.bind(symbol, own + shift, args, to, None);
         if values != 0 && own < count {
             self.edge(values, param + own, Via::Iterate, 0);
             if passes {
@@ -1156,8 +1161,7 @@ impl<'s> Apply<'s, '_, '_> {
 
     fn call_function(&mut self, op: Op, symbol: u32, shift: u32) {
         if self.first_call(symbol, 2 + shift) {
-            let receiver = self.program.calls[op.b as usize].receiver;
-            self.bind(symbol, shift, self.arguments(op), op.out, receiver);
+            self.bind(symbol, shift, self.arguments(op), op.out, Some(op));
             self.result_of(op, symbol, shift);
         }
     }
@@ -1191,19 +1195,19 @@ impl<'s> Apply<'s, '_, '_> {
         for arg in self.arguments(op) {
             let positional = arg.kind == ArgKind::Positional as u32;
             if positional && at == place && param.kind <= ParamKind::Positional {
-                let decorated = op.op == FlowOp::Decorate && self.program.calls[op.b as usize].method == 1;
-                return if decorated { given::CALLABLE } else { given::ANY };
+                return arg.given;
             }
             if !positional && (arg.kind != ArgKind::Keyword as u32 || arg.name == param.name) {
-                return given::ANY;
+                return arg.given;
             }
             at += u32::from(positional);
         }
         if param.optional { given::NOTHING } else { given::ANY }
     }
 
-    /// Gives arguments to parameters, from number `shift` on; what is returned as it came goes to `out`.
-    fn bind(&mut self, symbol: u32, shift: u32, args: &[Arg], out: u32, receiver: u32) {
+    /// Gives arguments to parameters, from number `shift` on; what is returned as it came goes to `out`. `site`: the call, if it is written
+    /// as one.
+    fn bind(&mut self, symbol: u32, shift: u32, args: &[Arg], out: u32, site: Option<Op>) {
         let Some(function) = self.program.function(symbol) else { return };
         let Function { params, passes, news, .. } = function;
         let first = function.param(0);
@@ -1282,7 +1286,10 @@ impl<'s> Apply<'s, '_, '_> {
         if out == 0 {
             return;
         }
-        let passed = passes.iter().map(|&place| (place, Via::Copy, 0));
+        let receiver = site.map_or(0, |op| self.program.calls[op.b as usize].receiver);
+        let relayed = site.and_then(|op| self.program.relayed.get(&(op.row, symbol)));
+        let passed = passes.iter().filter(|place| relayed.is_none_or(|relayed| !relayed.contains(place)));
+        let passed = passed.map(|&place| (place, Via::Copy, 0));
         for (place, via, how) in passed.chain(news.iter().map(|&(place, how)| (place, Via::New, how))) {
             let mut values = given.iter().filter(|one| one.0 == place).peekable();
             if values.peek().is_none() {
@@ -1310,7 +1317,7 @@ impl<'s> Apply<'s, '_, '_> {
         if let Some(new) = self.method(class, special::NEW) {
             self.receive(new, object);
             if self.first_call(new, 4) {
-                self.bind(new, 1, args, 0, 0);
+                self.bind(new, 1, args, 0, None);
                 self.result(new, op.out);
             }
         }
@@ -1325,7 +1332,7 @@ impl<'s> Apply<'s, '_, '_> {
         if let Some(init) = self.method(class, special::INIT) {
             self.receive(init, instance);
             if self.first_call(init, 5) {
-                self.bind(init, 1, args, 0, 0);
+                self.bind(init, 1, args, 0, None);
             }
         } else {
             self.fill(class, args);

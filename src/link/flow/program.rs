@@ -9,8 +9,8 @@ use crate::link::builtins::is_builtin;
 use crate::link::modules::Found;
 use crate::link::value::{Context, Key, Value, Values, is_overload, members};
 use crate::model::facts::{
-    BINDING_CONDITIONAL, BindingKind, Container, Facts, FlowOp, ImportKind, PROTOCOL, ParamKind, RefKind,
-    ScopeKind, SymbolKind, col, symbol_flag, table,
+    ArgKind, BINDING_CONDITIONAL, BindingKind, Container, Facts, FlowOp, ImportKind, PROTOCOL, ParamKind,
+    RefKind, ScopeKind, SymbolKind, col, given, symbol_flag, table,
 };
 use crate::model::name;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -37,7 +37,6 @@ pub(super) struct Op {
 pub(super) struct Call {
     /// Object and name of a method that is called; 0 without.
     pub(super) receiver: u32,
-    /// Of a decoration: 1 where a function or class is decorated that nothing else has decorated before.
     pub(super) method: u32,
     /// Arguments in `args`.
     pub(super) first: u32,
@@ -48,6 +47,8 @@ pub(super) struct Call {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arg {
     pub(super) kind: u32,
+    /// What it is: see [`given`].
+    pub(super) given: u32,
     pub(super) name: u32,
     pub(super) value: u32,
 }
@@ -278,6 +279,25 @@ pub(super) struct Program<'p, 'a> {
     pub(super) protocol: Vec<[u32; 2]>,
     /// For each row with `super()`: its class +1, as a symbol of the project.
     pub(super) supers: FxHashMap<u32, u32>,
+    /// Calls whose result a function returns, which gives them parameters of its own.
+    relays: Vec<Relay>,
+    /// By row of such a call and function that is called: parameters of that which are returned, so that they are among the
+    /// [`Function::passes`] of whoever called.
+    pub(super) relayed: FxHashMap<(u32, u32), SmallVec<[u32; 2]>>,
+}
+
+/// A call whose result a function returns, which gives it parameters of its own.
+#[derive(Clone, Copy, Debug)]
+struct Relay {
+    /// Place in [`Program::bodies`].
+    body: u32,
+    op: u32,
+    file: u32,
+    /// Ref of what is called.
+    callee: u32,
+    /// That, as a symbol, and the parameter that its arguments begin at.
+    symbol: u32,
+    shift: u32,
 }
 
 /// How the numbers of a file become those of all.
@@ -446,6 +466,8 @@ impl<'p, 'a> Program<'p, 'a> {
             copies: Copies::default(),
             protocol,
             supers: FxHashMap::default(),
+            relays: Vec::new(),
+            relayed: FxHashMap::default(),
         };
         let mut row = 0;
         let mut symbols = 0;
@@ -480,6 +502,7 @@ impl<'p, 'a> Program<'p, 'a> {
         }
         program.first_ops.push(program.ops.len() as u32);
         program.copy_decorators();
+        program.find_relayed();
         program.stored.resize(program.names.len(), false);
         program.mark_fields();
         program.find_alike();
@@ -943,7 +966,14 @@ impl<'p, 'a> Program<'p, 'a> {
                 FlowOp::Leave => {
                     open.pop();
                 }
-                FlowOp::Copy => self.edge(var(a), var(out)),
+                FlowOp::Copy => {
+                    if let Some(place) = body.checked_sub(1) {
+                        // The row before this one.
+                        let call = [row.wrapping_sub(2), number.wrapping_sub(1)];
+                        self.relay(file, facts, call, [place, var(a), var(out)]);
+                    }
+                    self.edge(var(a), var(out));
+                }
                 FlowOp::Define => {
                     if a < facts.rows(table::FlowNames) {
                         let string = facts.get(col::FLOW_NAME, a);
@@ -1045,7 +1075,7 @@ impl<'p, 'a> Program<'p, 'a> {
                     let first = self.args.len() as u32;
                     while row < rows && facts.get(col::FLOW_OP, row) == FlowOp::Operand as u32 {
                         let value = var(facts.get(col::FLOW_A, row));
-                        self.args.push(Arg { kind: 0, name: 0, value });
+                        self.args.push(Arg { kind: 0, given: given::ANY, name: 0, value });
                         row += 1;
                     }
                     let call = self.calls.len() as u32;
@@ -1056,10 +1086,6 @@ impl<'p, 'a> Program<'p, 'a> {
                 FlowOp::Operand => {}
                 FlowOp::Call | FlowOp::Decorate => {
                     let call = self.call(facts, b, at, &mut names);
-                    let before = (op == FlowOp::Decorate).then(|| row.checked_sub(2)).flatten();
-                    if before.is_some_and(|row| facts.get(col::FLOW_OP, row) == FlowOp::Symbol as u32) {
-                        self.calls[call as usize].method = 1;
-                    }
                     self.decoration(op, file, facts, row - 1, at);
                     self.ops.push(Op { op, out: var(out), a: var(a), b: call, row: number });
                 }
@@ -1088,6 +1114,102 @@ impl<'p, 'a> Program<'p, 'a> {
                         self.patterns.push(like);
                     }
                     self.ops.push(Op { op, out: var(out), a: var(a), b: like, row: number });
+                }
+            }
+        }
+    }
+
+    /// Notes that `value` is returned, where it is what the last constraint, a call in row `at` of the file and `row` of the project, gives.
+    fn relay(&mut self, file: u32, facts: &Facts<'_>, [at, row]: [u32; 2], [body, value, out]: [u32; 3]) {
+        let function = &self.bodies[body as usize];
+        let Some(op) = self.ops.last().filter(|op| op.op == FlowOp::Call && op.row == row && op.out == value)
+        else {
+            return;
+        };
+        let Call { receiver, first, end, .. } = self.calls[op.b as usize];
+        let params = function.param(0)..function.param(function.params.len() as u32);
+        let own = |value: u32| params.contains(&value);
+        let given = &self.args[first as usize..end as usize];
+        if out != function.returned
+            || function.has(symbol_flag::GENERATOR | symbol_flag::ASYNC)
+            || !own(receiver) && !given.iter().any(|arg| own(arg.value))
+        {
+            return;
+        }
+        let Some(call) = facts.get(col::ARG_KIND, facts.get(col::FLOW_B, at)).checked_sub(1) else { return };
+        let callee = facts.get(col::CALL_REF, call);
+        let op = self.ops.len() as u32 - 1;
+        self.relays.push(Relay { body, op, file, callee, symbol: 0, shift: 0 });
+    }
+
+    /// Parameters that a function returns because it returns what another makes of them.
+    fn find_relayed(&mut self) {
+        let mut relays = std::mem::take(&mut self.relays);
+        let (mut cx, mut of) = (Context::default(), u32::MAX);
+        let mut values = Values::new();
+        relays.retain_mut(|relay| {
+            let Some(facts) = self.project.facts(relay.file) else { return false };
+            if std::mem::replace(&mut of, relay.file) != relay.file {
+                cx.start(relay.file, facts.rows(table::Refs), &self.project.scratch);
+            }
+            cx.refuel();
+            values.clear();
+            self.project.eval(relay.file, relay.callee, &mut cx, &mut values);
+            let mut values = values.iter().filter(|value| !matches!(value, Value::Variable(..)));
+            let (Some(&Value::Symbol(file, symbol)), None) = (values.next(), values.next()) else {
+                return false;
+            };
+            let caller = &self.bodies[relay.body as usize];
+            let receiver = self.calls[self.ops[relay.op as usize].b as usize].receiver;
+            relay.symbol = self.project.symbol(file, symbol);
+            relay.shift = match self.project.kind(file, symbol) {
+                SymbolKind::Function => 0,
+                // Of `self`.
+                SymbolKind::Method if receiver == caller.param(0) && !caller.params.is_empty() => 1,
+                _ => return false,
+            };
+            self.function(relay.symbol).is_some_and(|one| {
+                !one.has(symbol_flag::GENERATOR | symbol_flag::ASYNC | symbol_flag::STATIC)
+            })
+        });
+        let mut again = true;
+        while std::mem::take(&mut again) {
+            for relay in &relays {
+                let Some(callee) = self.function(relay.symbol) else { continue };
+                let op = self.ops[relay.op as usize];
+                let Call { receiver, first, end, .. } = self.calls[op.b as usize];
+                let args = &self.args[first as usize..end as usize];
+                let caller = &self.bodies[relay.body as usize];
+                let mut found: SmallVec<[(u32, u32); 2]> = SmallVec::new();
+                for &place in &callee.passes {
+                    let name = callee.params.get(place as usize).map_or(0, |param| param.name);
+                    let value = match place.checked_sub(relay.shift) {
+                        None => Some(receiver),
+                        Some(at) => args
+                            .iter()
+                            .take_while(|arg| arg.kind == ArgKind::Positional as u32)
+                            .nth(at as usize)
+                            .or_else(|| {
+                                args.iter()
+                                    .find(|arg| arg.kind == ArgKind::Keyword as u32 && arg.name == name)
+                            })
+                            .map(|arg| arg.value),
+                    };
+                    let own = value.and_then(|value| value.checked_sub(caller.param(0)));
+                    if let Some(own) = own.filter(|&own| (own as usize) < caller.params.len()) {
+                        found.push((place, own));
+                    }
+                }
+                for (place, own) in found {
+                    let relayed = self.relayed.entry((op.row, relay.symbol)).or_default();
+                    if !relayed.contains(&place) {
+                        relayed.push(place);
+                        again = true;
+                    }
+                    let passes = &mut self.bodies[relay.body as usize].passes;
+                    if !passes.contains(&own) {
+                        passes.push(own);
+                    }
                 }
             }
         }
@@ -1144,8 +1266,9 @@ impl<'p, 'a> Program<'p, 'a> {
         cx.start(file, facts.rows(table::Refs), &self.project.scratch);
         cx.refuel();
         self.project.eval(file, facts.get(col::DEC_REF, decorator), &mut cx, &mut values);
-        if let [Value::Symbol(file, symbol)] = values[..]
-            && self.project.kind(file, symbol) == SymbolKind::Function
+        let mut values = values.iter().filter(|value| !matches!(value, Value::Variable(..)));
+        if let (Some(&Value::Symbol(file, symbol)), None) = (values.next(), values.next())
+            && matches!(self.project.kind(file, symbol), SymbolKind::Function | SymbolKind::Method)
             && self.local[file as usize] != 0
         {
             self.copies.wanted.push((site, [file, symbol]));
@@ -1197,7 +1320,9 @@ impl<'p, 'a> Program<'p, 'a> {
             self.count += 1;
             self.ops[site as usize].a = callee;
             let copy = numbering.symbol(project.symbol(file, symbol));
-            self.seeds.push((callee, Object::new(Kind::Function, copy)));
+            let method = project.kind(file, symbol) == SymbolKind::Method;
+            let kind = if method { Kind::Bound } else { Kind::Function };
+            self.seeds.push((callee, Object::new(kind, copy)));
         }
         self.copies.ops.sort_unstable();
     }
@@ -1232,7 +1357,7 @@ impl<'p, 'a> Program<'p, 'a> {
         for row in at..at + shape / 2 {
             let name = self.name_number(facts, facts.get(col::ARG_NAME, row), names);
             let (kind, value) = (facts.get(col::ARG_KIND, row), var(facts.get(col::ARG_VALUE, row)));
-            self.args.push(Arg { kind, name, value });
+            self.args.push(Arg { kind: kind / 8, given: kind & given::ANY, name, value });
         }
         self.calls.push(Call { receiver, method, first, end: self.args.len() as u32 });
         self.calls.len() as u32 - 1
@@ -1265,8 +1390,15 @@ impl<'p, 'a> Program<'p, 'a> {
             *entry = place + 1;
         }
         let of_class = flags & symbol_flag::CLASSMETHOD != 0 || facts.str(col::SYM_NAME, symbol) == "__new__";
-        let function =
-            Function { flags, returned, params, passes: SmallVec::new(), news: SmallVec::new(), returns: Vec::new(), of_class };
+        let function = Function {
+            flags,
+            returned,
+            params,
+            passes: SmallVec::new(),
+            news: SmallVec::new(),
+            returns: Vec::new(),
+            of_class,
+        };
         if let Some(first) = function.params.first().filter(|param| param.kind <= ParamKind::Positional)
             && let Some(receiver) = receiver(self.project, file, facts, symbol, self.names.text(first.name))
         {
