@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::project::{Project, copy_tree, digest, hit_rate};
+use crate::project::{Project, copy_tree, digest, hit_rate, ran};
 
 fn answer(project: &Project, arguments: &[&str]) -> Value {
     let all: Vec<&str> = ["cache"].iter().chain(arguments).copied().chain(["--format", "json"]).collect();
@@ -174,22 +174,30 @@ fn moved_code_keeps_its_links() {
     let project = Project::shop();
     let digest = |more: &[&str]| {
         let arguments = [&["analyze", "--output-format", "json"][..], more].concat();
-        let report: serde_json::Value = serde_json::from_str(&project.out(&arguments)).expect("a report");
-        report["graph_digest"].as_str().expect("a digest").to_owned()
+        let ran = ran(project.command(&arguments).env("PYDEBUG_LOG", "pydebug=debug"));
+        let report: Value = serde_json::from_str(&ran.stdout).expect("a report");
+        let solved = ran.stderr.contains("value flow: ");
+        (report["graph_digest"].as_str().expect("a digest").to_owned(), solved)
     };
-    let before = digest(&[]);
+    let (before, solved) = digest(&[]);
+    assert!(solved);
     let path = project.tree().join("shop/cart.py");
-    let cart = std::fs::read_to_string(&path).expect("a file");
-    for text in [
-        format!("# A comment.\n\n{cart}"),
-        format!("\"\"\"Other documentation.\"\"\"\n{cart}# The end.\n"),
-        format!("{cart}\n\nmain()\n"),
-        cart.replace("total", "sum_of"),
-        format!("\n{cart}"),
+    let cart = fs::read_to_string(&path).expect("a file");
+    let documented = format!("\"\"\"Documentation.\"\"\"\n{cart}");
+    for (text, solves) in [
+        (format!("# A comment.\n\n{cart}"), false),
+        (documented.clone(), false),
+        (documented.replace("Documentation", "Other documentation"), false),
+        (documented.replace("(self):", "(self):\n        'Makes one.'\n"), false),
+        (format!("{cart}\n\nmain()\n"), true),
+        (cart.replace("total", "sum_of"), true),
+        (format!("\n{}", cart.replace("total", "sum_of")), false),
+        (cart.replace("self.items = []", "self.items = ['a']"), true),
     ] {
-        std::fs::write(&path, text).expect("a file");
-        let after = digest(&[]);
+        fs::write(&path, &text).expect("a file");
+        let (after, solved) = digest(&[]);
         assert_ne!(after, before);
-        assert_eq!(after, digest(&["--no-cache"]));
+        assert_eq!(solved, solves, "{text}");
+        assert_eq!(after, digest(&["--no-cache"]).0);
     }
 }
