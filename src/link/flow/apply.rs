@@ -999,7 +999,7 @@ impl<'s> Apply<'s, '_, '_> {
 }
 
 impl<'s> Apply<'s, '_, '_> {
-    fn arguments(&self, op: Op) -> &'s [Arg] {
+    pub(super) fn arguments(&self, op: Op) -> &'s [Arg] {
         let Call { first, end, .. } = self.program.calls[op.b as usize];
         &self.program.args[first as usize..end as usize]
     }

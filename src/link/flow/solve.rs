@@ -377,8 +377,7 @@ impl<'p, 'a> Solver<'p, 'a> {
         }
         for op in &apply.program.ops {
             if op.op == FlowOp::Decorate && (op.a == 0 || apply.says_nothing(op.a)) {
-                let call = apply.program.calls[op.b as usize];
-                let value = apply.program.args[call.first as usize].value;
+                let value = apply.arguments(*op).first().map_or(0, |arg| arg.value);
                 apply.edge(value, op.out, Via::Copy, 0);
             }
             if op.op == FlowOp::Narrow && apply.says_nothing(op.b) {
