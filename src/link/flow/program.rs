@@ -1,21 +1,27 @@
-//! The constraints of all files over common numbers.
+//! The constraints of all files, and what they ask of the project.
 
 use super::apply::Abstract;
+use super::copies::Copies;
 use super::known;
+use super::lay::{Layer, Numbering, Sheet};
 use super::parts::Parts;
+use super::relays::Relay;
 use super::{Kind, Object};
 use crate::link::Project;
-use crate::link::builtins::is_builtin;
 use crate::link::modules::Found;
-use crate::link::value::{Context, Key, Value, Values, is_overload, members};
+use crate::link::value::{Context, Key, Value, Values, members};
 use crate::model::facts::{
-    ArgKind, BINDING_CONDITIONAL, BindingKind, Container, Facts, FlowOp, ImportKind, PROTOCOL, ParamKind,
-    RefKind, ScopeKind, SymbolKind, col, given, symbol_flag, table,
+    BINDING_CONDITIONAL, BindingKind, Facts, FlowOp, ImportKind, PROTOCOL, ParamKind, ScopeKind, SymbolKind,
+    col, symbol_flag, table,
 };
 use crate::model::name;
+use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 use std::ops::Range;
+
+/// Rows of constraints below which a run of files is not split further.
+const SHORTEST: u32 = 1 << 12;
 
 /// Re-exports followed.
 const MAX_DEPTH: u32 = 40;
@@ -67,7 +73,7 @@ pub(super) struct Function {
     /// Variables that it returns, each with the conditions of [`FlowOp::Return`]; none where all are returned in any case.
     pub(super) returns: Vec<(u32, [u32; 2])>,
     /// Its first parameter is a class.
-    of_class: bool,
+    pub(super) of_class: bool,
 }
 
 /// A parameter.
@@ -187,7 +193,7 @@ pub(super) mod special {
 
 impl<'p> NameTable<'p> {
     /// The methods of the language, and then those of [`PROTOCOL`] by their rows.
-    fn new() -> (Self, Vec<[u32; 2]>) {
+    pub(super) fn new() -> (Self, Vec<[u32; 2]>) {
         let mut names = Self::default();
         names.add(b"");
         for name in special::NAMES {
@@ -214,6 +220,11 @@ impl<'p> NameTable<'p> {
         number
     }
 
+    /// Adds the names of another table; gives the number of each.
+    fn take(&mut self, other: Self) -> Vec<u32> {
+        other.texts.into_iter().map(|text| self.add(text)).collect()
+    }
+
     pub(super) fn find(&self, text: &str) -> Option<u32> {
         self.numbers.get(text.as_bytes()).copied()
     }
@@ -237,8 +248,8 @@ pub(super) struct Program<'p, 'a> {
     pub(super) project: &'p Project<'a>,
     parts: &'p Parts,
     /// For each file of the project its place among those that are solved together +1.
-    local: Vec<u32>,
-    files: Vec<u32>,
+    pub(super) local: Vec<u32>,
+    pub(super) files: Vec<u32>,
     pub(super) names: NameTable<'p>,
     pub(super) ops: Vec<Op>,
     pub(super) calls: Vec<Call>,
@@ -256,7 +267,7 @@ pub(super) struct Program<'p, 'a> {
     /// Number of variables.
     pub(super) count: u32,
     /// The variable that stands for each.
-    sources: Vec<u32>,
+    pub(super) sources: Vec<u32>,
     /// For each symbol from `first_symbol` on: place in `bodies` +1.
     functions: Vec<u32>,
     first_symbol: u32,
@@ -274,153 +285,17 @@ pub(super) struct Program<'p, 'a> {
     pub(super) hooks: Vec<(u32, u32, Object)>,
     /// Functions that `functools.singledispatch` was applied to.
     pub(super) dispatchers: FxHashSet<u32>,
-    copies: Copies,
+    pub(super) copies: Copies,
     /// Names of the methods of each row of [`PROTOCOL`]: one's own, and the other operand's.
     pub(super) protocol: Vec<[u32; 2]>,
     /// For each row with `super()`: its class +1, as a symbol of the project.
     pub(super) supers: FxHashMap<u32, u32>,
     /// Calls whose result a function returns, which gives them parameters of its own.
-    relays: Vec<Relay>,
+    pub(super) relays: Vec<Relay>,
     /// By row of such a call and function that is called: parameters of that which are returned, so that they are among the
     /// [`Function::passes`] of whoever called.
     pub(super) relayed: FxHashMap<(u32, u32), SmallVec<[u32; 2]>>,
 }
-
-/// A call whose result a function returns, which gives it parameters of its own.
-#[derive(Clone, Copy, Debug)]
-struct Relay {
-    /// Place in [`Program::bodies`].
-    body: u32,
-    op: u32,
-    file: u32,
-    /// Ref of what is called.
-    callee: u32,
-    /// That, as a symbol, and the parameter that its arguments begin at.
-    symbol: u32,
-    shift: u32,
-}
-
-/// How the numbers of a file become those of all.
-#[derive(Debug, Default)]
-struct Numbering {
-    /// Added to rows, variables and cells.
-    rows: u32,
-    variables: u32,
-    cells: u32,
-    /// Of a copy of a function: its own variables in the file, and what is added to those.
-    own: Range<u32>,
-    own_variables: u32,
-    /// Cells of the function that have copies.
-    own_cells: FxHashMap<u32, u32>,
-    /// Functions in it, with the symbols of their copies.
-    symbols: SmallVec<[(u32, u32); 4]>,
-}
-
-impl Numbering {
-    #[inline]
-    fn variable(&self, local: u32) -> u32 {
-        match local {
-            0 => 0,
-            local if self.own.contains(&local) => self.own_variables.wrapping_add(local),
-            local => self.variables + local,
-        }
-    }
-
-    fn cell(&self, row: u32) -> u32 {
-        let cell = self.cells + row;
-        if self.own_cells.is_empty() { cell } else { self.own_cells.get(&cell).copied().unwrap_or(cell) }
-    }
-
-    fn source(&self, source: Source) -> Source {
-        match source {
-            Source::Cell(cell) if !self.own_cells.is_empty() => {
-                Source::Cell(self.own_cells.get(&cell).copied().unwrap_or(cell))
-            }
-            source => source,
-        }
-    }
-
-    fn symbol(&self, symbol: u32) -> u32 {
-        self.symbols.iter().find(|copy| copy.0 == symbol).map_or(symbol, |copy| copy.1)
-    }
-}
-
-/// Functions that are copied: a small decorator, or a factory of decorators, is followed for each decoration apart, so that what one
-/// decorated function is called with does not reach all others.
-#[derive(Debug, Default)]
-struct Copies {
-    /// Decorations to be done: the constraint that calls the decorator or its factory, and the function that this is (file, symbol).
-    wanted: Vec<(u32, [u32; 2])>,
-    /// From here on rows and symbols are those of copies.
-    first_row: u32,
-    first_symbol: u32,
-    /// First row of each copy and its file.
-    rows: Vec<(u32, u32)>,
-    /// Original and body of each symbol.
-    symbols: Vec<(u32, u32)>,
-    /// Row of the original, and constraint; sorted.
-    ops: Vec<(u32, u32)>,
-}
-
-/// A function that may be copied.
-#[derive(Clone, Debug)]
-struct Original {
-    rows: Range<u32>,
-    variables: Range<u32>,
-    symbols: SmallVec<[u32; 4]>,
-    scopes: SmallVec<[u32; 4]>,
-}
-
-/// The function whose symbol this is, unless it is decorated itself, too large, or has classes in it.
-fn original(facts: &Facts<'_>, symbol: u32) -> Option<Original> {
-    if (0..facts.rows(table::Decorators)).any(|row| facts.get(col::DEC_SYM, row) == symbol) {
-        return None;
-    }
-    let op = |row: u32| FlowOp::from_u32(facts.get(col::FLOW_OP, row));
-    let rows = facts.rows(table::Flow);
-    let start = (0..rows).find(|&row| op(row) == FlowOp::Enter && facts.get(col::FLOW_A, row) == symbol)?;
-    let first = facts.get(col::FLOW_OUT, start);
-    let (mut depth, mut end, mut last) = (0, start, first);
-    let (mut symbols, mut scopes) = (SmallVec::new(), SmallVec::new());
-    loop {
-        let [out, a, b] = [col::FLOW_OUT, col::FLOW_A, col::FLOW_B].map(|column| facts.get(column, end));
-        last = last.max(out);
-        match op(end) {
-            FlowOp::Enter => {
-                depth += 1;
-                symbols.push(a);
-                scopes.extend(facts.opt(col::SYM_SCOPE, a));
-                let params =
-                    (b..facts.rows(table::Params)).take_while(|&row| facts.get(col::PAR_SYM, row) == a);
-                last = last.max(out + 1 + params.count() as u32);
-            }
-            FlowOp::EnterScope => {
-                depth += 1;
-                scopes.push(a);
-            }
-            FlowOp::EnterClass => return None,
-            FlowOp::Leave => depth -= 1,
-            _ => {}
-        }
-        end += 1;
-        if depth == 0 {
-            break;
-        }
-        if end >= rows || end - start > MOST_COPIED {
-            return None;
-        }
-    }
-    Some(Original { rows: start..end, variables: first..last + 1, symbols, scopes })
-}
-
-/// Constraints of all copies of a function above which there are no more: those that were decorated last share one.
-const ALL_COPIED: u32 = 200_000;
-
-/// Constraints that are looked through for the call of a factory.
-const MOST_BACK: usize = 1 << 14;
-
-/// Constraints of a function above which it is not copied.
-const MOST_COPIED: u32 = 600;
 
 /// A cell, or an object, that an import or a look-up gives.
 #[derive(Clone, Copy, Debug)]
@@ -492,15 +367,7 @@ impl<'p, 'a> Program<'p, 'a> {
         let symbols_of_last = project.facts(last).map_or(0, |facts| facts.rows(table::Symbols));
         program.copies.first_symbol = project.base.last().copied().unwrap_or(0) + symbols_of_last + 1;
         program.functions = vec![0; (symbols - program.first_symbol.min(symbols)) as usize];
-        for &file in files {
-            program.first_ops.push(program.ops.len() as u32);
-            if let Some(facts) = project.facts(file) {
-                project.touched(file);
-                let numbering = program.numbering(file);
-                program.file(file, facts, 0..facts.rows(table::Flow), &numbering);
-            }
-        }
-        program.first_ops.push(program.ops.len() as u32);
+        program.lay_out();
         program.copy_decorators();
         program.find_relayed();
         program.stored.resize(program.names.len(), false);
@@ -515,6 +382,107 @@ impl<'p, 'a> Program<'p, 'a> {
         program.seeds.shrink_to_fit();
         program.bodies.shrink_to_fit();
         program
+    }
+
+    /// Lays out all files, in runs of some length on all threads.
+    fn lay_out(&mut self) {
+        let threads = rayon::current_num_threads() as u32;
+        let last = *self.rows.last().unwrap_or(&0);
+        let length = if threads == 1 { u32::MAX } else { (last / (threads * 8)).max(SHORTEST) };
+        let mut runs: Vec<Range<usize>> = Vec::new();
+        for place in 0..self.files.len() {
+            match runs.last_mut() {
+                Some(run) if self.rows[place + 1] - self.rows[run.start] <= length => run.end = place + 1,
+                _ => runs.push(place..place + 1),
+            }
+        }
+        let program = &*self;
+        let lay = |run: Range<usize>| Layer::new(program).files(&program.files[run]);
+        let sheets: Vec<Sheet<'p>> = match &runs[..] {
+            [run] => vec![lay(run.clone())],
+            _ => runs.into_par_iter().with_max_len(1).map(lay).collect(),
+        };
+        for sheet in sheets {
+            self.take(sheet);
+        }
+        self.first_ops.push(self.ops.len() as u32);
+    }
+
+    /// Adds what was laid out; its numbers become those of all.
+    pub(super) fn take(&mut self, sheet: Sheet<'p>) {
+        let Sheet { names, mut ops, mut calls, mut args, edges, mut seeds, elements, bodies, .. } = sheet;
+        let numbers = self.names.take(names);
+        let name = |number: u32| numbers[number as usize];
+        let [first_op, first_call, first_arg, first_body] =
+            [self.ops.len(), self.calls.len(), self.args.len(), self.bodies.len()].map(|len| len as u32);
+        for op in &mut ops {
+            match op.op {
+                FlowOp::Load | FlowOp::Store | FlowOp::LoadLike => op.b = name(op.b),
+                FlowOp::Call | FlowOp::Decorate => {
+                    let call = &mut calls[op.b as usize];
+                    call.method = name(call.method);
+                    op.b += first_call;
+                }
+                FlowOp::Operation => op.b += first_call,
+                _ => {}
+            }
+        }
+        for call in &mut calls {
+            (call.first, call.end) = (call.first + first_arg, call.end + first_arg);
+        }
+        args.iter_mut().for_each(|arg| arg.name = name(arg.name));
+        for (_, object) in &mut seeds {
+            if object.kind() == Kind::Constant && object.as_number().is_none() {
+                *object = Object::new(Kind::Constant, name(object.number()));
+            }
+        }
+        for (symbol, mut function) in bodies {
+            function.params.iter_mut().for_each(|param| param.name = name(param.name));
+            let place = self.bodies.len() as u32;
+            if let Some(copy) = symbol.checked_sub(self.copies.first_symbol) {
+                self.copies.symbols[copy as usize].1 = place;
+            } else if let Some(entry) = self.functions.get_mut((symbol - self.first_symbol) as usize) {
+                *entry = place + 1;
+            }
+            self.bodies.push(function);
+        }
+        self.stored.resize(self.names.len(), false);
+        for (number, _) in sheet.stored.iter().enumerate().filter(|stored| *stored.1) {
+            self.stored[name(number as u32) as usize] = true;
+        }
+        for pattern in sheet.patterns {
+            let pattern = name(pattern);
+            if !self.patterns.contains(&pattern) {
+                self.patterns.push(pattern);
+            }
+        }
+        self.supers.extend(sheet.supers);
+        self.copies
+            .wanted
+            .extend(sheet.wanted.into_iter().map(|(site, function)| (site + first_op, function)));
+        self.relays.extend(sheet.relays.into_iter().map(|relay| Relay {
+            body: relay.body + first_body,
+            op: relay.op + first_op,
+            ..relay
+        }));
+        self.first_ops.extend(sheet.first_ops.into_iter().map(|first| first + first_op));
+        append(&mut self.ops, ops);
+        append(&mut self.calls, calls);
+        append(&mut self.args, args);
+        append(&mut self.edges, edges);
+        append(&mut self.seeds, seeds);
+        append(&mut self.elements, elements);
+    }
+
+    /// Numbers of a file.
+    pub(super) fn numbering(&self, file: u32) -> Numbering {
+        let place = self.place(file).unwrap_or(0);
+        Numbering {
+            rows: self.rows[place],
+            variables: self.variables[place],
+            cells: self.cells[place],
+            ..Numbering::default()
+        }
     }
 
     /// Arguments of constructors that nobody wrote are assigned to the annotated variables of their classes; properties with setters.
@@ -728,151 +696,6 @@ impl<'p, 'a> Program<'p, 'a> {
         self.files[self.rows.partition_point(|&first| first <= row) - 1]
     }
 
-    /// Leaves out what nobody reads, and lets a variable that is a copy of another be that one: offline variable substitution, after
-    /// Rountev and Chandra, "Off-line Variable Substitution for Scaling Points-to Analysis", PLDI 2000.
-    fn simplify(&mut self) {
-        let count = self.count as usize;
-        // Whether something may flow to a variable other than along the edges that are known now.
-        let mut open = vec![false; count];
-        let mut read = vec![false; count];
-        for body in &self.bodies {
-            let all = body.returned as usize..body.param(body.params.len() as u32) as usize;
-            open[all.clone()].fill(true);
-            read[all].fill(true);
-            body.returns.iter().for_each(|one| read[one.0 as usize] = true);
-        }
-        for (place, &file) in self.files.iter().enumerate() {
-            let Some(facts) = self.project.facts(file) else { continue };
-            let first = self.cells[place] as usize;
-            for scope in 0..facts.rows(table::Scopes) {
-                let kind = ScopeKind::from_u32(facts.get(col::SCO_KIND, scope));
-                if matches!(kind, ScopeKind::Module | ScopeKind::Class | ScopeKind::Instance) {
-                    for row in facts.bindings_of(scope) {
-                        read[first + row as usize] = true;
-                        open[first + row as usize] = kind == ScopeKind::Module;
-                    }
-                }
-            }
-        }
-        for &(variable, _) in &self.seeds {
-            open[variable as usize] = true;
-        }
-        for op in &self.ops {
-            read[op.a as usize] = true;
-            match op.op {
-                FlowOp::Store => read[op.out as usize] = true,
-                FlowOp::Put => {
-                    read[op.out as usize] = true;
-                    read[op.b as usize] = true;
-                }
-                FlowOp::Get | FlowOp::Super | FlowOp::Narrow => read[op.b as usize] = true,
-                _ => {}
-            }
-            if !matches!(op.op, FlowOp::Store | FlowOp::Put) {
-                open[op.out as usize] = true;
-            }
-        }
-        for call in &self.calls {
-            read[call.receiver as usize] = true;
-        }
-        for arg in &self.args {
-            read[arg.value as usize] = true;
-        }
-        for element in &self.elements {
-            read[element.2 as usize] = true;
-        }
-        self.leave_out_unread(&mut read);
-        self.substitute(&open, &read);
-    }
-
-    fn leave_out_unread(&mut self, read: &mut [bool]) {
-        let (starts, froms) = by_variable(self.count, self.edges.iter().map(|edge| (edge[1], edge[0])));
-        let mut work: Vec<u32> = (0..self.count).filter(|&at| read[at as usize]).collect();
-        while let Some(to) = work.pop() {
-            for &from in &froms[starts[to as usize] as usize..starts[to as usize + 1] as usize] {
-                if !std::mem::replace(&mut read[from as usize], true) {
-                    work.push(from);
-                }
-            }
-        }
-        self.edges.retain(|edge| read[edge[1] as usize]);
-        self.seeds.retain(|seed| read[seed.0 as usize]);
-        for op in &mut self.ops {
-            if !matches!(op.op, FlowOp::Store | FlowOp::Put) && !read[op.out as usize] {
-                op.out = 0;
-            }
-        }
-    }
-
-    fn substitute(&mut self, open: &[bool], read: &[bool]) {
-        // The only source of each variable; its own number where there is none or several.
-        let mut sources: Vec<u32> = (0..self.count).collect();
-        let mut several = vec![false; self.count as usize];
-        for &[from, to] in &self.edges {
-            let source = &mut sources[to as usize];
-            if *source == to {
-                *source = from;
-            } else if *source != from {
-                several[to as usize] = true;
-            }
-        }
-        for variable in 0..self.count as usize {
-            if open[variable] || several[variable] {
-                sources[variable] = variable as u32;
-            }
-        }
-        for variable in 0..self.count {
-            // A circle of copies is cut where it closes: nothing ever flows into it.
-            let (mut at, mut steps) = (variable, 0);
-            while sources[at as usize] != at && steps < self.count {
-                at = sources[at as usize];
-                steps += 1;
-                if at == variable {
-                    sources[at as usize] = at;
-                }
-            }
-            let root = at;
-            let mut at = variable;
-            while sources[at as usize] != root && at != root {
-                at = std::mem::replace(&mut sources[at as usize], root);
-            }
-        }
-        // Those that stand for themselves and are read get numbers of their own, in the same order.
-        let mut count = 1;
-        let mut numbers = vec![0; self.count as usize];
-        for variable in 1..self.count as usize {
-            if sources[variable] == variable as u32 && read[variable] {
-                numbers[variable] = count;
-                count += 1;
-            }
-        }
-        sources.iter_mut().for_each(|source| *source = numbers[*source as usize]);
-        drop(numbers);
-        self.count = count;
-        let of = |variable: &mut u32| *variable = sources[*variable as usize];
-        for edge in &mut self.edges {
-            edge.iter_mut().for_each(of);
-        }
-        self.edges.retain(|edge| edge[0] != edge[1] && edge[0] != 0 && edge[1] != 0);
-        self.edges.shrink_to_fit();
-        self.seeds.iter_mut().for_each(|seed| of(&mut seed.0));
-        for op in &mut self.ops {
-            of(&mut op.out);
-            of(&mut op.a);
-            if matches!(op.op, FlowOp::Put | FlowOp::Get | FlowOp::Super | FlowOp::Narrow) {
-                of(&mut op.b);
-            }
-        }
-        self.calls.iter_mut().for_each(|call| of(&mut call.receiver));
-        self.args.iter_mut().for_each(|arg| of(&mut arg.value));
-        self.elements.iter_mut().for_each(|element| of(&mut element.2));
-        for body in &mut self.bodies {
-            of(&mut body.returned);
-            body.returns.iter_mut().for_each(|one| of(&mut one.0));
-        }
-        self.sources = sources;
-    }
-
     /// The variable that stands for `variable`.
     #[inline]
     pub(super) fn variable(&self, variable: u32) -> u32 {
@@ -885,7 +708,7 @@ impl<'p, 'a> Program<'p, 'a> {
     }
 
     /// The first cell of `file`.
-    fn cells_of(&self, file: u32) -> Option<u32> {
+    pub(super) fn cells_of(&self, file: u32) -> Option<u32> {
         self.place(file).map(|place| self.cells[place])
     }
 
@@ -935,503 +758,7 @@ impl<'p, 'a> Program<'p, 'a> {
         self.bodies.get(place as usize)
     }
 
-    /// Constraints of the rows of a file, or of a function that is copied.
-    fn file(&mut self, file: u32, facts: &'p Facts<'a>, rows: Range<u32>, at: &Numbering) {
-        let project = self.project;
-        let var = |local: u32| at.variable(local);
-        let mut names: Vec<u32> = vec![0; facts.rows(table::Strings) as usize];
-        // Scope, and the function whose body it is +1, of what is open.
-        let mut open: Vec<(u32, u32)> = vec![(0, 0)];
-        let mut containers: FxHashMap<u32, Object> = FxHashMap::default();
-        let Range { start: mut row, end: rows } = rows;
-        while row < rows {
-            let op = FlowOp::from_u32(facts.get(col::FLOW_OP, row));
-            let [out, a, b] = [col::FLOW_OUT, col::FLOW_A, col::FLOW_B].map(|column| facts.get(column, row));
-            let number = at.rows.wrapping_add(row);
-            let &(scope, body) = open.last().unwrap_or(&(0, 0));
-            row += 1;
-            match op {
-                FlowOp::Enter => {
-                    let place = self.enter(
-                        file,
-                        facts,
-                        var(out),
-                        [a, at.symbol(self.project.symbol(file, a)), b],
-                        &mut names,
-                    );
-                    open.push((facts.opt(col::SYM_SCOPE, a).unwrap_or(0), place + 1));
-                }
-                FlowOp::EnterClass => open.push((facts.opt(col::SYM_SCOPE, a).unwrap_or(0), 0)),
-                FlowOp::EnterScope => open.push((a, body)),
-                FlowOp::Leave => {
-                    open.pop();
-                }
-                FlowOp::Copy => {
-                    if let Some(place) = body.checked_sub(1) {
-                        // The row before this one.
-                        let call = [row.wrapping_sub(2), number.wrapping_sub(1)];
-                        self.relay(file, facts, call, [place, var(a), var(out)]);
-                    }
-                    self.edge(var(a), var(out));
-                }
-                FlowOp::Define => {
-                    if a < facts.rows(table::FlowNames) {
-                        let string = facts.get(col::FLOW_NAME, a);
-                        let key = Key::of(facts, string);
-                        if b != out {
-                            self.edge(var(b), var(out));
-                        }
-                        let found = facts.lookup(scope, key.bytes, key.hash);
-                        if !found.is_empty() {
-                            self.edge(var(out), at.cell(found.start));
-                        }
-                    }
-                }
-                FlowOp::Assign => {
-                    if let Some(first) = facts.opt(col::REF_BASE, a) {
-                        self.edge(var(b), at.cell(first));
-                    }
-                }
-                FlowOp::Name => {
-                    for source in self.name(file, facts, a) {
-                        self.source(at.source(source), var(out));
-                    }
-                }
-                FlowOp::Symbol => {
-                    if facts.get(col::SYM_FLAGS, a) & (symbol_flag::OVERLOAD | symbol_flag::DECLARED) != 0 {
-                        let key = Key::of(facts, facts.get(col::SYM_NAME, a));
-                        if is_overload(facts, &facts.lookup(scope, key.bytes, key.hash), a) {
-                            continue;
-                        }
-                    }
-                    let symbol = at.symbol(project.symbol(file, a));
-                    let class = facts.get(col::SYM_KIND, a) == SymbolKind::Class as u32;
-                    let kind = if class { Kind::Class } else { Kind::Function };
-                    self.seeds.push((var(out), Object::new(kind, symbol)));
-                }
-                FlowOp::Constant => {
-                    let object = if a == 1 {
-                        Object::number_constant(b)
-                    } else {
-                        let string = facts.get(col::FLOW_NAME, b);
-                        Object::new(Kind::Constant, self.name_number(facts, string, &mut names))
-                    };
-                    self.seeds.push((var(out), object));
-                }
-                FlowOp::Import => {
-                    for source in self.import(file, facts, a) {
-                        self.source(source, var(out));
-                    }
-                }
-                FlowOp::New => {
-                    let object = Object::container(number, false, a == Container::Dict as u32);
-                    self.seeds.push((var(out), object));
-                    containers.insert(out, object);
-                    if let Some(place) = body.checked_sub(1) {
-                        let function = &mut self.bodies[place as usize];
-                        let first = function.param(0);
-                        if let Some(param) = var(out)
-                            .checked_sub(first)
-                            .and_then(|at| function.params.get_mut(at as usize))
-                            .filter(|param| param.container == Object::EXTERNAL)
-                        {
-                            param.container = object;
-                        }
-                    }
-                }
-                FlowOp::Element => {
-                    if let Some(&container) = containers.get(&out) {
-                        let key = if a == 0 { ANY } else { number_key(a - 1) };
-                        self.elements.push((container, key, var(b)));
-                    }
-                }
-                FlowOp::Load | FlowOp::Store => {
-                    let name = self.name_number(facts, facts.get(col::REF_NAME, b), &mut names);
-                    if op == FlowOp::Store {
-                        if self.stored.len() <= name as usize {
-                            self.stored.resize(name as usize + 1, false);
-                        }
-                        self.stored[name as usize] = true;
-                    }
-                    self.ops.push(Op { op, out: var(out), a: var(a), b: name, row: number });
-                }
-                FlowOp::Put | FlowOp::Get | FlowOp::Narrow => {
-                    self.ops.push(Op { op, out: var(out), a: var(a), b: var(b), row: number });
-                }
-                FlowOp::Super => {
-                    let class = if a == 0 {
-                        super::super::value::enclosing_class(facts, scope)
-                            .map_or(0, |class| project.symbol(file, class) + 1)
-                    } else {
-                        0
-                    };
-                    self.supers.insert(number, class);
-                    self.ops.push(Op { op, out: var(out), a: var(a), b: var(b), row: number });
-                }
-                FlowOp::Unpack | FlowOp::Iterate | FlowOp::Await | FlowOp::With | FlowOp::Instance => {
-                    self.ops.push(Op { op, out: var(out), a: var(a), b, row: number });
-                }
-                FlowOp::Operation => {
-                    let first = self.args.len() as u32;
-                    while row < rows && facts.get(col::FLOW_OP, row) == FlowOp::Operand as u32 {
-                        let value = var(facts.get(col::FLOW_A, row));
-                        self.args.push(Arg { kind: 0, given: given::ANY, name: 0, value });
-                        row += 1;
-                    }
-                    let call = self.calls.len() as u32;
-                    // The row of the protocol takes the place of the name.
-                    self.calls.push(Call { receiver: 0, method: b, first, end: self.args.len() as u32 });
-                    self.ops.push(Op { op, out: var(out), a: var(a), b: call, row: number });
-                }
-                FlowOp::Operand => {}
-                FlowOp::Call | FlowOp::Decorate => {
-                    let call = self.call(facts, b, at, &mut names);
-                    self.decoration(op, file, facts, row - 1, at);
-                    self.ops.push(Op { op, out: var(out), a: var(a), b: call, row: number });
-                }
-                FlowOp::Pass => {
-                    let Some(place) = body.checked_sub(1) else { continue };
-                    let function = &mut self.bodies[place as usize];
-                    let returned = function.returned;
-                    if b == 0 && !function.passes.contains(&a) {
-                        function.passes.push(a);
-                    } else if b > 1 || b == 1 && a == 0 && function.of_class {
-                        if !function.news.contains(&(a, b)) {
-                            function.news.push((a, b));
-                        }
-                    } else if b != 0 {
-                        self.edge(var(out), returned);
-                    }
-                }
-                FlowOp::Return => {
-                    if let Some(place) = body.checked_sub(1) {
-                        self.bodies[place as usize].returns.push((var(out), [a, b]));
-                    }
-                }
-                FlowOp::LoadLike => {
-                    let like = self.name_number(facts, facts.get(col::FLOW_NAME, b), &mut names);
-                    if !self.patterns.contains(&like) {
-                        self.patterns.push(like);
-                    }
-                    self.ops.push(Op { op, out: var(out), a: var(a), b: like, row: number });
-                }
-            }
-        }
-    }
-
-    /// Notes that `value` is returned, where it is what the last constraint, a call in row `at` of the file and `row` of the project, gives.
-    fn relay(&mut self, file: u32, facts: &Facts<'_>, [at, row]: [u32; 2], [body, value, out]: [u32; 3]) {
-        let function = &self.bodies[body as usize];
-        let Some(op) = self.ops.last().filter(|op| op.op == FlowOp::Call && op.row == row && op.out == value)
-        else {
-            return;
-        };
-        let Call { receiver, first, end, .. } = self.calls[op.b as usize];
-        let params = function.param(0)..function.param(function.params.len() as u32);
-        let own = |value: u32| params.contains(&value);
-        let given = &self.args[first as usize..end as usize];
-        if out != function.returned
-            || function.has(symbol_flag::GENERATOR | symbol_flag::ASYNC)
-            || !own(receiver) && !given.iter().any(|arg| own(arg.value))
-        {
-            return;
-        }
-        let Some(call) = facts.get(col::ARG_KIND, facts.get(col::FLOW_B, at)).checked_sub(1) else { return };
-        let callee = facts.get(col::CALL_REF, call);
-        let op = self.ops.len() as u32 - 1;
-        self.relays.push(Relay { body, op, file, callee, symbol: 0, shift: 0 });
-    }
-
-    /// Parameters that a function returns because it returns what another makes of them.
-    fn find_relayed(&mut self) {
-        let mut relays = std::mem::take(&mut self.relays);
-        let (mut cx, mut of) = (Context::default(), u32::MAX);
-        let mut values = Values::new();
-        relays.retain_mut(|relay| {
-            let Some(facts) = self.project.facts(relay.file) else { return false };
-            if std::mem::replace(&mut of, relay.file) != relay.file {
-                cx.start(relay.file, facts.rows(table::Refs), &self.project.scratch);
-            }
-            cx.refuel();
-            values.clear();
-            self.project.eval(relay.file, relay.callee, &mut cx, &mut values);
-            let mut values = values.iter().filter(|value| !matches!(value, Value::Variable(..)));
-            let (Some(&Value::Symbol(file, symbol)), None) = (values.next(), values.next()) else {
-                return false;
-            };
-            let caller = &self.bodies[relay.body as usize];
-            let receiver = self.calls[self.ops[relay.op as usize].b as usize].receiver;
-            relay.symbol = self.project.symbol(file, symbol);
-            relay.shift = match self.project.kind(file, symbol) {
-                SymbolKind::Function => 0,
-                // Of `self`.
-                SymbolKind::Method if receiver == caller.param(0) && !caller.params.is_empty() => 1,
-                _ => return false,
-            };
-            self.function(relay.symbol).is_some_and(|one| {
-                !one.has(symbol_flag::GENERATOR | symbol_flag::ASYNC | symbol_flag::STATIC)
-            })
-        });
-        let mut again = true;
-        while std::mem::take(&mut again) {
-            for relay in &relays {
-                let Some(callee) = self.function(relay.symbol) else { continue };
-                let op = self.ops[relay.op as usize];
-                let Call { receiver, first, end, .. } = self.calls[op.b as usize];
-                let args = &self.args[first as usize..end as usize];
-                let caller = &self.bodies[relay.body as usize];
-                let mut found: SmallVec<[(u32, u32); 2]> = SmallVec::new();
-                for &place in &callee.passes {
-                    let name = callee.params.get(place as usize).map_or(0, |param| param.name);
-                    let value = match place.checked_sub(relay.shift) {
-                        None => Some(receiver),
-                        Some(at) => args
-                            .iter()
-                            .take_while(|arg| arg.kind == ArgKind::Positional as u32)
-                            .nth(at as usize)
-                            .or_else(|| {
-                                args.iter()
-                                    .find(|arg| arg.kind == ArgKind::Keyword as u32 && arg.name == name)
-                            })
-                            .map(|arg| arg.value),
-                    };
-                    let own = value.and_then(|value| value.checked_sub(caller.param(0)));
-                    if let Some(own) = own.filter(|&own| (own as usize) < caller.params.len()) {
-                        found.push((place, own));
-                    }
-                }
-                for (place, own) in found {
-                    let relayed = self.relayed.entry((op.row, relay.symbol)).or_default();
-                    if !relayed.contains(&place) {
-                        relayed.push(place);
-                        again = true;
-                    }
-                    let passes = &mut self.bodies[relay.body as usize].passes;
-                    if !passes.contains(&own) {
-                        passes.push(own);
-                    }
-                }
-            }
-        }
-    }
-
-    fn edge(&mut self, from: u32, to: u32) {
-        if from != 0 && from != to {
-            self.edges.push([from, to]);
-        }
-    }
-
-    fn numbering(&self, file: u32) -> Numbering {
-        let place = self.place(file).unwrap_or(0);
-        Numbering {
-            rows: self.rows[place],
-            variables: self.variables[place],
-            cells: self.cells[place],
-            ..Numbering::default()
-        }
-    }
-
-    /// Notes that the constraint that comes next, of row `row`, may call a decorator that is to be copied.
-    fn decoration(&mut self, op: FlowOp, file: u32, facts: &'p Facts<'a>, row: u32, at: &Numbering) {
-        if op != FlowOp::Decorate || !at.symbols.is_empty() {
-            return;
-        }
-        let line = facts.get(col::FLOW_LINE, row);
-        let (mut decorator, mut after) = (0, facts.rows(table::Decorators));
-        while decorator < after {
-            let middle = decorator.midpoint(after);
-            if facts.get(col::DEC_LINE, middle) < line {
-                decorator = middle + 1;
-            } else {
-                after = middle;
-            }
-        }
-        if decorator == facts.rows(table::Decorators) || facts.get(col::DEC_LINE, decorator) != line {
-            return;
-        }
-        let mut site = self.ops.len() as u32;
-        if facts.get(col::DEC_CALLED, decorator) != 0 {
-            let factory = at.variable(facts.get(col::FLOW_A, row));
-            let back = self
-                .ops
-                .iter()
-                .rev()
-                .take(MOST_BACK)
-                .position(|op| op.out == factory && op.op == FlowOp::Call);
-            let Some(back) = back else { return };
-            site -= 1 + back as u32;
-        }
-        let mut values = Values::new();
-        let mut cx = Context::default();
-        cx.start(file, facts.rows(table::Refs), &self.project.scratch);
-        cx.refuel();
-        self.project.eval(file, facts.get(col::DEC_REF, decorator), &mut cx, &mut values);
-        let mut values = values.iter().filter(|value| !matches!(value, Value::Variable(..)));
-        if let (Some(&Value::Symbol(file, symbol)), None) = (values.next(), values.next())
-            && matches!(self.project.kind(file, symbol), SymbolKind::Function | SymbolKind::Method)
-            && self.local[file as usize] != 0
-        {
-            self.copies.wanted.push((site, [file, symbol]));
-        }
-    }
-
-    /// Copies decorators for each decoration.
-    fn copy_decorators(&mut self) {
-        let project = self.project;
-        let mut originals: FxHashMap<[u32; 2], (Option<Original>, u32)> = FxHashMap::default();
-        let mut row = self.copies.first_row;
-        for (site, function) in std::mem::take(&mut self.copies.wanted) {
-            let [file, symbol] = function;
-            let Some(facts) = project.facts(file) else { continue };
-            let (original, copied) =
-                originals.entry(function).or_insert_with(|| (original(facts, symbol), 0));
-            let Some(original) = original.clone() else { continue };
-            *copied += original.rows.end - original.rows.start;
-            if *copied > ALL_COPIED {
-                continue;
-            }
-            let mut numbering = self.numbering(file);
-            numbering.rows = row.wrapping_sub(original.rows.start);
-            let variables = original.variables.end - original.variables.start;
-            numbering.own_variables = self.count.wrapping_sub(original.variables.start);
-            numbering.own = original.variables.clone();
-            self.count += variables;
-            for &scope in &original.scopes {
-                for binding in facts.bindings_of(scope) {
-                    numbering.own_cells.insert(numbering.cells + binding, self.count);
-                    self.count += 1;
-                }
-            }
-            for &own in &original.symbols {
-                let own = project.symbol(file, own);
-                numbering.symbols.push((own, self.copies.first_symbol + self.copies.symbols.len() as u32));
-                self.copies.symbols.push((own, u32::MAX));
-            }
-            self.copies.rows.push((row, file));
-            let first = self.ops.len();
-            let place = self.place(file).unwrap_or(0);
-            let first_row = self.rows[place];
-            self.file(file, facts, original.rows.clone(), &numbering);
-            for (op, number) in self.ops[first..].iter().zip(first as u32..) {
-                self.copies.ops.push((first_row + op.row.wrapping_sub(numbering.rows), number));
-            }
-            row += original.rows.end - original.rows.start;
-            let callee = self.count;
-            self.count += 1;
-            self.ops[site as usize].a = callee;
-            let copy = numbering.symbol(project.symbol(file, symbol));
-            let method = project.kind(file, symbol) == SymbolKind::Method;
-            let kind = if method { Kind::Bound } else { Kind::Function };
-            self.seeds.push((callee, Object::new(kind, copy)));
-        }
-        self.copies.ops.sort_unstable();
-    }
-
-    fn source(&mut self, source: Source, out: u32) {
-        match source {
-            Source::Cell(cell) => self.edge(cell, out),
-            Source::Object(object) => self.seeds.push((out, object)),
-        }
-    }
-
-    fn name_number(&mut self, facts: &'p Facts<'a>, string: u32, known: &mut [u32]) -> u32 {
-        let Some(place) = known.get_mut(string as usize) else { return 0 };
-        if *place == 0 && string != 0 {
-            *place = self.names.add(facts.bytes_of(string));
-        }
-        *place
-    }
-
-    fn call(&mut self, facts: &'p Facts<'a>, row: u32, at: &Numbering, names: &mut [u32]) -> u32 {
-        let var = |local: u32| at.variable(local);
-        let shape = facts.get(col::ARG_VALUE, row);
-        let (mut receiver, mut method) = (0, 0);
-        let mut at = row + 1;
-        if shape & 1 != 0 {
-            receiver = var(facts.get(col::ARG_VALUE, at));
-            let string = facts.get(col::REF_NAME, facts.get(col::ARG_KIND, at));
-            method = self.name_number(facts, string, names);
-            at += 1;
-        }
-        let first = self.args.len() as u32;
-        for row in at..at + shape / 2 {
-            let name = self.name_number(facts, facts.get(col::ARG_NAME, row), names);
-            let (kind, value) = (facts.get(col::ARG_KIND, row), var(facts.get(col::ARG_VALUE, row)));
-            self.args.push(Arg { kind: kind / 8, given: kind & given::ANY, name, value });
-        }
-        self.calls.push(Call { receiver, method, first, end: self.args.len() as u32 });
-        self.calls.len() as u32 - 1
-    }
-
-    /// The body of a function: its symbol in the file and in the project, and the first row of its parameters.
-    fn enter(
-        &mut self,
-        file: u32,
-        facts: &'p Facts<'a>,
-        returned: u32,
-        [symbol, number, first]: [u32; 3],
-        names: &mut [u32],
-    ) -> u32 {
-        let flags = facts.get(col::SYM_FLAGS, symbol);
-        let mut params = SmallVec::new();
-        for row in first..facts.rows(table::Params) {
-            if facts.get(col::PAR_SYM, row) != symbol {
-                break;
-            }
-            let kind = ParamKind::from_u32(facts.get(col::PAR_KIND, row));
-            let name = self.name_number(facts, facts.get(col::PAR_NAME, row), names);
-            let optional = facts.str(col::PAR_DEFAULT, row) == "None";
-            params.push(Param { kind, name, container: Object::EXTERNAL, optional });
-        }
-        let place = self.bodies.len() as u32;
-        if let Some(copy) = number.checked_sub(self.copies.first_symbol) {
-            self.copies.symbols[copy as usize].1 = place;
-        } else if let Some(entry) = self.functions.get_mut((number - self.first_symbol) as usize) {
-            *entry = place + 1;
-        }
-        let of_class = flags & symbol_flag::CLASSMETHOD != 0 || facts.str(col::SYM_NAME, symbol) == "__new__";
-        let function = Function {
-            flags,
-            returned,
-            params,
-            passes: SmallVec::new(),
-            news: SmallVec::new(),
-            returns: Vec::new(),
-            of_class,
-        };
-        if let Some(first) = function.params.first().filter(|param| param.kind <= ParamKind::Positional)
-            && let Some(receiver) = receiver(self.project, file, facts, symbol, self.names.text(first.name))
-        {
-            self.seeds.push((function.param(0), receiver));
-        }
-        self.bodies.push(function);
-        place
-    }
-
-    /// What a name stands for that ref `row` reads wherever it is assigned.
-    fn name(&mut self, file: u32, facts: &'p Facts<'a>, row: u32) -> Sources {
-        let mut found = Sources::new();
-        if RefKind::from_u32(facts.get(col::REF_KIND, row)) != RefKind::Name {
-            return found;
-        }
-        if let Some(first) = facts.opt(col::REF_BASE, row) {
-            found.extend(self.cells_of(file).map(|cells| Source::Cell(cells + first)));
-            return found;
-        }
-        let key = Key::of(facts, facts.get(col::REF_NAME, row));
-        let rows = facts.lookup(0, key.bytes, key.hash);
-        if !rows.is_empty() {
-            found.extend(self.cells_of(file).map(|cells| Source::Cell(cells + rows.start)));
-        } else if !self.star(file, key, 0, &mut found) && is_builtin(key.text()) {
-            found.push(Source::Object(match known::find(key.text()) {
-                Some(known) => Object::new(Kind::Known, known),
-                None => Object::EXTERNAL,
-            }));
-        }
-        found
-    }
-
-    fn star(&self, file: u32, key: Key<'_>, depth: u32, found: &mut Sources) -> bool {
+    pub(super) fn star(&self, file: u32, key: Key<'_>, depth: u32, found: &mut Sources) -> bool {
         let project = self.project;
         for import in project.stars.get(file, key.hash) {
             if let Some(Found::File(from)) = project.imports.get(file, import).module
@@ -1485,7 +812,7 @@ impl<'p, 'a> Program<'p, 'a> {
     }
 
     /// What import row `row` of `file` binds.
-    fn import(&self, file: u32, facts: &Facts<'_>, row: u32) -> Sources {
+    pub(super) fn import(&self, file: u32, facts: &Facts<'_>, row: u32) -> Sources {
         let target = self.project.imports.get(file, row);
         let mut found = Sources::new();
         let kind = ImportKind::from_u32(facts.get(col::IMP_KIND, row));
@@ -1574,6 +901,11 @@ impl<'p, 'a> Program<'p, 'a> {
     }
 }
 
+/// Appends; what is the first is taken as it is.
+fn append<T>(all: &mut Vec<T>, mut more: Vec<T>) {
+    if all.is_empty() { *all = more } else { all.append(&mut more) }
+}
+
 /// Starts of the rows of each variable, and the rows sorted by it.
 pub(super) fn by_variable(
     count: u32,
@@ -1594,34 +926,6 @@ pub(super) fn by_variable(
         *place += 1;
     }
     (starts, values)
-}
-
-/// What `self` or `cls` of a method is.
-fn receiver(project: &Project<'_>, file: u32, facts: &Facts<'_>, symbol: u32, first: &str) -> Option<Object> {
-    if facts.get(col::SYM_KIND, symbol) == SymbolKind::Lambda as u32 {
-        // In the body of a class, as in tables of handlers, `self` is what it is elsewhere.
-        let parent = facts.opt(col::SYM_PARENT, symbol)?;
-        let of_class = facts.get(col::SYM_KIND, parent) == SymbolKind::Class as u32;
-        return (of_class && first == "self")
-            .then(|| Object::new(Kind::Receiver, project.symbol(file, parent)));
-    }
-    if facts.get(col::SYM_KIND, symbol) != SymbolKind::Method as u32 {
-        return None;
-    }
-    let scope = facts.opt(col::SYM_PARENT, symbol)?;
-    if facts.get(col::SYM_KIND, scope) != SymbolKind::Class as u32 {
-        return None;
-    }
-    let class = project.symbol(file, scope);
-    let flags = facts.get(col::SYM_FLAGS, symbol);
-    let new = flags & symbol_flag::STATIC != 0 && facts.str(col::SYM_NAME, symbol) == "__new__";
-    if flags & symbol_flag::CLASSMETHOD != 0 || new {
-        Some(Object::new(Kind::ClassReceiver, class))
-    } else if flags & symbol_flag::STATIC == 0 {
-        Some(Object::new(Kind::Receiver, class))
-    } else {
-        None
-    }
 }
 
 /// True for a variable of a class, one that is annotated where that is asked for: a field of a dataclass, a named tuple or the like.

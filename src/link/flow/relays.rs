@@ -1,0 +1,95 @@
+//! Functions that return what another function returns of their parameters.
+
+use super::program::{Call, Program};
+use crate::link::value::{Context, Value, Values};
+use crate::model::facts::{ArgKind, SymbolKind, symbol_flag, table};
+use smallvec::SmallVec;
+
+/// A call whose result a function returns, which gives it parameters of its own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Relay {
+    /// Place in [`Program::bodies`].
+    pub(super) body: u32,
+    pub(super) op: u32,
+    pub(super) file: u32,
+    /// Ref of what is called.
+    pub(super) callee: u32,
+    /// That, as a symbol, and the parameter that its arguments begin at.
+    pub(super) symbol: u32,
+    pub(super) shift: u32,
+}
+
+impl Program<'_, '_> {
+    /// Parameters that a function returns because it returns what another makes of them.
+    pub(super) fn find_relayed(&mut self) {
+        let mut relays = std::mem::take(&mut self.relays);
+        let (mut cx, mut of) = (Context::default(), u32::MAX);
+        let mut values = Values::new();
+        relays.retain_mut(|relay| {
+            let Some(facts) = self.project.facts(relay.file) else { return false };
+            if std::mem::replace(&mut of, relay.file) != relay.file {
+                cx.start(relay.file, facts.rows(table::Refs), &self.project.scratch);
+            }
+            cx.refuel();
+            values.clear();
+            self.project.eval(relay.file, relay.callee, &mut cx, &mut values);
+            let mut values = values.iter().filter(|value| !matches!(value, Value::Variable(..)));
+            let (Some(&Value::Symbol(file, symbol)), None) = (values.next(), values.next()) else {
+                return false;
+            };
+            let caller = &self.bodies[relay.body as usize];
+            let receiver = self.calls[self.ops[relay.op as usize].b as usize].receiver;
+            relay.symbol = self.project.symbol(file, symbol);
+            relay.shift = match self.project.kind(file, symbol) {
+                SymbolKind::Function => 0,
+                // Of `self`.
+                SymbolKind::Method if receiver == caller.param(0) && !caller.params.is_empty() => 1,
+                _ => return false,
+            };
+            self.function(relay.symbol).is_some_and(|one| {
+                !one.has(symbol_flag::GENERATOR | symbol_flag::ASYNC | symbol_flag::STATIC)
+            })
+        });
+        let mut again = true;
+        while std::mem::take(&mut again) {
+            for relay in &relays {
+                let Some(callee) = self.function(relay.symbol) else { continue };
+                let op = self.ops[relay.op as usize];
+                let Call { receiver, first, end, .. } = self.calls[op.b as usize];
+                let args = &self.args[first as usize..end as usize];
+                let caller = &self.bodies[relay.body as usize];
+                let mut found: SmallVec<[(u32, u32); 2]> = SmallVec::new();
+                for &place in &callee.passes {
+                    let name = callee.params.get(place as usize).map_or(0, |param| param.name);
+                    let value = match place.checked_sub(relay.shift) {
+                        None => Some(receiver),
+                        Some(at) => args
+                            .iter()
+                            .take_while(|arg| arg.kind == ArgKind::Positional as u32)
+                            .nth(at as usize)
+                            .or_else(|| {
+                                args.iter()
+                                    .find(|arg| arg.kind == ArgKind::Keyword as u32 && arg.name == name)
+                            })
+                            .map(|arg| arg.value),
+                    };
+                    let own = value.and_then(|value| value.checked_sub(caller.param(0)));
+                    if let Some(own) = own.filter(|&own| (own as usize) < caller.params.len()) {
+                        found.push((place, own));
+                    }
+                }
+                for (place, own) in found {
+                    let relayed = self.relayed.entry((op.row, relay.symbol)).or_default();
+                    if !relayed.contains(&place) {
+                        relayed.push(place);
+                        again = true;
+                    }
+                    let passes = &mut self.bodies[relay.body as usize].passes;
+                    if !passes.contains(&own) {
+                        passes.push(own);
+                    }
+                }
+            }
+        }
+    }
+}
