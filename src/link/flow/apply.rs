@@ -268,6 +268,19 @@ impl<'s> Apply<'s, '_, '_> {
         }
     }
 
+    /// A value, or a class, has come to a test of `isinstance`: values go on that may be instances of one of the classes.
+    fn narrow(&mut self, op: Op, role: u32, object: Object) {
+        if role != FIRST {
+            for &value in all(self.shards, op.a) {
+                if self.may_be(value, object) {
+                    self.send(op.out, value);
+                }
+            }
+        } else if all(self.shards, op.b).iter().any(|&class| self.may_be(object, class)) {
+            self.send(op.out, object);
+        }
+    }
+
     /// True where `object` may be an instance of `class`, or nothing is known of that. One of a class below stands for itself: an instance of
     /// `class` goes where the test holds in any case.
     fn may_be(&mut self, object: Object, class: Object) -> bool {
@@ -371,18 +384,7 @@ impl<'s> Apply<'s, '_, '_> {
             FlowOp::Super if role == RECEIVER => {
                 self.send(op.out, Object::new(Kind::Super, number));
             }
-            FlowOp::Narrow if role == FIRST => {
-                if all(self.shards, op.b).iter().any(|&class| self.may_be(object, class)) {
-                    self.send(op.out, object);
-                }
-            }
-            FlowOp::Narrow => {
-                for &value in all(self.shards, op.a) {
-                    if self.may_be(value, object) {
-                        self.send(op.out, value);
-                    }
-                }
-            }
+            FlowOp::Narrow => self.narrow(op, role, object),
             FlowOp::LoadLike => self.load_like(op, object),
             FlowOp::Instance if op.b == 1 => self.made(object, 1, op.out),
             FlowOp::Instance => match object.kind() {
