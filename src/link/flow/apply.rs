@@ -1026,7 +1026,11 @@ impl<'s> Apply<'s, '_, '_> {
                 }
             }
             Kind::Class | Kind::ClassReceiver => {
-                if op.op == FlowOp::Decorate {
+                // A descriptor that can't be called is read, never called.
+                let descriptor = op.op == FlowOp::Decorate
+                    && self.method(object.number(), special::GET).is_some()
+                    && self.method(object.number(), special::CALL).is_none();
+                if op.op == FlowOp::Decorate && !descriptor {
                     let value = self.arguments(op).first().map_or(0, |arg| arg.value);
                     self.edge(value, op.out, Via::Decorated, 0);
                 }
