@@ -171,6 +171,11 @@ impl<'s> Apply<'s, '_, '_> {
         all(self.shards, variable).iter().all(|&object| object == Object::MANY)
     }
 
+    /// True where a variable holds nothing but what lies outside the project.
+    pub(super) fn is_outside(&self, variable: u32) -> bool {
+        variable != 0 && all(self.shards, variable).iter().all(|object| object.kind() == Kind::External)
+    }
+
     /// Reads or puts under any key where a key stays unknown.
     pub(super) fn unknown_key(&mut self, wait: Wait) {
         let Wait { container, key, out, value } = wait;
@@ -461,6 +466,16 @@ impl<'s> Apply<'s, '_, '_> {
                 }
                 _ => {}
             },
+            Via::Decorated if extra != 0 => {
+                let class = Object::new(Kind::Class, extra - 1);
+                let other = object.kind() == Kind::Class && !self.program.is_local(object.number());
+                if other || object.kind() == Kind::External {
+                    self.send(to, class);
+                }
+                if !other {
+                    self.send(to, object);
+                }
+            }
             Via::Decorated => {
                 if matches!(object.kind(), Kind::Function | Kind::Decorated) {
                     self.send(to, Object::new(Kind::Decorated, object.number()));
@@ -1176,19 +1191,28 @@ impl<'s> Apply<'s, '_, '_> {
     /// which such arguments may lead to.
     fn result_of(&mut self, op: Op, symbol: u32, shift: u32) {
         let Some(function) = self.program.function(symbol) else { return };
-        let ordinary = !function.has(symbol_flag::GENERATOR | symbol_flag::ASYNC);
+        if function.has(symbol_flag::GENERATOR | symbol_flag::ASYNC) {
+            return self.result(symbol, op.out);
+        }
+        // Such a function works on all classes that it is given: what it makes of one is that one, not another.
+        let class = match self.arguments(op).first() {
+            Some(arg) if op.op == FlowOp::Decorate => all(self.shards, arg.value).first().copied(),
+            _ => None,
+        };
+        let class = class.filter(|class| class.kind() == Kind::Class);
+        let (via, extra) = class.map_or((Via::Copy, 0), |class| (Via::Decorated, class.number() + 1));
         let holds = |condition: u32| {
             let (place, kinds) = given::parts(condition);
             condition == 0 || self.given(op, function, place, shift) & kinds != 0
         };
         let leads = |conditions: &[u32; 2]| conditions.iter().all(|&condition| holds(condition));
-        if !ordinary || function.returns.iter().all(|(_, conditions)| leads(conditions)) {
-            return self.result(symbol, op.out);
-        }
-        let returned: SmallVec<[u32; 8]> =
+        let mut returned: SmallVec<[u32; 8]> =
             function.returns.iter().filter(|(_, conditions)| leads(conditions)).map(|one| one.0).collect();
+        if returned.len() == function.returns.len() {
+            returned = smallvec::smallvec![function.returned];
+        }
         for value in returned {
-            self.edge(value, op.out, Via::Copy, 0);
+            self.edge(value, op.out, via, extra);
         }
     }
 

@@ -585,6 +585,16 @@ impl<'p, 'a> Program<'p, 'a> {
         }
     }
 
+    /// True for a class within a function.
+    pub(super) fn is_local(&self, class: u32) -> bool {
+        let (file, symbol) = self.project.locate(class);
+        let parent = self.project.facts(file).and_then(|facts| {
+            let parent = facts.opt(col::SYM_PARENT, symbol)?;
+            Some(SymbolKind::from_u32(facts.get(col::SYM_KIND, parent)))
+        });
+        matches!(parent, Some(SymbolKind::Function | SymbolKind::Method))
+    }
+
     /// What may be an instance of a class besides those of classes below it.
     pub(super) fn is_abstract(&self, class: u32) -> Abstract {
         let (file, symbol) = self.project.locate(class);

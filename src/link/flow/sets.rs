@@ -56,7 +56,7 @@ pub(super) enum Via {
     New,
     /// A function is registered for the one of this symbol.
     Register,
-    /// A function is decorated by a class.
+    /// A function is decorated by a class; or what a function makes of the class with this number -1, which it decorates.
     Decorated,
 }
 

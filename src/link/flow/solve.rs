@@ -365,7 +365,7 @@ impl<'p, 'a> Solver<'p, 'a> {
     }
 
     /// What is decided once nothing flows any more: parameters that nothing is given to, decorators and classes in tests of which nothing is
-    /// known.
+    /// known. A decorator that gives nothing of the project gives what it decorates, as one that makes a class anew.
     fn second(&mut self) {
         let mut apply = self.alone();
         for body in &apply.program.bodies {
@@ -376,7 +376,9 @@ impl<'p, 'a> Solver<'p, 'a> {
             }
         }
         for op in &apply.program.ops {
-            if op.op == FlowOp::Decorate && (op.a == 0 || apply.says_nothing(op.a)) {
+            if op.op == FlowOp::Decorate
+                && (op.a == 0 || apply.says_nothing(op.a) || apply.is_outside(op.out))
+            {
                 let value = apply.arguments(*op).first().map_or(0, |arg| arg.value);
                 apply.edge(value, op.out, Via::Copy, 0);
             }
