@@ -396,14 +396,17 @@ impl<'p, 'a> Program<'p, 'a> {
                 _ => runs.push(place..place + 1),
             }
         }
-        let program = &*self;
-        let lay = |run: Range<usize>| Layer::new(program).files(&program.files[run]);
-        let sheets: Vec<Sheet<'p>> = match &runs[..] {
-            [run] => vec![lay(run.clone())],
-            _ => runs.into_par_iter().with_max_len(1).map(lay).collect(),
-        };
-        for sheet in sheets {
-            self.take(sheet);
+        // A window at a time, so that few are held before they are joined.
+        for window in runs.chunks(threads as usize * 2) {
+            let program = &*self;
+            let lay = |run: &Range<usize>| Layer::new(program).files(&program.files[run.clone()]);
+            let sheets: Vec<Sheet<'p>> = match window {
+                [run] => vec![lay(run)],
+                _ => window.par_iter().with_max_len(1).map(lay).collect(),
+            };
+            for sheet in sheets {
+                self.take(sheet);
+            }
         }
         self.first_ops.push(self.ops.len() as u32);
     }
