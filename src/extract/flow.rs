@@ -8,7 +8,7 @@
 //! A text never has to be looked at twice, so that one that comes in pieces gives the same rows.
 
 use super::builder::{Extractor, Pass};
-use crate::model::facts::{ArgKind, Container, FlowOp, PROTOCOL, RefKind, col, given};
+use crate::model::facts::{ArgKind, Container, FlowOp, PROTOCOL, RefKind, col, given, is_data};
 use crate::model::name;
 use ruff_python_ast::{self as ast, Expr};
 use ruff_text_size::Ranged as _;
@@ -25,6 +25,9 @@ const CONSTANT: usize = 64;
 
 /// Bytes of the source of a string above which it is not looked at.
 const LITERAL: u32 = 256;
+
+/// Anything but nothing.
+const SOMETHING: u32 = given::CALLABLE | given::OTHER;
 
 /// Values that a body returns, above which it is not told when it returns which.
 const RETURNS: usize = 8;
@@ -73,15 +76,18 @@ pub(super) struct Fork {
 pub(super) struct Given([u32; 2]);
 
 impl Given {
+    /// Kinds of what may have been given for parameter number `place`.
+    fn of(self, place: u32) -> u32 {
+        let known = self.0.into_iter().filter(|&condition| condition != 0).map(given::parts);
+        known.filter(|known| known.0 == place).fold(given::ANY, |kinds, known| kinds & known.1)
+    }
+
     /// Something of `kinds` was given for parameter number `place`. A third parameter is left out.
     fn add(&mut self, place: u32, kinds: u32) {
-        for condition in &mut self.0 {
-            let (known, before) = given::parts(*condition);
-            if *condition == 0 || known == place {
-                let before = if *condition == 0 { given::ANY } else { before };
-                *condition = given::condition(place, before & kinds);
-                return;
-            }
+        let kinds = self.of(place) & kinds;
+        let known = |condition: &&mut u32| **condition == 0 || given::parts(**condition).0 == place;
+        if let Some(condition) = self.0.iter_mut().find(known) {
+            *condition = given::condition(place, kinds);
         }
     }
 }
@@ -89,11 +95,11 @@ impl Given {
 /// Branches of an `if`.
 #[derive(Debug)]
 pub(super) struct Branches {
-    pub(super) fork: Fork,
+    fork: Fork,
     /// One of them is taken in any case.
     pub(super) all: bool,
     /// What is known where none of the branches so far was taken.
-    pub(super) rest: Given,
+    rest: Given,
     /// What is known behind each branch that has an end.
     ends: u32,
     end: Given,
@@ -190,14 +196,6 @@ enum Made {
     Instance,
     /// An instance of its class.
     Sibling,
-}
-
-/// True for a type of the language whose instances can't be called.
-fn is_data(name: &str) -> bool {
-    matches!(
-        name,
-        "str" | "bytes" | "int" | "float" | "bool" | "list" | "tuple" | "dict" | "set" | "frozenset"
-    )
 }
 
 impl Flow {
@@ -743,11 +741,10 @@ impl Extractor {
             }
             Expr::Name(name) => {
                 let Some(place) = self.parameter_named(&name.id) else { return given::ANY };
-                let known = self.flow.given.0.iter().map(|&condition| given::parts(condition));
-                let known = known.filter(|known| known.0 == place && known.1 != 0).map(|known| known.1);
                 let required = place < 64 && self.flow.required & (1 << place) != 0;
-                let kinds = if required { given::CALLABLE | given::OTHER } else { given::ANY };
-                match known.fold(kinds, |kinds, more| kinds & more) {
+                let kinds = if required { SOMETHING } else { given::ANY };
+                // Where tests contradict each other nothing is said.
+                match kinds & self.flow.given.of(place) {
                     0 => given::ANY,
                     kinds => kinds,
                 }
@@ -758,7 +755,6 @@ impl Extractor {
 
     /// Adds what `test` says of parameters where it holds, or where it does not.
     fn test_says(&self, test: &Expr, holds: bool, known: &mut Given) {
-        const SOMETHING: u32 = given::CALLABLE | given::OTHER;
         let (name, kinds, otherwise) = match test {
             Expr::UnaryOp(node) if node.op == ast::UnaryOp::Not => {
                 return self.test_says(&node.operand, !holds, known);
@@ -1055,7 +1051,7 @@ impl Extractor {
         } else {
             given::ANY
         };
-        self.flow.arguments.push((kind as u32 * 8 + given, name, value));
+        self.flow.arguments.push((given::condition(kind as u32, given), name, value));
     }
 
     /// Variable of argument number `at` of those since `first`.
@@ -1090,7 +1086,8 @@ impl Extractor {
     pub(super) fn flow_decorate(&mut self, decorator: u32, value: u32) -> u32 {
         let row = self.out.len(col::ARG_KIND) as u32;
         self.argument_row(0, 2, 0);
-        self.argument_row(ArgKind::Positional as u32 * 8 + given::CALLABLE, value, 0);
+        let kind = given::condition(ArgKind::Positional as u32, given::CALLABLE);
+        self.argument_row(kind, value, 0);
         self.made(FlowOp::Decorate, decorator, row)
     }
 

@@ -336,6 +336,19 @@ pub(crate) fn add(values: &mut Values, value: Value) {
 }
 
 impl Project<'_> {
+    /// The function, class or module (file, symbol) that ref `row` of `file` stands for, where it can be that one alone. `cx` was started for
+    /// `file`.
+    pub(crate) fn only_symbol(&self, file: u32, row: u32, cx: &mut Context) -> Option<(u32, u32)> {
+        let mut values = Values::new();
+        cx.refuel();
+        self.eval(file, row, cx, &mut values);
+        let mut values = values.iter().filter(|value| !matches!(value, Value::Variable(..)));
+        match (values.next(), values.next()) {
+            (Some(&Value::Symbol(file, symbol)), None) => Some((file, symbol)),
+            _ => None,
+        }
+    }
+
     /// Values of ref `row` of `file`.
     pub(crate) fn eval(&self, file: u32, row: u32, cx: &mut Context, out: &mut Values) {
         let Some(facts) = self.facts(file) else { return };

@@ -7,7 +7,7 @@
 use super::block::Schema as _;
 use super::facts::{
     ArgKind, BINDING_CONDITIONAL, BINDING_LAST, BindingKind, Container, Facts, FactsSchema, FlowOp,
-    ImportKind, PROTOCOL, ParamKind, RefKind, ScopeKind, SymbolKind, col, table,
+    ImportKind, PROTOCOL, ParamKind, RefKind, ScopeKind, SymbolKind, col, given, table,
 };
 
 /// What the numbers of a column are.
@@ -310,7 +310,8 @@ fn arguments(facts: &Facts<'_>, first: u32, variables: u32) -> bool {
     let method = first + 1;
     let values = method + (shape & 1);
     (shape & 1 == 0 || facts.get(col::ARG_KIND, method) < facts.rows(table::Refs))
-        && (values..end as u32).all(|row| (facts.get(col::ARG_KIND, row) as usize) / 8 < ArgKind::ALL.len())
+        && (values..end as u32)
+            .all(|row| (given::parts(facts.get(col::ARG_KIND, row)).0 as usize) < ArgKind::ALL.len())
         && (method..end as u32).all(|row| facts.get(col::ARG_VALUE, row) < variables)
 }
 

@@ -233,8 +233,8 @@ block::schema! {
         }
         /// Arguments of calls in Flow: a row for the call, one for the receiver of a method, then one for each argument.
         FlowArgs {
-            /// For the call: the row in Calls +1, or 0. For the receiver: ref of the method. Else 8 times [`super::ArgKind`],
-            /// plus what it is: see [`super::given`].
+            /// For the call: the row in Calls +1, or 0. For the receiver: ref of the method. Else [`super::ArgKind`]
+            /// and what it is, as a condition of [`super::given`].
             ARG_KIND,
             /// For the call: twice the number of arguments, plus 1 where a receiver comes next. Else a variable.
             ARG_VALUE,
@@ -536,7 +536,17 @@ stored! {
     }
 }
 
-/// Conditions of [`FlowOp::Return`]: a parameter's number times 8, plus what may have been given for it. 0 is none.
+/// True for a type of the language whose instances can't be called.
+#[must_use]
+pub fn is_data(class: &str) -> bool {
+    matches!(
+        class,
+        "str" | "bytes" | "int" | "float" | "bool" | "list" | "tuple" | "dict" | "set" | "frozenset"
+    )
+}
+
+/// Conditions of [`FlowOp::Return`]: a parameter's number times 8, plus what may have been given for it. 0 is none. The same of arguments,
+/// with an [`ArgKind`] for the number.
 pub mod given {
     /// Nothing or `None`.
     pub const NOTHING: u32 = 1;

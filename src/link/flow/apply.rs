@@ -8,7 +8,7 @@ use super::program::{
 use super::sets::{Edge, Shard, Via};
 use super::solve::{FIRST, Fields, RECEIVER, all, locate};
 use super::{Kind, Object};
-use crate::model::facts::{ArgKind, FlowOp, ParamKind, col, given, symbol_flag, table};
+use crate::model::facts::{ArgKind, FlowOp, ParamKind, col, given, is_data, symbol_flag, table};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
@@ -316,10 +316,7 @@ impl<'s> Apply<'s, '_, '_> {
 
     /// The same for a class of the language.
     fn may_be_known(&self, object: Object, class: &str) -> bool {
-        let data = matches!(
-            class,
-            "str" | "bytes" | "int" | "float" | "bool" | "list" | "tuple" | "dict" | "set" | "frozenset"
-        );
+        let data = is_data(class);
         match object.kind() {
             Kind::Instance | Kind::Receiver if data => {
                 let (file, symbol) = self.program.project.locate(object.number());
@@ -1016,9 +1013,14 @@ impl<'s> Apply<'s, '_, '_> {
 }
 
 impl<'s> Apply<'s, '_, '_> {
-    pub(super) fn arguments(&self, op: Op) -> &'s [Arg] {
+    fn arguments(&self, op: Op) -> &'s [Arg] {
         let Call { first, end, .. } = self.program.calls[op.b as usize];
         &self.program.args[first as usize..end as usize]
+    }
+
+    /// Variable of what is decorated, where that is what a constraint does.
+    pub(super) fn decorated(&self, op: Op) -> Option<u32> {
+        if op.op == FlowOp::Decorate { self.arguments(op).first().map(|arg| arg.value) } else { None }
     }
 
     /// `object` comes to the first parameter of function `symbol`.
@@ -1042,11 +1044,10 @@ impl<'s> Apply<'s, '_, '_> {
             }
             Kind::Class | Kind::ClassReceiver => {
                 // A descriptor that can't be called is read, never called.
-                let descriptor = op.op == FlowOp::Decorate
-                    && self.method(object.number(), special::GET).is_some()
-                    && self.method(object.number(), special::CALL).is_none();
-                if op.op == FlowOp::Decorate && !descriptor {
-                    let value = self.arguments(op).first().map_or(0, |arg| arg.value);
+                if let Some(value) = self.decorated(op)
+                    && (self.method(object.number(), special::GET).is_none()
+                        || self.method(object.number(), special::CALL).is_some())
+                {
                     self.edge(value, op.out, Via::Decorated, 0);
                 }
                 let metaclass = self.program.metaclass(object.number());
@@ -1062,8 +1063,7 @@ impl<'s> Apply<'s, '_, '_> {
                 }
             }
             Kind::Instance | Kind::Receiver => {
-                if op.op == FlowOp::Decorate {
-                    let value = self.arguments(op).first().map_or(0, |arg| arg.value);
+                if let Some(value) = self.decorated(op) {
                     self.edge(value, op.out, Via::Decorated, 0);
                 }
                 if let Some(method) = self.method(object.number(), special::CALL) {
@@ -1075,8 +1075,7 @@ impl<'s> Apply<'s, '_, '_> {
                 let maker = self.program.ops[object.number() as usize];
                 let bound = self.arguments(maker);
                 let Call { first, end, .. } = self.program.calls[maker.b as usize];
-                if op.op == FlowOp::Decorate {
-                    let value = self.arguments(op).first().map_or(0, |arg| arg.value);
+                if let Some(value) = self.decorated(op) {
                     self.edge(value, op.out, Via::Decorated, 0);
                 }
                 if let Some(function) = bound.first() {
@@ -1092,8 +1091,7 @@ impl<'s> Apply<'s, '_, '_> {
             Kind::Known => self.call_known(op, object.number()),
             Kind::External => {
                 self.send(op.out, object);
-                if op.op == FlowOp::Decorate {
-                    let value = self.arguments(op).first().map_or(0, |arg| arg.value);
+                if let Some(value) = self.decorated(op) {
                     self.edge(value, op.out, Via::Copy, 0);
                 }
             }
@@ -1195,10 +1193,7 @@ impl<'s> Apply<'s, '_, '_> {
             return self.result(symbol, op.out);
         }
         // Such a function works on all classes that it is given: what it makes of one is that one, not another.
-        let class = match self.arguments(op).first() {
-            Some(arg) if op.op == FlowOp::Decorate => all(self.shards, arg.value).first().copied(),
-            _ => None,
-        };
+        let class = self.decorated(op).and_then(|value| all(self.shards, value).first());
         let class = class.filter(|class| class.kind() == Kind::Class);
         let (via, extra) = class.map_or((Via::Copy, 0), |class| (Via::Decorated, class.number() + 1));
         let holds = |condition: u32| {

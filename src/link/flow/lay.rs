@@ -7,7 +7,7 @@ use super::relays::Relay;
 use super::{Kind, Object};
 use crate::link::Project;
 use crate::link::builtins::is_builtin;
-use crate::link::value::{Context, Key, Value, Values, enclosing_class, is_overload};
+use crate::link::value::{Context, Key, enclosing_class, is_overload};
 use crate::model::facts::{
     Container, Facts, FlowOp, ParamKind, RefKind, SymbolKind, col, given, symbol_flag, table,
 };
@@ -64,7 +64,7 @@ impl Numbering {
 }
 
 /// What files say, over numbers of their own where it is about names, constraints, calls, arguments and bodies.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Sheet<'p> {
     pub(super) names: NameTable<'p>,
     pub(super) ops: Vec<Op>,
@@ -93,22 +93,7 @@ pub(super) struct Layer<'s, 'p, 'a> {
 
 impl<'s, 'p, 'a> Layer<'s, 'p, 'a> {
     pub(super) fn new(program: &'s Program<'p, 'a>) -> Self {
-        let out = Sheet {
-            names: NameTable::new().0,
-            ops: Vec::new(),
-            calls: Vec::new(),
-            args: Vec::new(),
-            edges: Vec::new(),
-            seeds: Vec::new(),
-            elements: Vec::new(),
-            bodies: Vec::new(),
-            stored: Vec::new(),
-            patterns: Vec::new(),
-            supers: FxHashMap::default(),
-            wanted: Vec::new(),
-            relays: Vec::new(),
-            first_ops: Vec::new(),
-        };
+        let out = Sheet { names: NameTable::new().0, ..Sheet::default() };
         Self { program, out }
     }
 
@@ -147,7 +132,7 @@ impl<'s, 'p, 'a> Layer<'s, 'p, 'a> {
                         file,
                         facts,
                         var(out),
-                        [a, at.symbol(self.program.project.symbol(file, a)), b],
+                        [a, at.symbol(project.symbol(file, a)), b],
                         &mut names,
                     );
                     open.push((facts.opt(col::SYM_SCOPE, a).unwrap_or(0), place + 1));
@@ -335,7 +320,7 @@ impl<'s, 'p, 'a> Layer<'s, 'p, 'a> {
         let Some(call) = facts.get(col::ARG_KIND, facts.get(col::FLOW_B, at)).checked_sub(1) else { return };
         let callee = facts.get(col::CALL_REF, call);
         let op = self.out.ops.len() as u32 - 1;
-        self.out.relays.push(Relay { body, op, file, callee, symbol: 0, shift: 0 });
+        self.out.relays.push(Relay { body, op, file, callee });
     }
 
     fn edge(&mut self, from: u32, to: u32) {
@@ -375,14 +360,11 @@ impl<'s, 'p, 'a> Layer<'s, 'p, 'a> {
             let Some(back) = back else { return };
             site -= 1 + back as u32;
         }
-        let mut values = Values::new();
+        let project = self.program.project;
         let mut cx = Context::default();
-        cx.start(file, facts.rows(table::Refs), &self.program.project.scratch);
-        cx.refuel();
-        self.program.project.eval(file, facts.get(col::DEC_REF, decorator), &mut cx, &mut values);
-        let mut values = values.iter().filter(|value| !matches!(value, Value::Variable(..)));
-        if let (Some(&Value::Symbol(file, symbol)), None) = (values.next(), values.next())
-            && matches!(self.program.project.kind(file, symbol), SymbolKind::Function | SymbolKind::Method)
+        cx.start(file, facts.rows(table::Refs), &project.scratch);
+        if let Some((file, symbol)) = project.only_symbol(file, facts.get(col::DEC_REF, decorator), &mut cx)
+            && matches!(project.kind(file, symbol), SymbolKind::Function | SymbolKind::Method)
             && self.program.local[file as usize] != 0
         {
             self.out.wanted.push((site, [file, symbol]));
@@ -418,8 +400,9 @@ impl<'s, 'p, 'a> Layer<'s, 'p, 'a> {
         let first = self.out.args.len() as u32;
         for row in at..at + shape / 2 {
             let name = self.name_number(facts, facts.get(col::ARG_NAME, row), names);
-            let (kind, value) = (facts.get(col::ARG_KIND, row), var(facts.get(col::ARG_VALUE, row)));
-            self.out.args.push(Arg { kind: kind / 8, given: kind & given::ANY, name, value });
+            let (kind, given) = given::parts(facts.get(col::ARG_KIND, row));
+            let value = var(facts.get(col::ARG_VALUE, row));
+            self.out.args.push(Arg { kind, given, name, value });
         }
         self.out.calls.push(Call { receiver, method, first, end: self.out.args.len() as u32 });
         self.out.calls.len() as u32 - 1

@@ -370,7 +370,6 @@ impl<'p, 'a> Program<'p, 'a> {
         program.lay_out();
         program.copy_decorators();
         program.find_relayed();
-        program.stored.resize(program.names.len(), false);
         program.mark_fields();
         program.find_alike();
         program.find_metaclasses();

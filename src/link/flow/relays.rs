@@ -1,7 +1,7 @@
 //! Functions that return what another function returns of their parameters.
 
 use super::program::{Call, Program};
-use crate::link::value::{Context, Value, Values};
+use crate::link::value::Context;
 use crate::model::facts::{ArgKind, SymbolKind, symbol_flag, table};
 use smallvec::SmallVec;
 
@@ -14,46 +14,38 @@ pub(super) struct Relay {
     pub(super) file: u32,
     /// Ref of what is called.
     pub(super) callee: u32,
-    /// That, as a symbol, and the parameter that its arguments begin at.
-    pub(super) symbol: u32,
-    pub(super) shift: u32,
 }
 
 impl Program<'_, '_> {
     /// Parameters that a function returns because it returns what another makes of them.
     pub(super) fn find_relayed(&mut self) {
-        let mut relays = std::mem::take(&mut self.relays);
         let (mut cx, mut of) = (Context::default(), u32::MAX);
-        let mut values = Values::new();
-        relays.retain_mut(|relay| {
-            let Some(facts) = self.project.facts(relay.file) else { return false };
-            if std::mem::replace(&mut of, relay.file) != relay.file {
-                cx.start(relay.file, facts.rows(table::Refs), &self.project.scratch);
-            }
-            cx.refuel();
-            values.clear();
-            self.project.eval(relay.file, relay.callee, &mut cx, &mut values);
-            let mut values = values.iter().filter(|value| !matches!(value, Value::Variable(..)));
-            let (Some(&Value::Symbol(file, symbol)), None) = (values.next(), values.next()) else {
-                return false;
-            };
-            let caller = &self.bodies[relay.body as usize];
-            let receiver = self.calls[self.ops[relay.op as usize].b as usize].receiver;
-            relay.symbol = self.project.symbol(file, symbol);
-            relay.shift = match self.project.kind(file, symbol) {
-                SymbolKind::Function => 0,
-                // Of `self`.
-                SymbolKind::Method if receiver == caller.param(0) && !caller.params.is_empty() => 1,
-                _ => return false,
-            };
-            self.function(relay.symbol).is_some_and(|one| {
-                !one.has(symbol_flag::GENERATOR | symbol_flag::ASYNC | symbol_flag::STATIC)
+        // With the function that is called, and the parameter that arguments begin at.
+        let relays: Vec<(Relay, u32, u32)> = std::mem::take(&mut self.relays)
+            .into_iter()
+            .filter_map(|relay| {
+                let facts = self.project.facts(relay.file)?;
+                if std::mem::replace(&mut of, relay.file) != relay.file {
+                    cx.start(relay.file, facts.rows(table::Refs), &self.project.scratch);
+                }
+                let (file, symbol) = self.project.only_symbol(relay.file, relay.callee, &mut cx)?;
+                let caller = &self.bodies[relay.body as usize];
+                let receiver = self.calls[self.ops[relay.op as usize].b as usize].receiver;
+                let shift = match self.project.kind(file, symbol) {
+                    SymbolKind::Function => 0,
+                    // Of `self`.
+                    SymbolKind::Method if receiver == caller.param(0) && !caller.params.is_empty() => 1,
+                    _ => return None,
+                };
+                let symbol = self.project.symbol(file, symbol);
+                let other = symbol_flag::GENERATOR | symbol_flag::ASYNC | symbol_flag::STATIC;
+                self.function(symbol).filter(|one| !one.has(other)).map(|_| (relay, symbol, shift))
             })
-        });
+            .collect();
         let mut again = true;
         while std::mem::take(&mut again) {
-            for relay in &relays {
-                let Some(callee) = self.function(relay.symbol) else { continue };
+            for &(relay, symbol, shift) in &relays {
+                let Some(callee) = self.function(symbol) else { continue };
                 let op = self.ops[relay.op as usize];
                 let Call { receiver, first, end, .. } = self.calls[op.b as usize];
                 let args = &self.args[first as usize..end as usize];
@@ -61,7 +53,7 @@ impl Program<'_, '_> {
                 let mut found: SmallVec<[(u32, u32); 2]> = SmallVec::new();
                 for &place in &callee.passes {
                     let name = callee.params.get(place as usize).map_or(0, |param| param.name);
-                    let value = match place.checked_sub(relay.shift) {
+                    let value = match place.checked_sub(shift) {
                         None => Some(receiver),
                         Some(at) => args
                             .iter()
@@ -79,7 +71,7 @@ impl Program<'_, '_> {
                     }
                 }
                 for (place, own) in found {
-                    let relayed = self.relayed.entry((op.row, relay.symbol)).or_default();
+                    let relayed = self.relayed.entry((op.row, symbol)).or_default();
                     if !relayed.contains(&place) {
                         relayed.push(place);
                         again = true;

@@ -376,10 +376,9 @@ impl<'p, 'a> Solver<'p, 'a> {
             }
         }
         for op in &apply.program.ops {
-            if op.op == FlowOp::Decorate
+            if let Some(value) = apply.decorated(*op)
                 && (op.a == 0 || apply.says_nothing(op.a) || apply.is_outside(op.out))
             {
-                let value = apply.arguments(*op).first().map_or(0, |arg| arg.value);
                 apply.edge(value, op.out, Via::Copy, 0);
             }
             if op.op == FlowOp::Narrow && apply.says_nothing(op.b) {
