@@ -565,9 +565,9 @@ impl Session<'_> {
         self.interrupt.check()?;
         drop(open);
         let settled = ledger.close();
-        if memory.is_tight() {
-            pool.broadcast(|_| drop_scratch(&memory));
-        }
+        // What parsing took is more than what is left of it; linking begins with nothing but that.
+        pool.broadcast(|_| drop_scratch(&memory));
+        crate::sys::return_pages_at_once();
         let previous_graph = previous.as_ref();
         let mut files = Gathered {
             walked,

@@ -9,6 +9,7 @@ mod estimate;
 use super::batch::SMALL;
 use crate::cache::PackWriter;
 use crate::config::Config;
+use crate::link::Calls;
 use crate::model::metrics::{MemoryDecisions, MemoryMetrics, MemoryPressure, megabytes};
 use crate::split::{ChunkSize, Measure};
 use crate::store::CodeGraph;
@@ -181,18 +182,21 @@ impl Drop for Permit<'_> {
 }
 
 impl Memory {
-    /// `folder`: where facts go that leave the heap. `heap`: bytes that stay there, an eighth of the budget if nothing is said.
+    /// `folder`: where facts go that leave the heap. `heap`: bytes that stay there; if nothing is said an eighth of the budget, a quarter of that
+    /// where values are to be followed, which takes what it needs from the heap.
     pub(super) fn new(config: &Config, folder: PathBuf, heap: Option<u64>) -> Self {
         let workers = config.max_workers().count().get() as u64;
         let budget = Budget::of(config);
         let meter = Meter::default();
         let taken = meter.resident_bytes();
-        let heap = heap.unwrap_or(budget.bytes / 8);
+        let share = if config.calls() == Calls::Flow { 32 } else { 8 };
+        let tables = heap.map_or(budget.bytes / 16, |heap| heap / 2);
+        let heap = heap.unwrap_or(budget.bytes / share);
         Self {
             facts: Spill::new(Some(folder.clone()), heap),
             links: Arc::new(Spill::new(Some(folder.clone()), heap)),
             folder: Some(folder.clone()),
-            tables: Scratch::new(Some(folder), heap / 2),
+            tables: Scratch::new(Some(folder), tables),
             heap,
             ..Self::within(budget, config, workers, meter, taken)
         }

@@ -1,9 +1,10 @@
 //! What constraints do with the objects that come to them.
 
+use super::code::{Arg, Args, Call, Op};
 use super::known::{self, Effect};
 use super::program::{
-    ALL, ANY, Arg, Call, Function, KEYS, MODULE, Op, Program, REGISTERED, Source, is_field, module_object,
-    number_key, special,
+    ALL, ANY, Function, KEYS, MODULE, Program, REGISTERED, Source, is_field, module_object, number_key,
+    special,
 };
 use super::sets::{Edge, Shard, Via};
 use super::solve::{FIRST, Fields, RECEIVER, all, locate};
@@ -266,7 +267,7 @@ impl<'s> Apply<'s, '_, '_> {
             Kind::Receiver if how == 3 => self.send(out, Object::new(Kind::ClassReceiver, object.number())),
             Kind::Instance | Kind::Receiver => self.send(out, object),
             Kind::Super => {
-                let maker = self.program.ops[object.number() as usize];
+                let maker = self.program.code.op(object.number());
                 self.edge(maker.b, out, Via::New, how);
             }
             _ => {}
@@ -349,7 +350,7 @@ impl<'s> Apply<'s, '_, '_> {
 
     /// An object has come to the variable that a constraint waits for.
     pub(super) fn constraint(&mut self, number: u32, role: u32, object: Object) {
-        let op = self.program.ops[number as usize];
+        let op = self.program.code.op(number);
         match op.op {
             FlowOp::Load => self.load(op, object),
             FlowOp::Store => self.store(op, object),
@@ -592,7 +593,7 @@ impl<'s> Apply<'s, '_, '_> {
                 }
             }
             Kind::Super => {
-                let maker = self.program.ops[object.number() as usize];
+                let maker = self.program.code.op(object.number());
                 let class = self.program.supers.get(&maker.row).copied().unwrap_or(0);
                 if class != 0 {
                     let before = self.lists[self.own.number].supers.len();
@@ -716,7 +717,7 @@ impl<'s> Apply<'s, '_, '_> {
         if value.kind() == Kind::Partial
             && let Some(getter) = self.getter(value)
         {
-            let receivers = Object::container(self.program.ops[value.number() as usize].row, true, false);
+            let receivers = Object::container(self.program.code.op(value.number()).row, true, false);
             let (values, all) = (self.field(value, KEYS), self.field(receivers, ALL));
             self.send(values, receivers);
             self.send(all, receiver);
@@ -753,7 +754,7 @@ impl<'s> Apply<'s, '_, '_> {
 
     /// Variable of the getter where `value` is a property that a call of `property` has made.
     fn getter(&self, value: Object) -> Option<u32> {
-        let maker = self.program.ops[value.number() as usize];
+        let maker = self.program.code.op(value.number());
         self.program.getter(maker, all(self.shards, maker.a))
     }
 
@@ -991,9 +992,9 @@ impl<'s> Apply<'s, '_, '_> {
     }
 
     fn operation(&mut self, op: Op, role: u32, object: Object) {
-        let Call { method: row, first, end, .. } = self.program.calls[op.b as usize];
+        let Call { method: row, first, end, .. } = self.program.code.call(op);
         let [own, other] = self.program.protocol[row as usize];
-        let operand = if first < end { self.program.args[first as usize].value } else { 0 };
+        let operand = self.program.code.args(first, end).get(0).map_or(0, |arg| arg.value);
         match object.kind() {
             Kind::Instance | Kind::Receiver if role == FIRST => {
                 self.call_method(object, own, &[operand], op.out, 0);
@@ -1013,14 +1014,13 @@ impl<'s> Apply<'s, '_, '_> {
 }
 
 impl<'s> Apply<'s, '_, '_> {
-    fn arguments(&self, op: Op) -> &'s [Arg] {
-        let Call { first, end, .. } = self.program.calls[op.b as usize];
-        &self.program.args[first as usize..end as usize]
+    fn arguments(&self, op: Op) -> Args<'s> {
+        self.program.code.args_of(op)
     }
 
     /// Variable of what is decorated, where that is what a constraint does.
     pub(super) fn decorated(&self, op: Op) -> Option<u32> {
-        if op.op == FlowOp::Decorate { self.arguments(op).first().map(|arg| arg.value) } else { None }
+        if op.op == FlowOp::Decorate { self.arguments(op).get(0).map(|arg| arg.value) } else { None }
     }
 
     /// `object` comes to the first parameter of function `symbol`.
@@ -1038,7 +1038,7 @@ impl<'s> Apply<'s, '_, '_> {
                 self.call_function(op, object.number(), bound);
                 if self.program.dispatchers.contains(&object.number()) {
                     let registered = self.field(Object::new(Kind::Function, object.number()), REGISTERED);
-                    let Call { first, end, .. } = self.program.calls[op.b as usize];
+                    let Call { first, end, .. } = self.program.code.call(op);
                     self.call_as(registered, Spec { first, end, shift: bound, values: 0, out: op.out });
                 }
             }
@@ -1072,19 +1072,19 @@ impl<'s> Apply<'s, '_, '_> {
                 }
             }
             Kind::Partial => {
-                let maker = self.program.ops[object.number() as usize];
+                let maker = self.program.code.op(object.number());
                 let bound = self.arguments(maker);
-                let Call { first, end, .. } = self.program.calls[maker.b as usize];
+                let Call { first, end, .. } = self.program.code.call(maker);
                 if let Some(value) = self.decorated(op) {
                     self.edge(value, op.out, Via::Decorated, 0);
                 }
-                if let Some(function) = bound.first() {
+                if let Some(function) = bound.get(0) {
                     let function = function.value;
                     self.call_as(function, Spec { first: first + 1, end, shift: 0, values: 0, out: 0 });
                     // The call's own arguments come after those that were bound.
-                    let shift =
-                        bound[1..].iter().filter(|arg| arg.kind == ArgKind::Positional as u32).count() as u32;
-                    let Call { first, end, .. } = self.program.calls[op.b as usize];
+                    let positional = |arg: &Arg| arg.kind == ArgKind::Positional as u32;
+                    let shift = bound.iter().skip(1).filter(positional).count() as u32;
+                    let Call { first, end, .. } = self.program.code.call(op);
                     self.call_as(function, Spec { first, end, shift, values: 0, out: op.out });
                 }
             }
@@ -1102,7 +1102,7 @@ impl<'s> Apply<'s, '_, '_> {
                     return;
                 }
                 let arguments = self.arguments(op);
-                let Some(first) = arguments.first() else { return };
+                let Some(first) = arguments.get(0) else { return };
                 self.edge(first.value, op.out, Via::Register, object.number());
                 if let Some(second) = arguments.get(1) {
                     self.edge(second.value, op.out, Via::Register, object.number());
@@ -1114,7 +1114,7 @@ impl<'s> Apply<'s, '_, '_> {
 
     /// Number of a constraint among all.
     fn number_of(&self, op: Op) -> u32 {
-        self.program.ops.partition_point(|other| other.row < op.row) as u32
+        self.program.code.number_of(op.row)
     }
 
     /// Whatever comes to `function` is called so.
@@ -1139,7 +1139,7 @@ impl<'s> Apply<'s, '_, '_> {
                 if let Some(new) = self.method(object.number(), special::NEW) {
                     self.receive(new, object);
                     if self.first_call(new, 1) {
-                        self.bind(new, 1 + shift, &self.program.args[first as usize..end as usize], 0, None);
+                        self.bind(new, 1 + shift, self.program.code.args(first, end), 0, None);
                         self.result(new, out);
                     }
                 }
@@ -1161,7 +1161,7 @@ impl<'s> Apply<'s, '_, '_> {
         if !self.first_call(symbol, 2 + own) {
             return;
         }
-        let args = &self.program.args[first as usize..end as usize];
+        let args = self.program.code.args(first, end);
         let Some(body) = self.program.function(symbol) else { return };
         let (param, count) = (body.param(0), body.params.len() as u32);
         let passes = body.passes.contains(&own);
@@ -1217,7 +1217,7 @@ impl<'s> Apply<'s, '_, '_> {
             return given::ANY;
         };
         let mut at = shift;
-        for arg in self.arguments(op) {
+        for arg in self.arguments(op).iter() {
             let positional = arg.kind == ArgKind::Positional as u32;
             if positional && at == place && param.kind <= ParamKind::Positional {
                 return arg.given;
@@ -1232,7 +1232,7 @@ impl<'s> Apply<'s, '_, '_> {
 
     /// Gives arguments to parameters, from number `shift` on; what is returned as it came goes to `out`. `site`: the call, if it is written
     /// as one.
-    fn bind(&mut self, symbol: u32, shift: u32, args: &[Arg], out: u32, site: Option<Op>) {
+    fn bind(&mut self, symbol: u32, shift: u32, args: Args<'_>, out: u32, site: Option<Op>) {
         let Some(function) = self.program.function(symbol) else { return };
         let Function { params, passes, news, .. } = function;
         let first = function.param(0);
@@ -1244,7 +1244,7 @@ impl<'s> Apply<'s, '_, '_> {
         let mut given: SmallVec<[(u32, u32); 8]> = SmallVec::new();
         let mut at = shift;
         let mut spread = false;
-        for arg in args {
+        for arg in args.iter() {
             match arg.kind {
                 kind if kind == ArgKind::Positional as u32 => {
                     if spread {
@@ -1311,7 +1311,7 @@ impl<'s> Apply<'s, '_, '_> {
         if out == 0 {
             return;
         }
-        let receiver = site.map_or(0, |op| self.program.calls[op.b as usize].receiver);
+        let receiver = site.map_or(0, |op| self.program.code.call(op).receiver);
         let relayed = site.and_then(|op| self.program.relayed.get(&(op.row, symbol)));
         let passed = passes.iter().filter(|place| relayed.is_none_or(|relayed| !relayed.contains(place)));
         let passed = passed.map(|&place| (place, Via::Copy, 0));
@@ -1368,14 +1368,14 @@ impl<'s> Apply<'s, '_, '_> {
     }
 
     /// A class without a constructor of its own: arguments become its fields.
-    fn fill(&mut self, class: u32, args: &[Arg]) {
+    fn fill(&mut self, class: u32, args: Args<'_>) {
         if args.is_empty() {
             return;
         }
         let names = self.fields_of(class);
         let owner = Object::new(Kind::Instance, class);
         let mut at = 0;
-        for arg in args {
+        for arg in args.iter() {
             let name = if arg.kind == ArgKind::Positional as u32 {
                 at += 1;
                 names.get(at - 1).copied()
@@ -1455,7 +1455,7 @@ impl<'s> Apply<'s, '_, '_> {
                 self.edge(first, all, Via::Iterate, 0);
                 self.edge(first, any, Via::Values, 0);
                 self.edge(first, all, Via::Values, 0);
-                for arg in args {
+                for arg in args.iter() {
                     if arg.kind == ArgKind::Keyword as u32 && arg.value != key {
                         self.put(container, arg.name, arg.value);
                     }
@@ -1511,7 +1511,7 @@ impl<'s> Apply<'s, '_, '_> {
                         self.edge(arg.value, op.out, Via::Iterate, 0);
                     }
                 } else {
-                    for arg in args {
+                    for arg in args.iter() {
                         self.pass(arg.value, op.out);
                     }
                 }
@@ -1526,7 +1526,7 @@ impl<'s> Apply<'s, '_, '_> {
             Effect::Same | Effect::Descriptor => self.pass(first, op.out),
             Effect::CallFirst => {
                 self.pass(first, op.out);
-                let Call { first: place, end, .. } = self.program.calls[op.b as usize];
+                let Call { first: place, end, .. } = self.program.code.call(op);
                 self.call_as(first, Spec { first: (place + 1).min(end), end, shift: 0, values: 0, out: 0 });
             }
             Effect::CallTarget => {
@@ -1571,7 +1571,7 @@ impl<'s> Apply<'s, '_, '_> {
         if object.kind() != Kind::Container {
             return;
         }
-        let Call { method, .. } = self.program.calls[op.b as usize];
+        let Call { method, .. } = self.program.code.call(op);
         let args = self.arguments(op);
         let value = |at: usize| args.get(at).map_or(0, |arg| arg.value);
         match self.program.names.text(method) {
@@ -1579,7 +1579,7 @@ impl<'s> Apply<'s, '_, '_> {
             "insert" => self.put(object, ANY, value(1)),
             "extend" | "extendleft" | "update" | "union" => {
                 let (any, all) = (self.field(object, ANY), self.field(object, ALL));
-                for arg in args {
+                for arg in args.iter() {
                     if arg.kind == ArgKind::Keyword as u32 {
                         self.put(object, arg.name, arg.value);
                     } else if object.is_dictionary() {

@@ -1,7 +1,8 @@
 //! Callees of each call site, and of what calls without being written as a call, read off the solution.
 
+use super::code::{Call, Op};
 use super::known::{self, Effect};
-use super::program::{Call, Op, special};
+use super::program::special;
 use super::solve::Solution;
 use super::{Kind, Object};
 use crate::link::links::ImplicitKind;
@@ -66,8 +67,8 @@ pub(crate) fn callees(solution: &Solution<'_, '_>, file: u32) -> Callees {
     let Some(facts) = program.project.facts(file) else { return out };
     let Some(place) = program.place(file) else { return out };
     let first = program.rows[place];
-    let ops = program.first_ops[place] as usize..program.first_ops[place + 1] as usize;
-    let mut ops = program.ops[ops].iter().peekable();
+    let ops = program.first_ops[place]..program.first_ops[place + 1];
+    let mut ops = ops.map(|number| program.code.op(number)).peekable();
     let mut open: Vec<u32> = vec![0];
     let reader = Reader { solution };
     let mut found: Vec<Target> = Vec::new();
@@ -105,7 +106,7 @@ pub(crate) fn callees(solution: &Solution<'_, '_>, file: u32) -> Callees {
             }
             _ => {}
         }
-        let Some(&op) = ops.next_if(|op| op.row == first + row) else { continue };
+        let Some(op) = ops.next_if(|op| op.row == first + row) else { continue };
         found.clear();
         let caller = open.last().copied().unwrap_or(0);
         let site = if op.op == FlowOp::Call {
@@ -123,12 +124,12 @@ pub(crate) fn callees(solution: &Solution<'_, '_>, file: u32) -> Callees {
                     unbound |= object == Object::UNBOUND;
                     many |= object == Object::MANY;
                 }
-                let Call { receiver, method, first, end } = program.calls[op.b as usize];
+                let Call { receiver, method, first, end } = program.code.call(op);
                 if matches!(method, special::SORT | special::SUB) && found.is_empty() {
-                    let args = &program.args[first as usize..end as usize];
+                    let args = program.code.args(first, end);
                     let called = match method {
                         special::SORT => args.iter().find(|arg| arg.name == special::KEY),
-                        _ => args.first(),
+                        _ => args.get(0),
                     };
                     for &object in solution.get(called.map_or(0, |arg| arg.value)) {
                         reader.called(op, object, 1, &mut found);
@@ -244,10 +245,9 @@ impl Reader<'_, '_, '_> {
                 self.method(object, special::CALL, found);
             }
             Kind::Partial if depth == 0 => {
-                let maker = program.ops[object.number() as usize];
-                let Call { first, end, .. } = program.calls[maker.b as usize];
-                if first < end {
-                    for &object in self.solution.get(program.args[first as usize].value) {
+                let maker = program.code.op(object.number());
+                if let Some(function) = program.code.args_of(maker).get(0) {
+                    for &object in self.solution.get(function.value) {
                         self.called(op, object, 1, found);
                     }
                 }
@@ -259,8 +259,7 @@ impl Reader<'_, '_, '_> {
 
     fn known(&self, op: Op, known: u32, found: &mut Vec<Target>) {
         let program = &self.solution.program;
-        let Call { first, end, .. } = program.calls[op.b as usize];
-        let args = &program.args[first as usize..end as usize];
+        let args = program.code.args_of(op);
         let positional = |at: usize| {
             args.get(at).filter(|arg| arg.kind == ArgKind::Positional as u32).map_or(0, |arg| arg.value)
         };
@@ -394,7 +393,7 @@ impl Reader<'_, '_, '_> {
                             self.method(value, special::GET, found);
                         }
                         if value.kind() == Kind::Partial {
-                            let maker = program.ops[value.number() as usize];
+                            let maker = program.code.op(value.number());
                             let getter = program.getter(maker, self.solution.get(maker.a));
                             for &object in self.solution.get(getter.unwrap_or(0)) {
                                 self.called(op, object, 1, found);
@@ -477,7 +476,7 @@ impl Reader<'_, '_, '_> {
                 ImplicitKind::Await
             }
             FlowOp::Operation => {
-                let Call { method, first, end, .. } = program.calls[op.b as usize];
+                let Call { method, first, end, .. } = program.code.call(op);
                 let [own, other] = program.protocol[method as usize];
                 let before = found.len();
                 for &object in objects {
@@ -495,7 +494,7 @@ impl Reader<'_, '_, '_> {
                     }
                 }
                 if found.len() == before && other != 0 {
-                    for arg in &program.args[first as usize..end as usize] {
+                    for arg in program.code.args(first, end).iter() {
                         for &object in self.solution.get(arg.value) {
                             self.method(object, other, found);
                         }

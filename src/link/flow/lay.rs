@@ -1,8 +1,9 @@
 //! Lays the constraints of files out over common numbers, each run of files for itself.
 
+use super::code::{Arg, Call, Op};
 use super::copies::Want;
 use super::known;
-use super::program::{ANY, Arg, Call, Function, NameTable, Op, Param, Program, Source, Sources, number_key};
+use super::program::{ANY, Function, NameTable, Param, Program, Source, Sources, number_key};
 use super::relays::Relay;
 use super::{Kind, Object};
 use crate::link::Project;

@@ -4,11 +4,12 @@
 //! constraints that extraction wrote, with the call graph built on the way. Variables of a file and the cells of its names are
 //! contiguous numbers; every abstract object is named by one site or symbol, and none is made of another, so that there are finitely many.
 //!
-//! [`lay`] lays the constraints of files out, [`copies`] those of decorators once more for each decoration, [`program`] has them all and
-//! [`simplify`] makes them fewer; [`solve`] finds what each variable may hold, and
+//! [`lay`] lays the constraints of files out, [`copies`] those of decorators once more for each decoration, [`program`] has them all,
+//! [`simplify`] makes them fewer and [`code`] packs them; [`solve`] finds what each variable may hold, and
 //! [`derive`] reads the callees of each site off that.
 
 mod apply;
+mod code;
 mod copies;
 mod derive;
 mod known;

@@ -1,6 +1,7 @@
 //! The constraints of all files, and what they ask of the project.
 
 use super::apply::Abstract;
+use super::code::{Arg, Call, Code, Op};
 use super::copies::Copies;
 use super::known;
 use super::lay::{Layer, Numbering, Sheet};
@@ -25,39 +26,6 @@ const SHORTEST: u32 = 1 << 12;
 
 /// Re-exports followed.
 const MAX_DEPTH: u32 = 40;
-
-/// A constraint that waits for objects in its first operand.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Op {
-    pub(super) op: FlowOp,
-    pub(super) out: u32,
-    pub(super) a: u32,
-    /// As in the facts, but names and variables are the project's; of a call its number in `calls`.
-    pub(super) b: u32,
-    /// Row of the project.
-    pub(super) row: u32,
-}
-
-/// A call or decoration.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Call {
-    /// Object and name of a method that is called; 0 without.
-    pub(super) receiver: u32,
-    pub(super) method: u32,
-    /// Arguments in `args`.
-    pub(super) first: u32,
-    pub(super) end: u32,
-}
-
-/// An argument.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Arg {
-    pub(super) kind: u32,
-    /// What it is: see [`given`].
-    pub(super) given: u32,
-    pub(super) name: u32,
-    pub(super) value: u32,
-}
 
 /// A function's variables.
 #[derive(Clone, Debug)]
@@ -251,22 +219,24 @@ pub(super) struct Program<'p, 'a> {
     pub(super) local: Vec<u32>,
     pub(super) files: Vec<u32>,
     pub(super) names: NameTable<'p>,
+    /// Constraints while they are laid out; then they are in `code`.
     pub(super) ops: Vec<Op>,
     pub(super) calls: Vec<Call>,
     pub(super) args: Vec<Arg>,
+    pub(super) code: Code,
     /// From variable, to variable.
     pub(super) edges: Vec<[u32; 2]>,
     pub(super) seeds: Vec<(u32, Object)>,
     /// What is put into containers that are literals: container, key, value.
     pub(super) elements: Vec<(Object, u32, u32)>,
-    /// For each of these files: first row, first variable, first cell, first of `ops`.
+    /// For each of these files: first row, first variable, first cell (once simplified, its place in `sources`), first constraint.
     pub(super) rows: Vec<u32>,
     pub(super) variables: Vec<u32>,
     pub(super) cells: Vec<u32>,
     pub(super) first_ops: Vec<u32>,
     /// Number of variables.
     pub(super) count: u32,
-    /// The variable that stands for each.
+    /// The variable that stands for each cell, once that is known.
     pub(super) sources: Vec<u32>,
     /// For each symbol from `first_symbol` on: place in `bodies` +1.
     functions: Vec<u32>,
@@ -319,6 +289,7 @@ impl<'p, 'a> Program<'p, 'a> {
             ops: Vec::new(),
             calls: Vec::new(),
             args: Vec::new(),
+            code: Code::default(),
             edges: Vec::new(),
             seeds: Vec::new(),
             elements: Vec::new(),
@@ -375,9 +346,9 @@ impl<'p, 'a> Program<'p, 'a> {
         program.find_metaclasses();
         program.find_hooks();
         program.simplify();
-        program.ops.shrink_to_fit();
-        program.calls.shrink_to_fit();
-        program.args.shrink_to_fit();
+        let (ops, calls, args) =
+            (std::mem::take(&mut program.ops), std::mem::take(&mut program.calls), std::mem::take(&mut program.args));
+        program.code = Code::new(ops, calls, args, &project.scratch);
         program.seeds.shrink_to_fit();
         program.bodies.shrink_to_fit();
         program
@@ -697,7 +668,7 @@ impl<'p, 'a> Program<'p, 'a> {
         let row = op.row;
         let first = self.copies.ops.partition_point(|copy| copy.0 < row);
         let all = self.copies.ops[first..].iter().take_while(move |copy| copy.0 == row);
-        all.map(|copy| self.ops[copy.1 as usize])
+        all.map(|copy| self.code.op(copy.1))
     }
 
     /// The file that a row belongs to.
@@ -708,10 +679,10 @@ impl<'p, 'a> Program<'p, 'a> {
         self.files[self.rows.partition_point(|&first| first <= row) - 1]
     }
 
-    /// The variable that stands for `variable`.
+    /// The variable that stands for cell `cell`.
     #[inline]
-    pub(super) fn variable(&self, variable: u32) -> u32 {
-        self.sources.get(variable as usize).copied().unwrap_or(variable)
+    pub(super) fn variable(&self, cell: u32) -> u32 {
+        self.sources.get(cell as usize).copied().unwrap_or(cell)
     }
 
     /// Place of `file` among those that are solved together.
@@ -737,8 +708,7 @@ impl<'p, 'a> Program<'p, 'a> {
     /// Variable of the getter where a call of `property`, which these come to, makes one.
     pub(super) fn getter(&self, maker: Op, callees: &[Object]) -> Option<u32> {
         let property = known::find("property").map(|known| Object::new(Kind::Known, known))?;
-        let Call { first, end, .. } = self.calls[maker.b as usize];
-        let arg = self.args[first as usize..end as usize].first()?;
+        let arg = self.code.args_of(maker).get(0)?;
         callees.contains(&property).then_some(arg.value)
     }
 

@@ -1,6 +1,7 @@
 //! Functions that return what another function returns of their parameters.
 
-use super::program::{Call, Program};
+use super::code::Call;
+use super::program::Program;
 use crate::link::value::Context;
 use crate::model::facts::{ArgKind, SymbolKind, symbol_flag, table};
 use smallvec::SmallVec;

@@ -225,6 +225,10 @@ impl Shard {
 
     /// Makes room for variables up to this place.
     pub(super) fn grow(&mut self, places: usize) {
+        if self.sets.capacity() < places {
+            // Most of them were there from the start.
+            self.sets.reserve_exact(places - self.sets.len() + places / 8);
+        }
         if self.sets.len() < places {
             self.sets.resize(places, Set::default());
         }

@@ -146,6 +146,13 @@ impl Program<'_, '_> {
             of(&mut body.returned);
             body.returns.iter_mut().for_each(|one| of(&mut one.0));
         }
-        self.sources = sources;
+        // Only cells are asked for by number from now on.
+        let project = self.project;
+        let rows = |file: u32| project.facts(file).map_or(0, |facts| facts.rows(table::Bindings));
+        for (first, &file) in self.cells.iter_mut().zip(&self.files) {
+            let cells = *first as usize..(*first + rows(file)) as usize;
+            *first = self.sources.len() as u32;
+            self.sources.extend_from_slice(&sources[cells]);
+        }
     }
 }

@@ -13,12 +13,13 @@ use super::program::{Program, REGISTERED, by_variable};
 use super::sets::{Caps, Shard, Via};
 use super::{Kind, Object};
 use crate::model::facts::FlowOp;
+use crate::sys::{Column, Scratch, Table};
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Most shards.
 const SHARDS: usize = 32;
@@ -112,13 +113,22 @@ impl Fields {
     }
 }
 
-/// Where edges and watches of the variables that were there from the start begin.
+/// What depends on the variables that were there from the start: where what is known of each begins, and one after the other the variables
+/// that it flows to, with [`Static::EDGE`], and the constraints that wait for it: number times 4, plus the role.
 struct Static {
-    edge_starts: Vec<u32>,
-    edge_ends: Vec<u32>,
-    /// Constraints by the variables that they wait for: number times 4, plus the role.
-    watch_starts: Vec<u32>,
-    watches: Vec<u32>,
+    starts: Table<u32>,
+    rows: Table<u32>,
+}
+
+impl Static {
+    const EDGE: u32 = 1 << 31;
+
+    fn of(&self, variable: usize) -> &[u32] {
+        match self.starts.get(variable..variable + 2) {
+            Some(ends) => &self.rows[ends[0] as usize..ends[1] as usize],
+            None => &[],
+        }
+    }
 }
 
 /// Roles of the variable that a constraint waits for.
@@ -149,7 +159,7 @@ pub(crate) fn solve<'p, 'a>(
         "value flow: {} variables, {} edges, {} constraints, {} values",
         program.count,
         program.edges.len(),
-        program.ops.len(),
+        program.code.len(),
         program.seeds.len()
     );
     let mut solver = Solver::new(program, caps);
@@ -180,23 +190,15 @@ pub(crate) fn solve<'p, 'a>(
 impl<'p, 'a> Solver<'p, 'a> {
     fn new(program: Program<'p, 'a>, caps: Caps) -> Self {
         let count = program.count;
-        let (edge_starts, edge_ends) =
-            by_variable(count, program.edges.iter().map(|edge| (edge[0], edge[1])));
-        let watched = program.ops.iter().zip(0u32..).flat_map(|(op, number)| {
+        let code = &program.code;
+        let edges = program.edges.iter().map(|edge| (edge[0], edge[1] | Static::EDGE));
+        let watched = code.ops().zip(0u32..).flat_map(|(op, number)| {
             let mut roles: SmallVec<[(u32, u32); 4]> = SmallVec::new();
             roles.push((op.a, number * 4 + FIRST));
             match op.op {
-                FlowOp::Call => {
-                    let call = program.calls[op.b as usize];
-                    if call.receiver != 0 {
-                        roles.push((call.receiver, number * 4 + RECEIVER));
-                    }
-                }
+                FlowOp::Call => roles.push((code.call(op).receiver, number * 4 + RECEIVER)),
                 FlowOp::Operation => {
-                    let call = program.calls[op.b as usize];
-                    for arg in &program.args[call.first as usize..call.end as usize] {
-                        roles.push((arg.value, number * 4 + OPERAND));
-                    }
+                    roles.extend(code.args_of(op).iter().map(|arg| (arg.value, number * 4 + OPERAND)));
                 }
                 FlowOp::Super => roles.push((op.b, number * 4 + RECEIVER)),
                 FlowOp::Narrow => roles.push((op.b, number * 4 + OPERAND)),
@@ -205,12 +207,14 @@ impl<'p, 'a> Solver<'p, 'a> {
             roles.retain(|role| role.0 != 0);
             roles
         });
-        let (watch_starts, watches) = by_variable(count, watched);
+        let (starts, rows) = by_variable(count, edges.chain(watched));
+        let scratch = &program.project.scratch;
+        let fixed = Static { starts: kept(starts, scratch), rows: kept(rows, scratch) };
         let mut program = program;
         program.edges = Vec::new();
         let shards = rayon::current_num_threads().clamp(1, SHARDS).next_power_of_two();
         Self {
-            fixed: Static { edge_starts, edge_ends, watch_starts, watches },
+            fixed,
             fields: Fields::new(count),
             program,
             shards: (0..shards).map(|_| Shard::default()).collect(),
@@ -375,8 +379,8 @@ impl<'p, 'a> Solver<'p, 'a> {
                 }
             }
         }
-        for op in &apply.program.ops {
-            if let Some(value) = apply.decorated(*op)
+        for op in apply.program.code.ops() {
+            if let Some(value) = apply.decorated(op)
                 && (op.a == 0 || apply.says_nothing(op.a) || apply.is_outside(op.out))
             {
                 apply.edge(value, op.out, Via::Copy, 0);
@@ -388,22 +392,27 @@ impl<'p, 'a> Solver<'p, 'a> {
     }
 }
 
+/// Numbers as a table, which leaves the heap where memory is tight.
+fn kept(values: Vec<u32>, scratch: &Arc<Scratch>) -> Table<u32> {
+    let mut column = Column::new(scratch);
+    column.extend_from_slice(&values);
+    column.finish()
+}
+
 /// Gives what is new in a variable to those that depend on it.
 fn turn(apply: &mut Apply<'_, '_, '_>, fixed: &Static, shard: &Shard, place: u32, variable: usize) {
     let new = shard.new_ones(place);
     if new.is_empty() {
         return;
     }
-    if variable < fixed.edge_starts.len() - 1 {
-        for at in fixed.edge_starts[variable]..fixed.edge_starts[variable + 1] {
-            apply.send_all(fixed.edge_ends[at as usize], new);
+    for &row in fixed.of(variable) {
+        if row & Static::EDGE != 0 {
+            apply.send_all(row & !Static::EDGE, new);
+            continue;
         }
-        for at in fixed.watch_starts[variable]..fixed.watch_starts[variable + 1] {
-            let watch = fixed.watches[at as usize];
-            apply.at = watch / 4;
-            for &object in new {
-                apply.constraint(watch / 4, watch % 4, object);
-            }
+        apply.at = row / 4;
+        for &object in new {
+            apply.constraint(row / 4, row % 4, object);
         }
     }
     for (number, edge) in shard.edges(place) {
