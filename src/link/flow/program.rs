@@ -7,6 +7,7 @@ use super::known;
 use super::lay::{Layer, Numbering, Sheet};
 use super::parts::Parts;
 use super::relays::Relay;
+use super::sets::Hierarchy;
 use super::{Kind, Object};
 use crate::link::Project;
 use crate::link::modules::Found;
@@ -346,8 +347,11 @@ impl<'p, 'a> Program<'p, 'a> {
         program.find_metaclasses();
         program.find_hooks();
         program.simplify();
-        let (ops, calls, args) =
-            (std::mem::take(&mut program.ops), std::mem::take(&mut program.calls), std::mem::take(&mut program.args));
+        let (ops, calls, args) = (
+            std::mem::take(&mut program.ops),
+            std::mem::take(&mut program.calls),
+            std::mem::take(&mut program.args),
+        );
         program.code = Code::new(ops, calls, args, &project.scratch);
         program.seeds.shrink_to_fit();
         program.bodies.shrink_to_fit();
@@ -880,6 +884,47 @@ impl<'p, 'a> Program<'p, 'a> {
                 .map(|symbol| project.symbol(file, symbol));
         }
         None
+    }
+}
+
+/// Classes that no other stands for with as few others as this are left as they are.
+const FEW: usize = 4;
+
+impl Hierarchy for Program<'_, '_> {
+    fn is_below(&self, class: u32, base: u32) -> bool {
+        let (class, base) = (self.project.locate(class), self.project.locate(base));
+        self.project.classes.is_subclass(class.into(), base.into())
+    }
+
+    /// The class that stands for most is the one farthest from the root of those that are above half of the classes, or above more than
+    /// all others where there is none; then again for what is left.
+    fn common(&self, classes: &mut Vec<u32>) -> Vec<u32> {
+        let project = self.project;
+        let mro = |class: u32| {
+            let (file, symbol) = project.locate(class);
+            project.classes.mro(file, symbol)
+        };
+        let mut bases = Vec::new();
+        while classes.len() >= FEW {
+            let mut above: FxHashMap<[u32; 2], usize> = FxHashMap::default();
+            for &class in &*classes {
+                mro(class).iter().for_each(|&one| *above.entry(one).or_default() += 1);
+            }
+            let most = above.values().copied().max().unwrap_or(0);
+            let wanted = most.min(classes.len().div_ceil(2));
+            if wanted < FEW {
+                break;
+            }
+            let depth = |[file, symbol]: [u32; 2]| project.classes.mro(file, symbol).len();
+            let best = above
+                .into_iter()
+                .filter(|one| one.1 >= wanted)
+                .max_by_key(|&(one, count)| (depth(one), count, std::cmp::Reverse(one)));
+            let Some((base, _)) = best else { break };
+            classes.retain(|&class| !mro(class).contains(&base));
+            bases.push(project.symbol(base[0], base[1]));
+        }
+        bases
     }
 }
 

@@ -2,10 +2,10 @@
 
 use super::{Kind, Object};
 
-/// What one variable may hold before it counts as holding anything.
+/// What one variable may hold of each [`Group`] before it counts as holding anything of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caps {
-    /// Classes, instances and all else but functions.
+    /// Of what is in no other group.
     pub(crate) values: u32,
 }
 
@@ -16,8 +16,19 @@ impl Caps {
     }
 
     /// Containers, which multiply what flows through them.
-    const fn containers(self) -> usize {
-        (self.values as usize).div_ceil(4)
+    const fn containers(self) -> u32 {
+        self.values.div_ceil(4)
+    }
+
+    const fn of(self, group: Group) -> u32 {
+        match group {
+            Group::Function => self.functions(),
+            Group::Container => self.containers(),
+            Group::Constant => CONSTANTS as u32,
+            // Others can stand for them.
+            Group::Instance | Group::Class => self.values.div_ceil(2),
+            Group::Other => self.values,
+        }
     }
 }
 
@@ -25,6 +36,43 @@ impl Caps {
 const CONSTANTS: u8 = 8;
 /// Objects but constants that one variable may hold, whatever the caps: a [`Set`] counts up to 255, constants and one too many among them.
 const MOST: u32 = 240;
+
+/// Objects that are counted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Group {
+    Function,
+    Container,
+    Instance,
+    Class,
+    Constant,
+    Other,
+}
+
+const GROUPS: [Group; 6] =
+    [Group::Function, Group::Container, Group::Instance, Group::Class, Group::Constant, Group::Other];
+
+impl Group {
+    const fn of(object: Object) -> Self {
+        match object.kind() {
+            Kind::Function | Kind::Bound => Self::Function,
+            Kind::Container => Self::Container,
+            Kind::Instance | Kind::Receiver => Self::Instance,
+            Kind::Class | Kind::ClassReceiver => Self::Class,
+            Kind::Constant => Self::Constant,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// What classes have in common.
+pub(super) trait Hierarchy {
+    /// True where `class` is `base` or below it.
+    fn is_below(&self, class: u32, base: u32) -> bool;
+
+    /// Few classes that stand for these, of which there are many: those below which most of them are. Those for which there is none are
+    /// left in `classes`. Depends on which classes there are, not on their order.
+    fn common(&self, classes: &mut Vec<u32>) -> Vec<u32>;
+}
 
 /// How an edge changes what goes along it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +155,8 @@ struct Set {
     len: u8,
     /// Those that were given to others.
     done: u8,
-    constants: u8,
+    /// Number of constants, in the lower four bits; above them which groups were too many: [`CUT`].
+    groups: u8,
     state: u8,
 }
 
@@ -120,9 +169,27 @@ const MANY: u8 = 4;
 /// The logarithm of the room for objects is from this bit on.
 const ROOM: u8 = 3;
 
+/// No more instances and classes come: of those that did, classes stand for many.
+const CLOSED: u8 = 1 << 7;
+
+/// Bits of `groups` that count constants.
+const COUNTED: u8 = 15;
+/// What there were too many of: functions, containers, and others that no class stands for. No more of them come.
+const CUT: [(Group, u8); 3] = [(Group::Function, 1 << 4), (Group::Container, 1 << 5), (Group::Other, 1 << 7)];
+/// Classes stand for instances and classes below them, of which there were too many.
+const WIDE: u8 = 1 << 6;
+
+impl Set {
+    /// Logarithm of the room for objects.
+    #[inline]
+    const fn room(&self) -> u8 {
+        self.state >> ROOM & 15
+    }
+}
+
 impl Default for Set {
     fn default() -> Self {
-        Self { at: Object(0), head: 0, len: 0, done: 0, constants: 0, state: 0 }
+        Self { at: Object(0), head: 0, len: 0, done: 0, groups: 0, state: 0 }
     }
 }
 
@@ -134,6 +201,8 @@ pub(super) struct Shard {
     /// Places in `objects` that are free, by the logarithm of their room.
     free: [Vec<u32>; 9],
     links: Vec<Link>,
+    /// What has come in this round to places that have no room for it.
+    late: Vec<(u32, Object)>,
     /// Variables, by place in the shard, with something new.
     pub(super) active: Vec<u32>,
     /// Edges that are new, with the place of the variable that they come from, where it holds something.
@@ -152,7 +221,7 @@ impl Shard {
 
     #[inline]
     fn objects_of<'a>(&'a self, set: &'a Set) -> &'a [Object] {
-        if set.state >> ROOM == 0 {
+        if set.room() == 0 {
             &std::slice::from_ref(&set.at)[..usize::from(set.len)]
         } else {
             &self.objects[set.at.0 as usize..][..usize::from(set.len)]
@@ -166,9 +235,11 @@ impl Shard {
         &self.objects_of(set)[usize::from(set.done)..]
     }
 
+    /// True where what may be called was cut off.
     #[inline]
     pub(super) fn is_top(&self, place: u32) -> bool {
-        self.sets.get(place as usize).is_some_and(|set| set.state & TOP != 0)
+        let cut = CUT[0].1 | CUT[2].1;
+        self.sets.get(place as usize).is_some_and(|set| set.state & TOP != 0 || set.groups & cut != 0)
     }
 
     /// True where nothing may be said of its constants.
@@ -260,44 +331,45 @@ impl Shard {
 
     /// `object` comes to the variable at this place.
     #[inline]
-    pub(super) fn receive(&mut self, place: u32, object: Object, caps: Caps) {
+    pub(super) fn receive(&mut self, place: u32, object: Object, classes: &impl Hierarchy) {
         let set = self.sets[place as usize];
-        let constant = object.kind() == Kind::Constant;
+        let group = Group::of(object);
+        let constant = group == Group::Constant;
         if set.state & TOP != 0
-            || constant && (set.state & MANY != 0 || set.constants > CONSTANTS)
+            || constant && (set.state & MANY != 0 || set.groups & COUNTED > CONSTANTS)
+            || set.groups > COUNTED && self.is_cut(&set, group, object, classes)
             || self.objects_of(&set).contains(&object)
         {
             return;
         }
-        self.push(place, object);
+        if !constant && u32::from(set.len - (set.groups & COUNTED)) >= MOST {
+            self.late.push((place, object));
+        } else {
+            self.push(place, object);
+        }
         let set = &mut self.sets[place as usize];
-        set.constants += u8::from(constant);
-        let many = !constant && u32::from(set.len - set.constants) > caps.values;
+        set.groups += u8::from(constant);
         if set.state & ACTIVE == 0 {
             set.state |= ACTIVE;
             self.active.push(place);
         }
-        if many && self.is_too_much(place, caps) {
-            self.top(place);
-        }
     }
 
-    /// True where there are more functions, or more of all else, than are of use.
-    fn is_too_much(&self, place: u32, caps: Caps) -> bool {
-        let (mut functions, mut others) = (0, 0);
-        for object in self.all(place) {
-            match object.kind() {
-                Kind::Function | Kind::Bound => functions += 1,
-                Kind::Constant => {}
-                _ => others += 1,
-            }
+    /// True where an object of this group comes to nothing, because there were too many of them.
+    fn is_cut(&self, set: &Set, group: Group, object: Object, classes: &impl Hierarchy) -> bool {
+        if matches!(group, Group::Instance | Group::Class) {
+            // Those of this round have come in no special order.
+            let there = &self.objects_of(set)[..usize::from(set.done)];
+            let bases = || there.iter().any(|&base| stands_for(base, object, classes));
+            return set.state & CLOSED != 0 || set.groups & WIDE != 0 && bases();
         }
-        functions > caps.functions() || others > caps.values || functions + others > MOST
+        let external = object.kind() == Kind::External;
+        !external && CUT.iter().any(|&(one, flag)| one == group && set.groups & flag != 0)
     }
 
     fn push(&mut self, place: u32, object: Object) {
         let set = self.sets[place as usize];
-        let room = set.state >> ROOM;
+        let room = set.room();
         if u32::from(set.len) == 1 << room {
             let next = self.free[usize::from(room) + 1].pop().unwrap_or_else(|| {
                 let next = self.objects.len() as u32;
@@ -318,7 +390,7 @@ impl Shard {
         let set = &mut self.sets[place as usize];
         let len = usize::from(set.len);
         set.len += 1;
-        if set.state >> ROOM == 0 {
+        if set.room() == 0 {
             set.at = object;
         } else {
             self.objects[set.at.0 as usize + len] = object;
@@ -327,7 +399,7 @@ impl Shard {
 
     fn top(&mut self, place: u32) {
         let set = &mut self.sets[place as usize];
-        let room = set.state >> ROOM;
+        let room = set.room();
         if room > 0 {
             self.free[usize::from(room)].push(set.at.0);
         }
@@ -342,21 +414,99 @@ impl Shard {
     }
 
     /// Everything of this round has come: what is too much is cut off.
-    pub(super) fn cut(&mut self, caps: Caps) {
+    pub(super) fn cut(&mut self, caps: Caps, classes: &impl Hierarchy) {
+        self.late.sort_unstable();
+        self.late.dedup();
         for at in 0..self.active.len() {
             let place = self.active[at];
             let set = self.sets[place as usize];
-            if set.constants > CONSTANTS {
+            if set.groups & COUNTED > CONSTANTS {
                 self.forget_constants(place);
             }
-            let set = &self.sets[place as usize];
-            if usize::from(set.len) > caps.containers() {
-                let all = self.objects_of(set);
-                let containers = all.iter().filter(|object| object.kind() == Kind::Container).count();
-                if containers > caps.containers() {
-                    self.top(place);
+            let set = self.sets[place as usize];
+            if u32::from(set.len - (set.groups & COUNTED)) > caps.containers().min(MOST - 1) {
+                self.cut_one(place, caps, classes);
+            }
+        }
+        self.late.clear();
+    }
+
+    fn cut_one(&mut self, place: u32, caps: Caps, classes: &impl Hierarchy) {
+        let set = self.sets[place as usize];
+        let first = self.late.partition_point(|late| late.0 < place);
+        let late = self.late[first..].iter().take_while(|late| late.0 == place).map(|late| late.1);
+        let mut counts = [0; GROUPS.len()];
+        for object in self.objects_of(&set).iter().copied().chain(late.clone()) {
+            counts[Group::of(object) as usize] += 1;
+        }
+        let too_many = GROUPS.map(|group| counts[group as usize] > caps.of(group));
+        let late: Vec<Object> = late.collect();
+        // A variable through which so much goes tells nothing.
+        let others = [Group::Function, Group::Instance, Group::Class].map(|group| counts[group as usize]);
+        let full = too_many[Group::Container as usize] || set.groups & CUT[1].1 != 0;
+        if full && others.iter().sum::<u32>() > caps.containers() {
+            self.top(place);
+            return;
+        }
+        if late.is_empty() && !too_many.contains(&true) {
+            return;
+        }
+        let all = self.objects_of(&set);
+        let (given, new) = all.split_at(usize::from(set.done));
+        let (mut given, mut new) = (given.to_vec(), [new, &late].concat());
+        let (mut groups, mut closed) = (set.groups, false);
+        for (group, flag) in CUT {
+            if too_many[group as usize] {
+                groups |= flag;
+                for objects in [&mut given, &mut new] {
+                    objects.retain(|&object| Group::of(object) != group || object.kind() == Kind::External);
                 }
             }
+        }
+        for (group, kind) in [(Group::Instance, Kind::Receiver), (Group::Class, Kind::ClassReceiver)] {
+            if !too_many[group as usize] {
+                continue;
+            }
+            let again = groups & WIDE != 0;
+            groups |= WIDE;
+            let of_group = |object: &Object| Group::of(*object) == group;
+            let mut members: Vec<u32> = given
+                .iter()
+                .chain(&new)
+                .filter(|object| of_group(object))
+                .map(|object| object.number())
+                .collect();
+            members.sort_unstable();
+            members.dedup();
+            let bases: Vec<Object> =
+                classes.common(&mut members).into_iter().map(|base| Object::new(kind, base)).collect();
+            let few = members.len() as u32 <= caps.containers();
+            closed |= again || !few;
+            groups |= if few { 0 } else { CUT[2].1 };
+            for objects in [&mut given, &mut new] {
+                objects.retain(|object| {
+                    !of_group(object)
+                        || few && members.binary_search(&object.number()).is_ok()
+                        || bases.contains(object)
+                });
+            }
+            let there = |base: &Object| given.contains(base) || new.contains(base);
+            let more: Vec<Object> = bases.into_iter().filter(|base| !there(base)).collect();
+            new.extend(more);
+        }
+        if groups != set.groups && !given.contains(&Object::MANY) && !new.contains(&Object::MANY) {
+            new.push(Object::MANY);
+        }
+        let constants = usize::from(groups & COUNTED);
+        if given.len() + new.len() > MOST as usize + constants {
+            self.top(place);
+            return;
+        }
+        let set = &mut self.sets[place as usize];
+        (set.len, set.done, set.groups) = (0, given.len() as u8, groups);
+        set.state |= if closed { CLOSED } else { 0 };
+        for object in given.into_iter().chain(new) {
+            self.push(place, object);
         }
     }
 
@@ -367,7 +517,7 @@ impl Shard {
         let objects = &mut self.objects[set.at.0 as usize..][..usize::from(set.len)];
         let mut kept = usize::from(set.done);
         let is_constant = |object: &&Object| object.kind() == Kind::Constant;
-        set.constants = objects[..kept].iter().filter(is_constant).count() as u8;
+        set.groups = set.groups & !COUNTED | objects[..kept].iter().filter(is_constant).count() as u8;
         for at in usize::from(set.done)..objects.len() {
             if !is_constant(&&objects[at]) {
                 objects[kept] = objects[at];
@@ -378,44 +528,85 @@ impl Shard {
     }
 }
 
+/// True where `base` stands for `object` in a set that holds few classes instead of many.
+fn stands_for(base: Object, object: Object, classes: &impl Hierarchy) -> bool {
+    let stands = match base.kind() {
+        Kind::Receiver => Group::of(object) == Group::Instance,
+        Kind::ClassReceiver => Group::of(object) == Group::Class,
+        _ => false,
+    };
+    stands && classes.is_below(object.number(), base.number())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Classes by tens: 20 stands for 21 to 29, 0 for nothing.
+    struct Tens;
+
+    impl Hierarchy for Tens {
+        fn is_below(&self, class: u32, base: u32) -> bool {
+            class == base || base > 0 && base.is_multiple_of(10) && class / 10 == base / 10
+        }
+
+        fn common(&self, classes: &mut Vec<u32>) -> Vec<u32> {
+            let mut bases: Vec<u32> =
+                classes.iter().map(|class| class / 10 * 10).filter(|&base| base > 0).collect();
+            bases.dedup();
+            classes.retain(|class| *class < 10);
+            bases
+        }
+    }
 
     /// A variable to which all this comes in one round.
     fn received(caps: Caps, objects: impl IntoIterator<Item = Object>) -> Shard {
         let mut shard = Shard::default();
         shard.grow(1);
-        for object in objects {
-            shard.receive(0, object, caps);
-        }
-        shard.cut(caps);
+        round(&mut shard, caps, objects);
         shard
+    }
+
+    fn round(shard: &mut Shard, caps: Caps, objects: impl IntoIterator<Item = Object>) {
+        shard.done();
+        for object in objects {
+            shard.receive(0, object, &Tens);
+        }
+        shard.cut(caps, &Tens);
     }
 
     fn many(kind: Kind, count: u32) -> impl DoubleEndedIterator<Item = Object> + Clone {
         (0..count).map(move |id| Object::new(kind, id))
     }
 
+    fn held(shard: &Shard) -> Vec<Object> {
+        let mut all = shard.all(0).to_vec();
+        all.sort_unstable();
+        all
+    }
+
     #[test]
-    fn what_is_too_much_for_a_set_is_cut_at_any_cap() {
+    fn what_is_too_much_of_one_group_is_cut_beside_all_else() {
         for values in [1, 8, 32, 82, 83, 127, 128, 200] {
             let caps = Caps { values };
-            for (functions, others) in
+            for (functions, modules) in
                 [(2 * values, values), (2 * values + 1, 0), (0, values + 1), (300, 300)]
             {
                 let all = many(Kind::Function, functions)
-                    .chain(many(Kind::Class, others))
+                    .chain(many(Kind::Module, modules))
                     .chain(many(Kind::Constant, 8));
-                let cut = functions > 2 * values || others > values || functions + others > MOST;
+                let cut = functions > 2 * values || modules > values || functions + modules > MOST;
+                let kept = |count: u32, cap: u32| if count > cap { 0 } else { count };
+                let left = kept(functions, 2 * values) + kept(modules, values);
+                let expected = if left > MOST { 1 } else { left + 8 + u32::from(cut) };
                 for shard in [received(caps, all.clone()), received(caps, all.rev())] {
                     assert_eq!(
                         shard.is_top(0),
                         cut,
-                        "{functions} functions and {others} classes at {values}"
+                        "{functions} functions and {modules} modules at {values}"
                     );
-                    let held = if cut { 1 } else { functions + others + 8 };
-                    assert_eq!(shard.all(0).len(), held as usize);
+                    assert_eq!(shard.all(0).contains(&Object::MANY), cut);
+                    assert_eq!(shard.all(0).len(), expected as usize, "{functions}, {modules}, {values}");
                 }
             }
         }
@@ -429,5 +620,49 @@ mod tests {
             assert!(!shard.is_top(0) && shard.has_any_constant(0));
             assert_eq!(shard.all(0).len(), MOST as usize);
         }
+    }
+
+    #[test]
+    fn classes_stand_for_instances_that_are_too_many() {
+        let caps = Caps { values: 8 };
+        let of = |kind: Kind, classes: &[u32]| -> Vec<Object> {
+            classes.iter().map(|&class| Object::new(kind, class)).collect()
+        };
+        let all = of(Kind::Instance, &[21, 22, 23, 31, 32, 1]);
+        let mut expected = of(Kind::Receiver, &[20, 30]);
+        expected.extend([Object::new(Kind::Instance, 1), Object::MANY]);
+        expected.sort_unstable();
+        for mut shard in [received(caps, all.iter().copied()), received(caps, all.iter().rev().copied())] {
+            assert_eq!(held(&shard), expected);
+            assert!(!shard.is_top(0));
+            // Those below are there; others still come.
+            round(&mut shard, caps, of(Kind::Instance, &[24, 33]));
+            assert_eq!(held(&shard), expected);
+            round(&mut shard, caps, of(Kind::Instance, &[41]));
+            assert_eq!(shard.all(0).len(), expected.len() + 1);
+            // When there are too many once more, that is all.
+            round(&mut shard, caps, of(Kind::Instance, &[51, 52, 61]));
+            let last = held(&shard);
+            round(&mut shard, caps, of(Kind::Instance, &[71]));
+            assert_eq!(held(&shard), last);
+        }
+    }
+
+    #[test]
+    fn what_no_class_stands_for_is_cut() {
+        let shard = received(Caps { values: 8 }, many(Kind::Instance, 9).chain(many(Kind::Function, 3)));
+        assert!(shard.is_top(0));
+        assert_eq!(shard.all(0).len(), 4);
+    }
+
+    #[test]
+    fn a_variable_through_which_too_many_containers_go_tells_nothing_where_there_is_much_else() {
+        let caps = Caps { values: 8 };
+        let few = received(caps, many(Kind::Container, 3).chain(many(Kind::Instance, 2)));
+        assert!(!few.is_top(0));
+        assert_eq!(few.all(0).len(), 3);
+        let full = received(caps, many(Kind::Container, 3).chain(many(Kind::Instance, 3)));
+        assert!(full.is_top(0));
+        assert_eq!(full.all(0), [Object::MANY]);
     }
 }

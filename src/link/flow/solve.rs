@@ -338,14 +338,14 @@ impl<'p, 'a> Solver<'p, 'a> {
 
     /// Lets what was sent arrive. False if nothing is new.
     fn arrive(&mut self) -> bool {
-        let (workers, caps) = (&self.workers, self.caps);
+        let (workers, caps, program) = (&self.workers, self.caps, &self.program);
         let one = |(number, shard): (usize, &mut Shard)| {
             for worker in workers {
                 for &(place, object) in &worker.sent[number] {
-                    shard.receive(place, object, caps);
+                    shard.receive(place, object, program);
                 }
             }
-            shard.cut(caps);
+            shard.cut(caps, program);
         };
         match &mut self.shards[..] {
             [shard] => one((0, shard)),
