@@ -122,6 +122,8 @@ pub(super) struct Apply<'s, 'p, 'a> {
 impl<'s> Apply<'s, '_, '_> {
     pub(super) const EDGE: u32 = 1 << 30;
     const ATTRIBUTE: u32 = 1 << 31;
+    /// In `called`: instances of what `super()` stands for are made, no function is called.
+    const OF_SUPER: u32 = 7 << 28;
 
     #[inline]
     pub(super) fn send(&mut self, to: u32, object: Object) {
@@ -267,8 +269,12 @@ impl<'s> Apply<'s, '_, '_> {
             Kind::Receiver if how == 3 => self.send(out, Object::new(Kind::ClassReceiver, object.number())),
             Kind::Instance | Kind::Receiver => self.send(out, object),
             Kind::Super => {
-                let maker = self.program.code.op(object.number());
-                self.edge(maker.b, out, Via::New, how);
+                // Such objects may come to what they were made of: once is enough.
+                let way = u64::from(out << 2 | how) << 32 | u64::from(object.number() | Self::OF_SUPER);
+                if self.own.called.insert(way) {
+                    let maker = self.program.code.op(object.number());
+                    self.edge(maker.b, out, Via::New, how);
+                }
             }
             _ => {}
         }

@@ -887,44 +887,21 @@ impl<'p, 'a> Program<'p, 'a> {
     }
 }
 
-/// Classes that no other stands for with as few others as this are left as they are.
-const FEW: usize = 4;
-
 impl Hierarchy for Program<'_, '_> {
-    fn is_below(&self, class: u32, base: u32) -> bool {
-        let (class, base) = (self.project.locate(class), self.project.locate(base));
-        self.project.classes.is_subclass(class.into(), base.into())
-    }
-
-    /// The class that stands for most is the one farthest from the root of those that are above half of the classes, or above more than
-    /// all others where there is none; then again for what is left.
-    fn common(&self, classes: &mut Vec<u32>) -> Vec<u32> {
+    fn common(&self, classes: &[u32]) -> Option<u32> {
         let project = self.project;
-        let mro = |class: u32| {
+        let mut above: FxHashMap<[u32; 2], usize> = FxHashMap::default();
+        for &class in classes {
             let (file, symbol) = project.locate(class);
-            project.classes.mro(file, symbol)
-        };
-        let mut bases = Vec::new();
-        while classes.len() >= FEW {
-            let mut above: FxHashMap<[u32; 2], usize> = FxHashMap::default();
-            for &class in &*classes {
-                mro(class).iter().for_each(|&one| *above.entry(one).or_default() += 1);
-            }
-            let most = above.values().copied().max().unwrap_or(0);
-            let wanted = most.min(classes.len().div_ceil(2));
-            if wanted < FEW {
-                break;
-            }
-            let depth = |[file, symbol]: [u32; 2]| project.classes.mro(file, symbol).len();
-            let best = above
-                .into_iter()
-                .filter(|one| one.1 >= wanted)
-                .max_by_key(|&(one, count)| (depth(one), count, std::cmp::Reverse(one)));
-            let Some((base, _)) = best else { break };
-            classes.retain(|&class| !mro(class).contains(&base));
-            bases.push(project.symbol(base[0], base[1]));
+            project.classes.mro(file, symbol).iter().for_each(|&one| *above.entry(one).or_default() += 1);
         }
-        bases
+        let most = (classes.len() * 2).div_ceil(3);
+        let depth = |[file, symbol]: [u32; 2]| project.classes.mro(file, symbol).len();
+        let best = above
+            .into_iter()
+            .filter(|one| one.1 >= most)
+            .max_by_key(|&(one, count)| (depth(one), count, std::cmp::Reverse(one)));
+        best.map(|([file, symbol], _)| project.symbol(file, symbol))
     }
 }
 

@@ -66,12 +66,8 @@ impl Group {
 
 /// What classes have in common.
 pub(super) trait Hierarchy {
-    /// True where `class` is `base` or below it.
-    fn is_below(&self, class: u32, base: u32) -> bool;
-
-    /// Few classes that stand for these, of which there are many: those below which most of them are. Those for which there is none are
-    /// left in `classes`. Depends on which classes there are, not on their order.
-    fn common(&self, classes: &mut Vec<u32>) -> Vec<u32>;
+    /// The class that stands for these, of which there are many: that farthest from the root of those that two thirds of them are below.
+    fn common(&self, classes: &[u32]) -> Option<u32>;
 }
 
 /// How an edge changes what goes along it.
@@ -169,15 +165,18 @@ const MANY: u8 = 4;
 /// The logarithm of the room for objects is from this bit on.
 const ROOM: u8 = 3;
 
-/// No more instances and classes come: of those that did, classes stand for many.
-const CLOSED: u8 = 1 << 7;
+/// There were too many of something that no class stands for.
+const BARE: u8 = 1 << 7;
 
 /// Bits of `groups` that count constants.
 const COUNTED: u8 = 15;
-/// What there were too many of: functions, containers, and others that no class stands for. No more of them come.
-const CUT: [(Group, u8); 3] = [(Group::Function, 1 << 4), (Group::Container, 1 << 5), (Group::Other, 1 << 7)];
-/// Classes stand for instances and classes below them, of which there were too many.
-const WIDE: u8 = 1 << 6;
+/// What there were too many of: no more of them come. Of what is in no such group none came since [`BARE`] is there.
+const CUT: [(Group, u8); 4] = [
+    (Group::Function, 1 << 4),
+    (Group::Container, 1 << 5),
+    (Group::Instance, 1 << 6),
+    (Group::Class, 1 << 7),
+];
 
 impl Set {
     /// Logarithm of the room for objects.
@@ -238,8 +237,7 @@ impl Shard {
     /// True where what may be called was cut off.
     #[inline]
     pub(super) fn is_top(&self, place: u32) -> bool {
-        let cut = CUT[0].1 | CUT[2].1;
-        self.sets.get(place as usize).is_some_and(|set| set.state & TOP != 0 || set.groups & cut != 0)
+        self.sets.get(place as usize).is_some_and(|set| set.state & (TOP | BARE) != 0)
     }
 
     /// True where nothing may be said of its constants.
@@ -331,13 +329,13 @@ impl Shard {
 
     /// `object` comes to the variable at this place.
     #[inline]
-    pub(super) fn receive(&mut self, place: u32, object: Object, classes: &impl Hierarchy) {
+    pub(super) fn receive(&mut self, place: u32, object: Object) {
         let set = self.sets[place as usize];
         let group = Group::of(object);
         let constant = group == Group::Constant;
         if set.state & TOP != 0
             || constant && (set.state & MANY != 0 || set.groups & COUNTED > CONSTANTS)
-            || set.groups > COUNTED && self.is_cut(&set, group, object, classes)
+            || object.kind() != Kind::External && Self::is_cut(&set, group)
             || self.objects_of(&set).contains(&object)
         {
             return;
@@ -355,16 +353,12 @@ impl Shard {
         }
     }
 
-    /// True where an object of this group comes to nothing, because there were too many of them.
-    fn is_cut(&self, set: &Set, group: Group, object: Object, classes: &impl Hierarchy) -> bool {
-        if matches!(group, Group::Instance | Group::Class) {
-            // Those of this round have come in no special order.
-            let there = &self.objects_of(set)[..usize::from(set.done)];
-            let bases = || there.iter().any(|&base| stands_for(base, object, classes));
-            return set.state & CLOSED != 0 || set.groups & WIDE != 0 && bases();
+    /// True where there were too many of this group.
+    fn is_cut(set: &Set, group: Group) -> bool {
+        match CUT.iter().find(|cut| cut.0 == group) {
+            Some(&(_, flag)) => set.groups & flag != 0,
+            None => group == Group::Other && set.state & BARE != 0,
         }
-        let external = object.kind() == Kind::External;
-        !external && CUT.iter().any(|&(one, flag)| one == group && set.groups & flag != 0)
     }
 
     fn push(&mut self, place: u32, object: Object) {
@@ -454,47 +448,35 @@ impl Shard {
         let all = self.objects_of(&set);
         let (given, new) = all.split_at(usize::from(set.done));
         let (mut given, mut new) = (given.to_vec(), [new, &late].concat());
-        let (mut groups, mut closed) = (set.groups, false);
-        for (group, flag) in CUT {
-            if too_many[group as usize] {
-                groups |= flag;
-                for objects in [&mut given, &mut new] {
-                    objects.retain(|&object| Group::of(object) != group || object.kind() == Kind::External);
-                }
-            }
-        }
-        for (group, kind) in [(Group::Instance, Kind::Receiver), (Group::Class, Kind::ClassReceiver)] {
-            if !too_many[group as usize] {
+        let (mut groups, mut bare) = (set.groups, set.state & BARE);
+        for group in GROUPS {
+            if group == Group::Constant || !too_many[group as usize] {
                 continue;
             }
-            let again = groups & WIDE != 0;
-            groups |= WIDE;
-            let of_group = |object: &Object| Group::of(*object) == group;
-            let mut members: Vec<u32> = given
-                .iter()
-                .chain(&new)
-                .filter(|object| of_group(object))
-                .map(|object| object.number())
-                .collect();
-            members.sort_unstable();
-            members.dedup();
-            let bases: Vec<Object> =
-                classes.common(&mut members).into_iter().map(|base| Object::new(kind, base)).collect();
-            let few = members.len() as u32 <= caps.containers();
-            closed |= again || !few;
-            groups |= if few { 0 } else { CUT[2].1 };
+            groups |= CUT.iter().find(|cut| cut.0 == group).map_or(0, |cut| cut.1);
+            let of_group = |object: &Object| Group::of(*object) == group && object.kind() != Kind::External;
+            let kind = match group {
+                Group::Instance => Some(Kind::Receiver),
+                Group::Class => Some(Kind::ClassReceiver),
+                _ => None,
+            };
+            let base = kind.and_then(|kind| {
+                let members = given.iter().chain(&new).filter(|object| of_group(object));
+                let mut members: Vec<u32> = members.map(|object| object.number()).collect();
+                members.sort_unstable();
+                members.dedup();
+                classes.common(&members).map(|base| Object::new(kind, base))
+            });
             for objects in [&mut given, &mut new] {
-                objects.retain(|object| {
-                    !of_group(object)
-                        || few && members.binary_search(&object.number()).is_ok()
-                        || bases.contains(object)
-                });
+                objects.retain(|object| !of_group(object) || Some(*object) == base);
             }
-            let there = |base: &Object| given.contains(base) || new.contains(base);
-            let more: Vec<Object> = bases.into_iter().filter(|base| !there(base)).collect();
-            new.extend(more);
+            match base {
+                Some(base) if !given.contains(&base) && !new.contains(&base) => new.push(base),
+                None if group != Group::Container => bare = BARE,
+                _ => {}
+            }
         }
-        if groups != set.groups && !given.contains(&Object::MANY) && !new.contains(&Object::MANY) {
+        if !given.contains(&Object::MANY) && !new.contains(&Object::MANY) {
             new.push(Object::MANY);
         }
         let constants = usize::from(groups & COUNTED);
@@ -504,7 +486,7 @@ impl Shard {
         }
         let set = &mut self.sets[place as usize];
         (set.len, set.done, set.groups) = (0, given.len() as u8, groups);
-        set.state |= if closed { CLOSED } else { 0 };
+        set.state |= bare;
         for object in given.into_iter().chain(new) {
             self.push(place, object);
         }
@@ -528,16 +510,6 @@ impl Shard {
     }
 }
 
-/// True where `base` stands for `object` in a set that holds few classes instead of many.
-fn stands_for(base: Object, object: Object, classes: &impl Hierarchy) -> bool {
-    let stands = match base.kind() {
-        Kind::Receiver => Group::of(object) == Group::Instance,
-        Kind::ClassReceiver => Group::of(object) == Group::Class,
-        _ => false,
-    };
-    stands && classes.is_below(object.number(), base.number())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -546,16 +518,9 @@ mod tests {
     struct Tens;
 
     impl Hierarchy for Tens {
-        fn is_below(&self, class: u32, base: u32) -> bool {
-            class == base || base > 0 && base.is_multiple_of(10) && class / 10 == base / 10
-        }
-
-        fn common(&self, classes: &mut Vec<u32>) -> Vec<u32> {
-            let mut bases: Vec<u32> =
-                classes.iter().map(|class| class / 10 * 10).filter(|&base| base > 0).collect();
-            bases.dedup();
-            classes.retain(|class| *class < 10);
-            bases
+        fn common(&self, classes: &[u32]) -> Option<u32> {
+            let base = classes[0] / 10 * 10;
+            (base > 0 && classes.iter().all(|class| class / 10 * 10 == base)).then_some(base)
         }
     }
 
@@ -570,7 +535,7 @@ mod tests {
     fn round(shard: &mut Shard, caps: Caps, objects: impl IntoIterator<Item = Object>) {
         shard.done();
         for object in objects {
-            shard.receive(0, object, &Tens);
+            shard.receive(0, object);
         }
         shard.cut(caps, &Tens);
     }
@@ -623,28 +588,24 @@ mod tests {
     }
 
     #[test]
-    fn classes_stand_for_instances_that_are_too_many() {
+    fn a_class_stands_for_instances_that_are_too_many() {
         let caps = Caps { values: 8 };
         let of = |kind: Kind, classes: &[u32]| -> Vec<Object> {
             classes.iter().map(|&class| Object::new(kind, class)).collect()
         };
-        let all = of(Kind::Instance, &[21, 22, 23, 31, 32, 1]);
-        let mut expected = of(Kind::Receiver, &[20, 30]);
-        expected.extend([Object::new(Kind::Instance, 1), Object::MANY]);
+        let mut all = of(Kind::Instance, &[21, 22, 23, 24, 25]);
+        all.extend(of(Kind::Class, &[1, 2]));
+        let mut expected = of(Kind::Class, &[1, 2]);
+        expected.extend([Object::new(Kind::Receiver, 20), Object::MANY]);
         expected.sort_unstable();
         for mut shard in [received(caps, all.iter().copied()), received(caps, all.iter().rev().copied())] {
             assert_eq!(held(&shard), expected);
             assert!(!shard.is_top(0));
-            // Those below are there; others still come.
-            round(&mut shard, caps, of(Kind::Instance, &[24, 33]));
+            // No more of them come.
+            round(&mut shard, caps, of(Kind::Instance, &[26, 33]));
             assert_eq!(held(&shard), expected);
-            round(&mut shard, caps, of(Kind::Instance, &[41]));
+            round(&mut shard, caps, of(Kind::Class, &[41]));
             assert_eq!(shard.all(0).len(), expected.len() + 1);
-            // When there are too many once more, that is all.
-            round(&mut shard, caps, of(Kind::Instance, &[51, 52, 61]));
-            let last = held(&shard);
-            round(&mut shard, caps, of(Kind::Instance, &[71]));
-            assert_eq!(held(&shard), last);
         }
     }
 

@@ -342,7 +342,7 @@ impl<'p, 'a> Solver<'p, 'a> {
         let one = |(number, shard): (usize, &mut Shard)| {
             for worker in workers {
                 for &(place, object) in &worker.sent[number] {
-                    shard.receive(place, object, program);
+                    shard.receive(place, object);
                 }
             }
             shard.cut(caps, program);
