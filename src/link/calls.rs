@@ -7,6 +7,7 @@ use super::links::{
 };
 use super::memo::{MOST, Memo};
 use super::modules::Found;
+use super::typeshed::{self, Thing};
 use super::value::{Context, Key, Value, Values};
 use crate::model::facts::{
     BINDING_CONDITIONAL, BINDING_LAST, BindingKind, Facts, ImportKind, RefKind, SymbolKind, col, ref_flag,
@@ -454,7 +455,7 @@ impl Linker {
         facts: &Facts<'_>,
         callee: u32,
         named: Verdict,
-        (site, targets, receivers): (&Site, &[flow::Target], &[u32]),
+        (site, targets, receivers, outside): (&Site, &[flow::Target], &[u32], &[Thing]),
     ) -> Verdict {
         let mut known: SmallVec<[(u32, Evidence); 8]> = SmallVec::new();
         for row in named.first..named.first + named.count {
@@ -485,7 +486,7 @@ impl Linker {
         let mut seen = rustc_hash::FxHashSet::default();
         list.retain(|entry| seen.insert(entry.0));
         if list.is_empty() && !site.top && !site.many {
-            return named;
+            return if named.count > 0 || outside.is_empty() { named } else { self.outside(outside) };
         }
         if site.top || list.is_empty() || list.len() > MEGAMORPHIC {
             if named.count > 0 {
@@ -501,6 +502,12 @@ impl Linker {
         if list.len() == known.len() && list.iter().zip(&known).all(|(one, other)| one == other) {
             return named;
         }
+        for &thing in outside {
+            let target = self.outside_target(thing);
+            if !list.iter().any(|entry| entry.0 == target) {
+                list.push((target, Evidence::Flow));
+            }
+        }
         let (status, reason) = match named.reason {
             _ if site.external => (CallStatus::Incomplete, Reason::ExternalResult),
             _ if site.unbound => (CallStatus::Incomplete, Reason::Parameter),
@@ -510,13 +517,35 @@ impl Linker {
         self.listed(&list, status, reason)
     }
 
+    /// A call of things of the standard library alone.
+    fn outside(&mut self, things: &[Thing]) -> Verdict {
+        let status = match things.iter().all(|&thing| typeshed::is_builtin(thing)) {
+            true => CallStatus::Builtin,
+            false => CallStatus::External,
+        };
+        let list: Vec<(u32, Evidence)> =
+            things.iter().map(|&thing| (self.outside_target(thing), Evidence::Flow)).collect();
+        self.listed(&list, status, Reason::None)
+    }
+
+    fn outside_target(&mut self, thing: Thing) -> u32 {
+        let builtin = typeshed::is_builtin(thing);
+        let kind = if builtin { TargetKind::Builtin } else { TargetKind::External };
+        let mut text = std::mem::take(&mut self.text);
+        text.clear();
+        typeshed::write_dotted(thing, &mut text);
+        let target = self.string_target(kind, &text);
+        self.text = text;
+        target
+    }
+
     fn sites(&mut self, project: &Project<'_>, facts: &Facts<'_>, callees: Option<&Callees>) {
-        let (mut first_target, mut first_receiver) = (0, 0);
+        let (mut first_target, mut first_receiver, mut first_outside) = (0, 0, 0);
         let order = callees.map(|callees| {
-            let mut order: Vec<(u32, u32, u32, u32)> = Vec::with_capacity(callees.sites.len());
+            let mut order: Vec<(u32, u32, u32, u32, u32)> = Vec::with_capacity(callees.sites.len());
             for (site, at) in callees.sites.iter().zip(0u32..) {
-                order.push((site.call, at, first_target, first_receiver));
-                (first_target, first_receiver) = (site.targets, site.receivers);
+                order.push((site.call, at, first_target, first_receiver, first_outside));
+                (first_target, first_receiver, first_outside) = (site.targets, site.receivers, site.outside);
             }
             order.sort_unstable();
             order
@@ -537,13 +566,14 @@ impl Linker {
             };
             // What `eval` runs is called where it is.
             let mut verdict = verdict;
-            while let (Some(&(_, at, targets, receivers)), Some(callees)) =
+            while let (Some(&(_, at, targets, receivers, outside)), Some(callees)) =
                 (order.next_if(|entry| entry.0 == row), callees)
             {
                 let site = &callees.sites[at as usize];
                 let targets = &callees.targets[targets as usize..site.targets as usize];
                 let receivers = &callees.receivers[receivers as usize..site.receivers as usize];
-                verdict = self.flowed(project, facts, callee, verdict, (site, targets, receivers));
+                let outside = &callees.outside[outside as usize..site.outside as usize];
+                verdict = self.flowed(project, facts, callee, verdict, (site, targets, receivers, outside));
             }
             self.out.push(lcol::SITE_STATUS, verdict.status as u32);
             self.out.push(lcol::SITE_REASON, verdict.reason as u32);

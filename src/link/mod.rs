@@ -21,7 +21,6 @@ mod modules;
 mod stars;
 mod summary;
 mod survey;
-#[cfg_attr(not(test), expect(dead_code, reason = "the solver does not ask it yet"))]
 mod typeshed;
 mod value;
 mod views;

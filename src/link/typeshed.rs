@@ -112,6 +112,11 @@ pub(crate) fn write_dotted(thing: Thing, out: &mut String) {
     }
 }
 
+/// The class or module that a thing belongs to.
+pub(crate) fn owner(thing: Thing) -> Option<Thing> {
+    parents(thing).nth(1)
+}
+
 /// Whether a thing is in the module `builtins`.
 pub(crate) fn is_builtin(thing: Thing) -> bool {
     parents(thing).last().is_some_and(|root| name(root) == "builtins")

@@ -2,6 +2,7 @@
 
 use super::code::{Arg, Args, Call, Op};
 use super::known::{self, Effect};
+use super::outside;
 use super::program::{
     ALL, ANY, Function, KEYS, MODULE, Program, REGISTERED, Source, is_field, module_object, number_key,
     special,
@@ -9,6 +10,7 @@ use super::program::{
 use super::sets::{Edge, Shard, Via};
 use super::solve::{FIRST, Fields, RECEIVER, all, locate};
 use super::{Kind, Object};
+use crate::link::typeshed::Thing;
 use crate::model::facts::{ArgKind, FlowOp, ParamKind, col, given, is_data, symbol_flag, table};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
@@ -362,7 +364,7 @@ impl<'s> Apply<'s, '_, '_> {
             FlowOp::Store => self.store(op, object),
             FlowOp::Get => match object.kind() {
                 Kind::Container => self.keyed(object, op.b, op.out, 0),
-                Kind::External => self.send(op.out, object),
+                Kind::External => self.send_method(object, "__getitem__", op.out),
                 Kind::Class => match self.method(object.number(), special::CLASS_GETITEM) {
                     Some(method) => {
                         self.invoke(method, object, &[op.b], op.out, 0);
@@ -400,11 +402,33 @@ impl<'s> Apply<'s, '_, '_> {
                 Kind::Class | Kind::ClassReceiver => {
                     self.send(op.out, Object::new(Kind::Receiver, object.number()));
                 }
-                Kind::External => self.send(op.out, object),
+                Kind::External => self.send_outside(object, op.out, |thing| outside::call(thing, None)),
                 _ => {}
             },
             _ => {}
         }
+    }
+
+    /// What is read of, or called on, something outside goes to `out`; of what nothing is known of that is itself.
+    fn send_outside(
+        &mut self,
+        object: Object,
+        out: u32,
+        found: impl FnOnce((Thing, bool)) -> outside::Found,
+    ) {
+        match object.as_outside() {
+            _ if out == 0 => {}
+            Some(thing) => found(thing).into_iter().for_each(|object| self.send(out, object)),
+            None => self.send(out, object),
+        }
+    }
+
+    /// What a method of the language gives, called on an instance of something outside; classes and all else stay as they are.
+    fn send_method(&mut self, object: Object, name: &str, out: u32) {
+        self.send_outside(object, out, |(thing, of_instance)| match of_instance {
+            true => outside::method(thing, name),
+            false => smallvec::smallvec![object],
+        });
     }
 
     /// An object goes along an edge that was found.
@@ -534,11 +558,15 @@ impl<'s> Apply<'s, '_, '_> {
     /// Reads an attribute: what an object has under a name is found out once, whoever reads it.
     fn load(&mut self, op: Op, object: Object) {
         match object.kind() {
-            Kind::External => self.send(op.out, object),
+            Kind::External => {
+                let name = self.program.names.text(op.b);
+                self.send_outside(object, op.out, |thing| outside::member(thing, name));
+            }
             Kind::Known => {
                 let text = self.program.names.text(op.b);
                 let found = known::member(object.number(), text);
-                self.send(op.out, found.map_or(Object::EXTERNAL, |known| Object::new(Kind::Known, known)));
+                let found = found.map(|known| Object::new(Kind::Known, known));
+                self.send(op.out, found.unwrap_or_else(|| known::other_member(object.number(), text)));
             }
             Kind::Container
             | Kind::Partial
@@ -945,7 +973,7 @@ impl<'s> Apply<'s, '_, '_> {
                 self.call_method(object, special::NEXT, &[], out, 0);
                 self.call_and_await(object, special::ANEXT, out);
             }
-            Kind::External => self.send(out, object),
+            Kind::External => self.send_method(object, "__next__", out),
             Kind::Container => self.iterate(object, out),
             _ => {}
         }
@@ -992,7 +1020,9 @@ impl<'s> Apply<'s, '_, '_> {
                 }
             }
             Kind::Running => self.elements(object, out),
-            Kind::External => self.send(out, object),
+            Kind::External => {
+                self.send_method(object, if asynchronous { "__aenter__" } else { "__enter__" }, out)
+            }
             _ => {}
         }
     }
@@ -1013,7 +1043,10 @@ impl<'s> Apply<'s, '_, '_> {
             }
             // `[f] + [g]`, `x * 2`.
             Kind::Container if row < 13 => self.send(op.out, object),
-            Kind::External if row < 23 => self.send(op.out, object),
+            Kind::External if row < 23 => {
+                let name = self.program.names.text(if role == FIRST { own } else { other });
+                self.send_method(object, name, op.out);
+            }
             _ => {}
         }
     }
@@ -1096,7 +1129,13 @@ impl<'s> Apply<'s, '_, '_> {
             }
             Kind::Known => self.call_known(op, object.number()),
             Kind::External => {
-                self.send(op.out, object);
+                let args = self.arguments(op);
+                let positional = args.iter().all(|arg| arg.kind == ArgKind::Positional as u32);
+                let count = positional.then_some(args.len() as u32);
+                self.send_outside(object, op.out, |thing| outside::call(thing, count));
+                for value in self.program.called_outside(op, object) {
+                    self.call_with(value, 0, 0);
+                }
                 if let Some(value) = self.decorated(op) {
                     self.edge(value, op.out, Via::Copy, 0);
                 }
@@ -1159,7 +1198,7 @@ impl<'s> Apply<'s, '_, '_> {
                 (method, 1)
             }
             Kind::External => {
-                self.send(out, object);
+                self.send_outside(object, out, |thing| outside::call(thing, None));
                 return;
             }
             _ => return,

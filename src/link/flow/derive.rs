@@ -6,6 +6,7 @@ use super::program::special;
 use super::solve::Solution;
 use super::{Kind, Object};
 use crate::link::links::ImplicitKind;
+use crate::link::typeshed::{self, Kind as ThingKind, Thing};
 use crate::model::facts::{ArgKind, FlowOp, SymbolKind, col, symbol_flag, table};
 use smallvec::SmallVec;
 
@@ -17,6 +18,8 @@ pub(crate) struct Callees {
     pub(crate) targets: Vec<Target>,
     /// Classes whose instances, or those of classes below, have the method that is called.
     pub(crate) receivers: Vec<u32>,
+    /// Things of the standard library that are called.
+    pub(crate) outside: Vec<Thing>,
     pub(crate) implicit: Vec<Implicit>,
 }
 
@@ -27,6 +30,7 @@ pub(crate) struct Site {
     /// Ends of its rows; they begin where those of the site before end.
     pub(crate) targets: u32,
     pub(crate) receivers: u32,
+    pub(crate) outside: u32,
     /// It may call more than is of use.
     pub(crate) top: bool,
     /// Something outside the project may be called too.
@@ -116,11 +120,18 @@ pub(crate) fn callees(solution: &Solution<'_, '_>, file: u32) -> Callees {
         };
         if let Some(call) = site {
             let (mut external, mut unbound, mut many, mut top) = (false, false, false, false);
-            let before = out.receivers.len();
+            let (before, things) = (out.receivers.len(), out.outside.len());
             for op in std::iter::once(op).chain(program.copies_of(&op)) {
                 for &object in solution.get(op.a) {
                     reader.called(op, object, 0, &mut found);
                     external |= object == Object::EXTERNAL;
+                    out.outside.extend(outside(object));
+                    for value in program.called_outside(op, object) {
+                        solution
+                            .get(value)
+                            .iter()
+                            .for_each(|&object| reader.called(op, object, 1, &mut found));
+                    }
                     unbound |= object == Object::UNBOUND;
                     many |= object == Object::MANY;
                 }
@@ -146,10 +157,12 @@ pub(crate) fn callees(solution: &Solution<'_, '_>, file: u32) -> Callees {
             found.dedup();
             out.targets.extend_from_slice(&found);
             out.receivers[before..].sort_unstable();
+            out.outside[things..].sort_unstable();
             out.sites.push(Site {
                 call,
                 targets: out.targets.len() as u32,
                 receivers: out.receivers.len() as u32,
+                outside: out.outside.len() as u32,
                 top,
                 external,
                 unbound,
@@ -168,6 +181,18 @@ pub(crate) fn callees(solution: &Solution<'_, '_>, file: u32) -> Callees {
     out.implicit.sort_unstable();
     out.implicit.dedup();
     out
+}
+
+/// What is called where something of the standard library is.
+fn outside(object: Object) -> Option<Thing> {
+    match object.as_outside()? {
+        (class, true) => typeshed::find(class, "__call__"),
+        (thing, false) => {
+            let called =
+                !matches!(typeshed::kind(thing), Some(ThingKind::Module | ThingKind::Variable) | None);
+            called.then_some(thing)
+        }
+    }
 }
 
 struct Reader<'s, 'p, 'a> {

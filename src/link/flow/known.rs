@@ -2,6 +2,8 @@
 //!
 //! Source of what each does: the documentation of the Python standard library, version 3.14.
 
+use super::{Object, outside};
+
 /// What a call of one does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
@@ -153,6 +155,22 @@ pub(crate) fn name(known: u32) -> &'static str {
 /// What number `known` does.
 pub(crate) fn effect(known: u32) -> Effect {
     KNOWN.get(known as usize).map_or(Effect::Module, |entry| entry.1)
+}
+
+/// What number `known` has by a name that is not known: in the standard library.
+pub(crate) fn other_member(known: u32, name: &str) -> Object {
+    let Some(&(own, effect)) = KNOWN.get(known as usize) else { return Object::EXTERNAL };
+    if effect == Effect::Module {
+        return outside::imported(own, Some(name));
+    }
+    let thing = match own.rsplit_once('.') {
+        Some((module, own)) => outside::imported(module, Some(own)),
+        None => outside::builtin(own),
+    };
+    match thing.as_outside() {
+        Some(thing) => outside::member(thing, name)[0],
+        None => Object::EXTERNAL,
+    }
 }
 
 /// Member `name` of module number `known`.

@@ -3,6 +3,7 @@
 use super::code::{Arg, Call, Op};
 use super::copies::Want;
 use super::known;
+use super::outside;
 use super::program::{ANY, Function, NameTable, Param, Program, Source, Sources, number_key};
 use super::relays::Relay;
 use super::{Kind, Object};
@@ -467,7 +468,7 @@ impl<'s, 'p, 'a> Layer<'s, 'p, 'a> {
         } else if !self.program.star(file, key, 0, &mut found) && is_builtin(key.text()) {
             found.push(Source::Object(match known::find(key.text()) {
                 Some(known) => Object::new(Kind::Known, known),
-                None => Object::EXTERNAL,
+                None => outside::builtin(key.text()),
             }));
         }
         found

@@ -14,6 +14,7 @@ mod copies;
 mod derive;
 mod known;
 mod lay;
+mod outside;
 mod parts;
 mod program;
 mod relays;
@@ -65,7 +66,7 @@ pub(crate) enum Kind {
     Decorated,
     /// What a call of a generator or coroutine gives, by symbol.
     Running,
-    /// Something outside the project.
+    /// Something outside the project: see [`Object::outside`].
     External,
 }
 

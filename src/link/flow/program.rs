@@ -5,6 +5,7 @@ use super::code::{Arg, Call, Code, Op};
 use super::copies::Copies;
 use super::known;
 use super::lay::{Layer, Numbering, Sheet};
+use super::outside;
 use super::parts::Parts;
 use super::relays::Relay;
 use super::sets::Hierarchy;
@@ -13,8 +14,8 @@ use crate::link::Project;
 use crate::link::modules::Found;
 use crate::link::value::{Context, Key, Value, Values, members};
 use crate::model::facts::{
-    BINDING_CONDITIONAL, BindingKind, Facts, FlowOp, ImportKind, PROTOCOL, ParamKind, ScopeKind, SymbolKind,
-    col, symbol_flag, table,
+    ArgKind, BINDING_CONDITIONAL, BindingKind, Facts, FlowOp, ImportKind, PROTOCOL, ParamKind, ScopeKind,
+    SymbolKind, col, symbol_flag, table,
 };
 use crate::model::name;
 use rayon::prelude::*;
@@ -716,6 +717,24 @@ impl<'p, 'a> Program<'p, 'a> {
         callees.contains(&property).then_some(arg.value)
     }
 
+    /// Variables of what a call of something of the standard library calls.
+    pub(super) fn called_outside(&self, op: Op, object: Object) -> SmallVec<[u32; 2]> {
+        let Some(thing) = object.as_outside().filter(|_| op.op == FlowOp::Call) else {
+            return SmallVec::new();
+        };
+        let args = self.code.args_of(op);
+        let value = |(place, name): (u32, &str)| {
+            let place = usize::try_from(place).unwrap_or(usize::MAX);
+            let spread = args.iter().take(place + 1).any(|arg| arg.kind != ArgKind::Positional as u32);
+            let positional = if spread { None } else { args.get(place) };
+            positional.or_else(|| {
+                let name = self.names.find(name)?;
+                args.iter().find(|arg| arg.kind == ArgKind::Keyword as u32 && arg.name == name)
+            })
+        };
+        outside::called(thing).into_iter().filter_map(value).map(|arg| arg.value).collect()
+    }
+
     /// The class in which methods of the language are looked up for an object: its own, or the metaclass.
     pub(super) fn type_of(&self, object: Object) -> Option<u32> {
         match object.kind() {
@@ -831,10 +850,17 @@ impl<'p, 'a> Program<'p, 'a> {
                 } else {
                     known::find(name)
                 };
-                let known = known.filter(|_| facts.get(col::IMP_LEVEL, row) == 0);
+                let absolute = facts.get(col::IMP_LEVEL, row) == 0;
                 found.push(Source::Object(match known {
+                    _ if !absolute => Object::EXTERNAL,
                     Some(known) => Object::new(Kind::Known, known),
-                    None => Object::EXTERNAL,
+                    None if kind == ImportKind::From => {
+                        outside::imported(name, Some(facts.str(col::IMP_NAME, row)))
+                    }
+                    None if facts.get(col::IMP_AS, row) == 0 => {
+                        outside::imported(name.split('.').next().unwrap_or(name), None)
+                    }
+                    None => outside::imported(name, None),
                 }));
             }
         }

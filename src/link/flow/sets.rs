@@ -24,7 +24,7 @@ impl Caps {
         match group {
             Group::Function => self.functions(),
             Group::Container => self.containers(),
-            Group::Constant => CONSTANTS as u32,
+            Group::Constant | Group::Outside => CONSTANTS as u32,
             // Others can stand for them.
             Group::Instance | Group::Class => self.values.div_ceil(2),
             Group::Other => self.values,
@@ -45,11 +45,20 @@ enum Group {
     Instance,
     Class,
     Constant,
+    /// Of the standard library.
+    Outside,
     Other,
 }
 
-const GROUPS: [Group; 6] =
-    [Group::Function, Group::Container, Group::Instance, Group::Class, Group::Constant, Group::Other];
+const GROUPS: [Group; 7] = [
+    Group::Function,
+    Group::Container,
+    Group::Instance,
+    Group::Class,
+    Group::Constant,
+    Group::Outside,
+    Group::Other,
+];
 
 impl Group {
     const fn of(object: Object) -> Self {
@@ -59,6 +68,7 @@ impl Group {
             Kind::Instance | Kind::Receiver => Self::Instance,
             Kind::Class | Kind::ClassReceiver => Self::Class,
             Kind::Constant => Self::Constant,
+            Kind::External if object.as_outside().is_some() => Self::Outside,
             _ => Self::Other,
         }
     }
@@ -335,7 +345,7 @@ impl Shard {
         let constant = group == Group::Constant;
         if set.state & TOP != 0
             || constant && (set.state & MANY != 0 || set.groups & COUNTED > CONSTANTS)
-            || object.kind() != Kind::External && Self::is_cut(&set, group)
+            || !is_plain(object) && self.is_cut(&set, group)
             || self.objects_of(&set).contains(&object)
         {
             return;
@@ -354,9 +364,13 @@ impl Shard {
     }
 
     /// True where there were too many of this group.
-    fn is_cut(set: &Set, group: Group) -> bool {
+    fn is_cut(&self, set: &Set, group: Group) -> bool {
         match CUT.iter().find(|cut| cut.0 == group) {
             Some(&(_, flag)) => set.groups & flag != 0,
+            // Something outside stands for all of it, once it was given to others.
+            None if group == Group::Outside => {
+                self.objects_of(set)[..usize::from(set.done)].contains(&Object::EXTERNAL)
+            }
             None => group == Group::Other && set.state & BARE != 0,
         }
     }
@@ -448,13 +462,13 @@ impl Shard {
         let all = self.objects_of(&set);
         let (given, new) = all.split_at(usize::from(set.done));
         let (mut given, mut new) = (given.to_vec(), [new, &late].concat());
-        let (mut groups, mut bare) = (set.groups, set.state & BARE);
+        let (mut groups, mut bare, mut many) = (set.groups, set.state & BARE, false);
         for group in GROUPS {
             if group == Group::Constant || !too_many[group as usize] {
                 continue;
             }
             groups |= CUT.iter().find(|cut| cut.0 == group).map_or(0, |cut| cut.1);
-            let of_group = |object: &Object| Group::of(*object) == group && object.kind() != Kind::External;
+            let of_group = |object: &Object| Group::of(*object) == group && !is_plain(*object);
             let kind = match group {
                 Group::Instance => Some(Kind::Receiver),
                 Group::Class => Some(Kind::ClassReceiver),
@@ -470,13 +484,20 @@ impl Shard {
             for objects in [&mut given, &mut new] {
                 objects.retain(|object| !of_group(object) || Some(*object) == base);
             }
+            if group == Group::Outside {
+                if !given.contains(&Object::EXTERNAL) && !new.contains(&Object::EXTERNAL) {
+                    new.push(Object::EXTERNAL);
+                }
+                continue;
+            }
+            many = true;
             match base {
                 Some(base) if !given.contains(&base) && !new.contains(&base) => new.push(base),
                 None if group != Group::Container => bare = BARE,
                 _ => {}
             }
         }
-        if !given.contains(&Object::MANY) && !new.contains(&Object::MANY) {
+        if many && !given.contains(&Object::MANY) && !new.contains(&Object::MANY) {
             new.push(Object::MANY);
         }
         let constants = usize::from(groups & COUNTED);
@@ -508,6 +529,11 @@ impl Shard {
         }
         set.len = kept as u8;
     }
+}
+
+/// True for what nothing is known of, which is never too much.
+fn is_plain(object: Object) -> bool {
+    object.kind() == Kind::External && object.as_outside().is_none()
 }
 
 #[cfg(test)]
