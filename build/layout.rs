@@ -19,7 +19,7 @@
 #[derive(Clone, Copy)]
 #[repr(u32)]
 pub(crate) enum Column {
-    /// Of each thing: its kind in the lower [`KIND_BITS`] bits, [`ASYNC`], above these its name.
+    /// Of each thing: its kind in the lower [`KIND_BITS`] bits, above these its name.
     Head,
     /// Of each thing: what it is shown below.
     Parent,
@@ -59,10 +59,8 @@ pub(crate) enum Kind {
 
 /// Bits of a kind.
 pub(crate) const KIND_BITS: u32 = 4;
-/// Set where a call of a function must be awaited to have what it returns.
-pub(crate) const ASYNC: u32 = 1 << KIND_BITS;
 /// How far up the name of a thing is.
-pub(crate) const NAME_SHIFT: u32 = KIND_BITS + 1;
+pub(crate) const NAME_SHIFT: u32 = KIND_BITS;
 /// Set in a member that has another name than the thing.
 pub(crate) const RENAMED: u32 = 1 << 31;
 /// Most positional arguments where there is no limit; position of a parameter that has none.

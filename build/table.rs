@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::layout::{ASYNC, Column, Kind, NAME_SHIFT, RENAMED};
+use crate::layout::{Column, Kind, NAME_SHIFT, RENAMED};
 use crate::resolve::Library;
 use crate::scopes::Source;
 
@@ -32,7 +32,7 @@ pub(crate) fn write(library: &Library<'_>) -> Vec<u8> {
     debug_assert_eq!(nothing, 0);
     for (at, thing) in things.iter().enumerate() {
         let (parent, name) = shown.get(&(at as u32)).copied().unwrap_or((thing.parent, thing.name));
-        let mut head = if at == 0 { 0 } else { thing.kind as u32 };
+        let head = if at == 0 { 0 } else { thing.kind as u32 };
         let block = match (&thing.source, thing.kind) {
             (Source::Scope(scope), _) => {
                 let ancestors = library.orders.get(&(at as u32)).map_or(0, |order| {
@@ -55,10 +55,7 @@ pub(crate) fn write(library: &Library<'_>) -> Vec<u8> {
                 let returns = library.overloads(thing).swap_remove(0).returns;
                 std::iter::once(returns.len() as u32).chain(returns).collect()
             }
-            (Source::Function(overloads), _) => {
-                if overloads.iter().any(|overload| overload.is_async) {
-                    head |= ASYNC;
-                }
+            (Source::Function(_), _) => {
                 let overloads = library.overloads(thing);
                 let mut block = vec![overloads.len() as u32];
                 for overload in overloads {

@@ -155,7 +155,7 @@ const TABLE: [Spec; Key::COUNT] = [
         Key::CallsMaxValues,
         "calls-max-values",
         None,
-        "functions, classes and instances that a variable may hold before it counts as holding anything; containers: a quarter",
+        "values that a variable may hold (functions: twice as many; instances and classes: half; containers: a quarter) before it counts as holding anything",
     ),
 ];
 

@@ -305,7 +305,7 @@ impl Config {
         self.values.calls_max_constraints
     }
 
-    /// Functions, classes and instances that a variable may hold before it counts as holding anything.
+    /// Values that a variable may hold before it counts as holding anything; of functions twice as many, of instances and classes half.
     #[must_use]
     pub fn calls_max_values(&self) -> u32 {
         self.values.calls_max_values

@@ -38,7 +38,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Version of the linker and of the links' schema; part of the snapshot's key.
-pub const LINK_VERSION: u32 = 6;
+pub const LINK_VERSION: u32 = 7;
 
 /// Constraints of the value flow of files that depend on each other, above which they are linked by name if nothing else is said. They take
 /// 150 to 300 bytes each while they are solved; sympy has 3 million.
@@ -47,7 +47,7 @@ pub const MAX_CONSTRAINTS: u64 = 8_000_000;
 /// The most that [`Layout::max_constraints`] may be: variables and edges have 28-bit numbers.
 pub const MOST_CONSTRAINTS: u64 = 60_000_000;
 
-/// Functions, classes and instances that a variable may hold before it counts as holding anything, if nothing else is said.
+/// Values that a variable may hold before it counts as holding anything; of functions twice as many, of instances and classes half, if nothing else is said.
 pub const MAX_VALUES: u32 = 32;
 
 /// Files whose results are held until they are put in order. Between two such runs of files all workers wait for the last.

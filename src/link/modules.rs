@@ -25,7 +25,7 @@ pub struct Layout {
     pub calls: super::Calls,
     /// Constraints of the value flow above which files that depend on each other are linked by name.
     pub max_constraints: u64,
-    /// Functions, classes and instances that a variable may hold before it counts as holding anything.
+    /// Values that a variable may hold before it counts as holding anything; of functions twice as many, of instances and classes half.
     pub max_values: u32,
 }
 

@@ -10,9 +10,7 @@ use std::cmp::Ordering;
 use smallvec::SmallVec;
 
 pub(crate) use layout::Kind;
-use layout::{
-    ASYNC, CLASS, Column, INSTANCE, KIND_BITS, MANY, NAME_SHIFT, NONE, OWN, OWN_CLASS, RENAMED, TAG_BITS,
-};
+use layout::{CLASS, Column, INSTANCE, KIND_BITS, MANY, NAME_SHIFT, NONE, OWN, OWN_CLASS, RENAMED, TAG_BITS};
 
 static TABLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/typeshed.bin"));
 
@@ -122,12 +120,6 @@ pub(crate) fn is_builtin(thing: Thing) -> bool {
     parents(thing).last().is_some_and(|root| name(root) == "builtins")
 }
 
-/// The bases of a class, in their order; those that are not in the standard library are left out.
-pub(crate) fn bases(class: Thing) -> impl Iterator<Item = Thing> {
-    let ancestors = ancestors(class);
-    (0..word(ancestors) as usize).map(move |at| Thing(word(ancestors + 2 + at)))
-}
-
 /// The classes above a class, in the order in which a name is looked up in them.
 pub(crate) fn above(class: Thing) -> impl Iterator<Item = Thing> {
     let ancestors = ancestors(class);
@@ -135,14 +127,9 @@ pub(crate) fn above(class: Thing) -> impl Iterator<Item = Thing> {
     (0..word(ancestors + 1) as usize).map(move |at| Thing(word(first + at)))
 }
 
-/// Whether a class is another one or below it.
-pub(crate) fn is_subclass(class: Thing, other: Thing) -> bool {
-    kind(class) == Some(Kind::Class) && (class == other || above(class).any(|above| above == other))
-}
-
 /// What a function returns: by those of its overloads that take this many positional arguments, without the receiver; by all
-/// of them if there are none or if the number is not known. Nothing if it does not return. What a call of it gives may have to be
-/// awaited for that: see [`is_async`].
+/// of them if there are none or if the number is not known. Nothing if it does not return.
+/// Of an asynchronous one what awaiting it gives.
 pub(crate) fn returns(function: Thing, positional: Option<u32>) -> Types {
     let fits = |overload: &Overload| {
         positional
@@ -164,11 +151,6 @@ pub(crate) fn value(thing: Thing) -> Types {
         extend(&mut types, block + 1, word(block) as usize);
     }
     types
-}
-
-/// Whether a call of a function gives something that must be awaited for what it returns.
-pub(crate) fn is_async(function: Thing) -> bool {
-    head(function.0) & ASYNC != 0
 }
 
 /// Parameters of a function that are given what it may call: position without the receiver, 255 for those given by name only, and name.
@@ -410,7 +392,6 @@ mod tests {
             assert_eq!(texts(value(at(dotted))), types, "{dotted}");
             assert!(returns(at(dotted), None).is_empty(), "{dotted}");
         }
-        assert!(is_async(at("asyncio.sleep")) && !is_async(at("time.sleep")));
     }
 
     #[test]
@@ -437,10 +418,9 @@ mod tests {
     #[test]
     fn classes_know_what_is_above_them() {
         let dict = at("dict");
-        assert_eq!(bases(at("collections.OrderedDict")).collect::<Vec<_>>(), [dict]);
-        assert!(is_subclass(at("collections.OrderedDict"), dict) && is_subclass(dict, dict));
-        assert!(is_subclass(at("io.TextIOWrapper"), at("object")) && !is_subclass(dict, at("str")));
-        assert!(is_subclass(at("FileNotFoundError"), at("IOError")));
+        let is_above = |class: &str, other: &str| above(at(class)).any(|above| above == at(other));
+        assert!(is_above("collections.OrderedDict", "dict") && !is_above("dict", "str"));
+        assert!(is_above("io.TextIOWrapper", "object") && is_above("FileNotFoundError", "IOError"));
         let path: Vec<String> = above(at("pathlib.PosixPath")).map(shown).collect();
         assert_eq!(
             path,
@@ -459,9 +439,9 @@ mod tests {
         for thing in [Thing(0), Thing(count), Thing(u32::MAX)] {
             assert_eq!((kind(thing), name(thing), shown(thing)), (None, "", String::new()));
             assert!(member(thing, "join").is_none() && find(thing, "join").is_none());
-            assert!(returns(thing, None).is_empty() && value(thing).is_empty() && !is_async(thing));
-            assert!(callables(thing).next().is_none() && bases(thing).next().is_none());
-            assert!(!is_subclass(thing, thing) && !is_builtin(thing));
+            assert!(returns(thing, None).is_empty() && value(thing).is_empty());
+            assert!(callables(thing).next().is_none() && above(thing).next().is_none());
+            assert!(!is_builtin(thing));
         }
     }
 
@@ -476,7 +456,7 @@ mod tests {
                     assert!(is_known(class), "{thing:?}");
                 }
             }
-            assert!(bases(thing).chain(above(thing)).all(is_known), "{thing:?}");
+            assert!(above(thing).all(is_known), "{thing:?}");
             assert!(callables(thing).all(|(_, name)| !name.is_empty()), "{thing:?}");
         }
     }
