@@ -121,6 +121,11 @@ impl<'a> Library<'a> {
         }
     }
 
+    /// The type of instances of a class of the module `builtins`.
+    fn builtin_instance(&self, name: &str) -> u32 {
+        self.builtin(name).map_or(UNKNOWN, instance)
+    }
+
     /// The name of what `typing` defines for annotations only, such as `Optional`.
     fn form(&self, thing: u32) -> Option<&'a str> {
         let thing = self.thing(thing);
@@ -315,7 +320,7 @@ impl<'a> Library<'a> {
             Expr::Set(_) => "set",
             _ => return UNKNOWN,
         };
-        self.builtin(class).map_or(UNKNOWN, instance)
+        self.builtin_instance(class)
     }
 
     /// What a function or property returns, and how it is called.
@@ -405,7 +410,7 @@ impl<'a> Library<'a> {
 
     /// The type that a thing stands for where it is written in an annotation without arguments.
     fn bare(&self, thing: u32) -> Option<u32> {
-        let of = |name| Some(self.builtin(name).map_or(UNKNOWN, instance));
+        let of = |name| Some(self.builtin_instance(name));
         match (self.form(thing), self.thing(thing).kind) {
             (Some("Self"), _) => Some(layout::OWN),
             (Some("LiteralString"), _) => of("str"),
@@ -463,7 +468,7 @@ impl<'a> Library<'a> {
                     });
                 }
             }
-            Some("TypeGuard" | "TypeIs") => to.push(self.builtin("bool").map_or(UNKNOWN, instance)),
+            Some("TypeGuard" | "TypeIs") => to.push(self.builtin_instance("bool")),
             Some("Tuple") => to.extend(self.bare(thing)),
             _ if form == Some("Type") || Some(thing) == self.builtin("type") => {
                 let mut inner = Vec::new();

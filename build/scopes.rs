@@ -158,10 +158,10 @@ impl<'a> Scopes<'a> {
                         let name = alias.name.as_str();
                         let (bound, target) = match &alias.asname {
                             Some(other) => (other.as_str(), name),
-                            None => (
-                                name.split('.').next().unwrap_or(name),
-                                name.split('.').next().unwrap_or(name),
-                            ),
+                            None => {
+                                let top = name.split('.').next().unwrap_or(name);
+                                (top, top)
+                            }
                         };
                         if let Some(&target) = self.modules.get(target) {
                             self.bind(

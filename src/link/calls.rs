@@ -338,6 +338,19 @@ impl Linker {
         self.target(kind, id)
     }
 
+    /// The target whose name is written by `write`; none where that gives false.
+    fn written_target(
+        &mut self,
+        kind: TargetKind,
+        write: impl FnOnce(&mut Context, &mut String) -> bool,
+    ) -> Option<u32> {
+        let mut text = std::mem::take(&mut self.text);
+        text.clear();
+        let target = write(&mut self.cx, &mut text).then(|| self.string_target(kind, &text));
+        self.text = text;
+        target
+    }
+
     /// The target that a value is, if it is one.
     fn value_target(&mut self, project: &Project<'_>, value: Value) -> Option<u32> {
         self.cx.refuel();
@@ -352,22 +365,10 @@ impl Linker {
                 Some(self.string_target(TargetKind::Namespace, &project.table.namespaces[namespace as usize]))
             }
             Value::ExternalImport(..) | Value::ExternalTop(..) | Value::ExternalRef(..) => {
-                let mut text = std::mem::take(&mut self.text);
-                text.clear();
-                let target = project
-                    .dotted(value, &mut self.cx, &mut text)
-                    .then(|| self.string_target(TargetKind::External, &text));
-                self.text = text;
-                target
+                self.written_target(TargetKind::External, |cx, text| project.dotted(value, cx, text))
             }
             Value::Builtin(..) | Value::BuiltinRef(..) => {
-                let mut text = std::mem::take(&mut self.text);
-                text.clear();
-                let target = project
-                    .dotted(value, &mut self.cx, &mut text)
-                    .then(|| self.string_target(TargetKind::Builtin, &text));
-                self.text = text;
-                target
+                self.written_target(TargetKind::Builtin, |cx, text| project.dotted(value, cx, text))
             }
             Value::Instance(..)
             | Value::Receiver(..)
@@ -502,12 +503,7 @@ impl Linker {
         if list.len() == known.len() && list.iter().zip(&known).all(|(one, other)| one == other) {
             return named;
         }
-        for &thing in outside {
-            let target = self.outside_target(thing);
-            if !list.iter().any(|entry| entry.0 == target) {
-                list.push((target, Evidence::Flow));
-            }
-        }
+        list.extend(self.outside_targets(outside));
         let (status, reason) = match named.reason {
             _ if site.external => (CallStatus::Incomplete, Reason::ExternalResult),
             _ if site.unbound => (CallStatus::Incomplete, Reason::Parameter),
@@ -523,20 +519,21 @@ impl Linker {
             true => CallStatus::Builtin,
             false => CallStatus::External,
         };
-        let list: Vec<(u32, Evidence)> =
-            things.iter().map(|&thing| (self.outside_target(thing), Evidence::Flow)).collect();
+        let list = self.outside_targets(things);
         self.listed(&list, status, Reason::None)
     }
 
-    fn outside_target(&mut self, thing: Thing) -> u32 {
-        let builtin = typeshed::is_builtin(thing);
-        let kind = if builtin { TargetKind::Builtin } else { TargetKind::External };
-        let mut text = std::mem::take(&mut self.text);
-        text.clear();
-        typeshed::write_dotted(thing, &mut text);
-        let target = self.string_target(kind, &text);
-        self.text = text;
-        target
+    fn outside_targets(&mut self, things: &[Thing]) -> SmallVec<[(u32, Evidence); 4]> {
+        let target = |&thing: &Thing| {
+            let builtin = typeshed::is_builtin(thing);
+            let kind = if builtin { TargetKind::Builtin } else { TargetKind::External };
+            let target = self.written_target(kind, |_, text| {
+                typeshed::write_dotted(thing, text);
+                true
+            })?;
+            Some((target, Evidence::Flow))
+        };
+        things.iter().filter_map(target).collect()
     }
 
     fn sites(&mut self, project: &Project<'_>, facts: &Facts<'_>, callees: Option<&Callees>) {

@@ -32,7 +32,7 @@ pub use summary::{Cycle, Summary, Worst};
 
 use crate::model::facts::Facts;
 use crate::model::source::FileKind;
-use crate::sys::{Block, Column, Scratch, Spill, Texts};
+use crate::sys::{Block, Column, Scratch, Spill, Table, Texts};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::Arc;
@@ -353,11 +353,7 @@ pub fn link_into(files: &dyn Input, layout: &Layout, means: Means<'_>) -> Linked
     let work = |project: &Project<'_>, file: u32, callees: Option<&flow::Callees>| {
         project.touched(file);
         let block = match project.files.links_before(file) {
-            Some(bytes) => {
-                let mut column = Column::new(&project.scratch);
-                column.extend_from_slice(bytes);
-                column.finish()
-            }
+            Some(bytes) => Table::of(bytes, &project.scratch),
             None => calls::links_of(project, file, callees),
         };
         let digest = digest::file(project, file, &block, &layout.project);

@@ -446,6 +446,14 @@ impl<T: Plain> From<Vec<T>> for Table<T> {
 }
 
 impl<T: Plain> Table<T> {
+    /// These values, on the heap where `scratch` has room for them there.
+    #[must_use]
+    pub fn of(values: &[T], scratch: &Arc<Scratch>) -> Self {
+        let mut column = Column::new(scratch);
+        column.extend_from_slice(values);
+        column.finish()
+    }
+
     /// All values in order, some at a time; for whoever goes through them once.
     pub fn pieces(&self) -> impl Iterator<Item = &[T]> {
         let map = match &self.values {

@@ -564,9 +564,7 @@ impl<'s> Apply<'s, '_, '_> {
             }
             Kind::Known => {
                 let text = self.program.names.text(op.b);
-                let found = known::member(object.number(), text);
-                let found = found.map(|known| Object::new(Kind::Known, known));
-                self.send(op.out, found.unwrap_or_else(|| known::other_member(object.number(), text)));
+                self.send(op.out, known::read(object.number(), text));
             }
             Kind::Container
             | Kind::Partial
@@ -1130,9 +1128,10 @@ impl<'s> Apply<'s, '_, '_> {
             Kind::Known => self.call_known(op, object.number()),
             Kind::External => {
                 let args = self.arguments(op);
-                let positional = args.iter().all(|arg| arg.kind == ArgKind::Positional as u32);
-                let count = positional.then_some(args.len() as u32);
-                self.send_outside(object, op.out, |thing| outside::call(thing, count));
+                self.send_outside(object, op.out, |thing| {
+                    let positional = args.iter().all(|arg| arg.kind == ArgKind::Positional as u32);
+                    outside::call(thing, positional.then_some(args.len() as u32))
+                });
                 for value in self.program.called_outside(op, object) {
                     self.call_with(value, 0, 0);
                 }

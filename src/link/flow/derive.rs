@@ -2,11 +2,12 @@
 
 use super::code::{Call, Op};
 use super::known::{self, Effect};
+use super::outside;
 use super::program::special;
 use super::solve::Solution;
 use super::{Kind, Object};
 use crate::link::links::ImplicitKind;
-use crate::link::typeshed::{self, Kind as ThingKind, Thing};
+use crate::link::typeshed::Thing;
 use crate::model::facts::{ArgKind, FlowOp, SymbolKind, col, symbol_flag, table};
 use smallvec::SmallVec;
 
@@ -125,7 +126,7 @@ pub(crate) fn callees(solution: &Solution<'_, '_>, file: u32) -> Callees {
                 for &object in solution.get(op.a) {
                     reader.called(op, object, 0, &mut found);
                     external |= object == Object::EXTERNAL;
-                    out.outside.extend(outside(object));
+                    out.outside.extend(object.as_outside().and_then(outside::callee));
                     for value in program.called_outside(op, object) {
                         solution
                             .get(value)
@@ -181,18 +182,6 @@ pub(crate) fn callees(solution: &Solution<'_, '_>, file: u32) -> Callees {
     out.implicit.sort_unstable();
     out.implicit.dedup();
     out
-}
-
-/// What is called where something of the standard library is.
-fn outside(object: Object) -> Option<Thing> {
-    match object.as_outside()? {
-        (class, true) => typeshed::find(class, "__call__"),
-        (thing, false) => {
-            let called =
-                !matches!(typeshed::kind(thing), Some(ThingKind::Module | ThingKind::Variable) | None);
-            called.then_some(thing)
-        }
-    }
 }
 
 struct Reader<'s, 'p, 'a> {

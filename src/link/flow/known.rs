@@ -2,7 +2,7 @@
 //!
 //! Source of what each does: the documentation of the Python standard library, version 3.14.
 
-use super::{Object, outside};
+use super::{Kind, Object, outside};
 
 /// What a call of one does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,8 +157,25 @@ pub(crate) fn effect(known: u32) -> Effect {
     KNOWN.get(known as usize).map_or(Effect::Module, |entry| entry.1)
 }
 
-/// What number `known` has by a name that is not known: in the standard library.
-pub(crate) fn other_member(known: u32, name: &str) -> Object {
+/// A module, or what it has under a name: what is known of it, or the thing of the standard library.
+pub(crate) fn imported(module: &str, name: Option<&str>) -> Object {
+    let known = match name {
+        Some(name) => find(&format!("{module}.{name}")),
+        None => find(module),
+    };
+    known.map_or_else(|| outside::imported(module, name), |known| Object::new(Kind::Known, known))
+}
+
+/// What a name means that nobody binds.
+pub(crate) fn builtin(name: &str) -> Object {
+    find(name).map_or_else(|| outside::builtin(name), |known| Object::new(Kind::Known, known))
+}
+
+/// What number `known` has by a name.
+pub(crate) fn read(known: u32, name: &str) -> Object {
+    if let Some(known) = member(known, name) {
+        return Object::new(Kind::Known, known);
+    }
     let Some(&(own, effect)) = KNOWN.get(known as usize) else { return Object::EXTERNAL };
     if effect == Effect::Module {
         return outside::imported(own, Some(name));
@@ -174,7 +191,7 @@ pub(crate) fn other_member(known: u32, name: &str) -> Object {
 }
 
 /// Member `name` of module number `known`.
-pub(crate) fn member(known: u32, name: &str) -> Option<u32> {
+fn member(known: u32, name: &str) -> Option<u32> {
     let module = KNOWN.get(known as usize).filter(|entry| entry.1 == Effect::Module)?.0;
     find(&format!("{module}.{name}"))
 }

@@ -3,7 +3,6 @@
 use super::code::{Arg, Call, Op};
 use super::copies::Want;
 use super::known;
-use super::outside;
 use super::program::{ANY, Function, NameTable, Param, Program, Source, Sources, number_key};
 use super::relays::Relay;
 use super::{Kind, Object};
@@ -466,10 +465,7 @@ impl<'s, 'p, 'a> Layer<'s, 'p, 'a> {
         if !rows.is_empty() {
             found.extend(self.program.cells_of(file).map(|cells| Source::Cell(cells + rows.start)));
         } else if !self.program.star(file, key, 0, &mut found) && is_builtin(key.text()) {
-            found.push(Source::Object(match known::find(key.text()) {
-                Some(known) => Object::new(Kind::Known, known),
-                None => outside::builtin(key.text()),
-            }));
+            found.push(Source::Object(known::builtin(key.text())));
         }
         found
     }

@@ -98,6 +98,15 @@ pub(super) fn member((thing, of_instance): (Thing, bool), name: &str) -> Found {
     found.map_or_else(|| smallvec::smallvec![Object::EXTERNAL], |found| read(found, Some(thing)))
 }
 
+/// What a call of a thing, or of an instance of it, calls.
+pub(super) fn callee((thing, of_instance): (Thing, bool)) -> Option<Thing> {
+    match typeshed::kind(thing)? {
+        _ if of_instance => typeshed::find(thing, "__call__"),
+        ThingKind::Module | ThingKind::Variable => None,
+        _ => Some(thing),
+    }
+}
+
 /// What a call gives, with so many positional arguments and no others, if that is known.
 pub(super) fn call((thing, of_instance): (Thing, bool), arguments: Option<u32>) -> Found {
     match typeshed::kind(thing) {

@@ -843,25 +843,16 @@ impl<'p, 'a> Program<'p, 'a> {
             None if kind == ImportKind::From && target.module.is_some() => {}
             None => {
                 let name = facts.str(col::IMP_MODULE, row);
-                let known = if kind == ImportKind::From {
-                    known::find(&format!("{name}.{}", facts.str(col::IMP_NAME, row)))
-                } else if facts.get(col::IMP_AS, row) == 0 {
-                    known::find(name.split('.').next().unwrap_or(name))
-                } else {
-                    known::find(name)
+                let (module, member) = match kind {
+                    ImportKind::From => (name, Some(facts.str(col::IMP_NAME, row))),
+                    _ if facts.get(col::IMP_AS, row) == 0 => (name.split('.').next().unwrap_or(name), None),
+                    _ => (name, None),
                 };
-                let absolute = facts.get(col::IMP_LEVEL, row) == 0;
-                found.push(Source::Object(match known {
-                    _ if !absolute => Object::EXTERNAL,
-                    Some(known) => Object::new(Kind::Known, known),
-                    None if kind == ImportKind::From => {
-                        outside::imported(name, Some(facts.str(col::IMP_NAME, row)))
-                    }
-                    None if facts.get(col::IMP_AS, row) == 0 => {
-                        outside::imported(name.split('.').next().unwrap_or(name), None)
-                    }
-                    None => outside::imported(name, None),
-                }));
+                let object = match facts.get(col::IMP_LEVEL, row) {
+                    0 => known::imported(module, member),
+                    _ => Object::EXTERNAL,
+                };
+                found.push(Source::Object(object));
             }
         }
         found

@@ -61,6 +61,17 @@ const GROUPS: [Group; 7] = [
 ];
 
 impl Group {
+    /// The bit of a set's `groups` that tells that there were too many of it, so that no more come. What has none is told of by [`BARE`].
+    const fn cut(self) -> u8 {
+        match self {
+            Self::Function => 1 << 4,
+            Self::Container => 1 << 5,
+            Self::Instance => 1 << 6,
+            Self::Class => 1 << 7,
+            Self::Constant | Self::Outside | Self::Other => 0,
+        }
+    }
+
     const fn of(object: Object) -> Self {
         match object.kind() {
             Kind::Function | Kind::Bound => Self::Function,
@@ -161,7 +172,7 @@ struct Set {
     len: u8,
     /// Those that were given to others.
     done: u8,
-    /// Number of constants, in the lower four bits; above them which groups were too many: [`CUT`].
+    /// Number of constants, in the lower four bits; above them which groups were too many: [`Group::cut`].
     groups: u8,
     state: u8,
 }
@@ -180,14 +191,6 @@ const BARE: u8 = 1 << 7;
 
 /// Bits of `groups` that count constants.
 const COUNTED: u8 = 15;
-/// What there were too many of: no more of them come. Of what is in no such group none came since [`BARE`] is there.
-const CUT: [(Group, u8); 4] = [
-    (Group::Function, 1 << 4),
-    (Group::Container, 1 << 5),
-    (Group::Instance, 1 << 6),
-    (Group::Class, 1 << 7),
-];
-
 impl Set {
     /// Logarithm of the room for objects.
     #[inline]
@@ -365,13 +368,11 @@ impl Shard {
 
     /// True where there were too many of this group.
     fn is_cut(&self, set: &Set, group: Group) -> bool {
-        match CUT.iter().find(|cut| cut.0 == group) {
-            Some(&(_, flag)) => set.groups & flag != 0,
+        match group {
             // Something outside stands for all of it, once it was given to others.
-            None if group == Group::Outside => {
-                self.objects_of(set)[..usize::from(set.done)].contains(&Object::EXTERNAL)
-            }
-            None => group == Group::Other && set.state & BARE != 0,
+            Group::Outside => self.objects_of(set)[..usize::from(set.done)].contains(&Object::EXTERNAL),
+            Group::Other => set.state & BARE != 0,
+            _ => set.groups & group.cut() != 0,
         }
     }
 
@@ -451,7 +452,7 @@ impl Shard {
         let late: Vec<Object> = late.collect();
         // A variable through which so much goes tells nothing.
         let others = [Group::Function, Group::Instance, Group::Class].map(|group| counts[group as usize]);
-        let full = too_many[Group::Container as usize] || set.groups & CUT[1].1 != 0;
+        let full = too_many[Group::Container as usize] || set.groups & Group::Container.cut() != 0;
         if full && others.iter().sum::<u32>() > caps.containers() {
             self.top(place);
             return;
@@ -462,43 +463,40 @@ impl Shard {
         let all = self.objects_of(&set);
         let (given, new) = all.split_at(usize::from(set.done));
         let (mut given, mut new) = (given.to_vec(), [new, &late].concat());
-        let (mut groups, mut bare, mut many) = (set.groups, set.state & BARE, false);
+        let (mut groups, mut bare) = (set.groups, set.state & BARE);
         for group in GROUPS {
             if group == Group::Constant || !too_many[group as usize] {
                 continue;
             }
-            groups |= CUT.iter().find(|cut| cut.0 == group).map_or(0, |cut| cut.1);
+            groups |= group.cut();
             let of_group = |object: &Object| Group::of(*object) == group && !is_plain(*object);
-            let kind = match group {
-                Group::Instance => Some(Kind::Receiver),
-                Group::Class => Some(Kind::ClassReceiver),
-                _ => None,
-            };
-            let base = kind.and_then(|kind| {
+            let common = |kind: Kind| {
                 let members = given.iter().chain(&new).filter(|object| of_group(object));
                 let mut members: Vec<u32> = members.map(|object| object.number()).collect();
                 members.sort_unstable();
                 members.dedup();
                 classes.common(&members).map(|base| Object::new(kind, base))
-            });
+            };
+            // What stands for them.
+            let base = match group {
+                Group::Instance => common(Kind::Receiver),
+                Group::Class => common(Kind::ClassReceiver),
+                Group::Outside => Some(Object::EXTERNAL),
+                _ => None,
+            };
+            if base.is_none() && group != Group::Container {
+                bare = BARE;
+            }
             for objects in [&mut given, &mut new] {
                 objects.retain(|object| !of_group(object) || Some(*object) == base);
             }
-            if group == Group::Outside {
-                if !given.contains(&Object::EXTERNAL) && !new.contains(&Object::EXTERNAL) {
-                    new.push(Object::EXTERNAL);
+            // All that lies outside stands for all of that: nothing is missing.
+            let many = (group != Group::Outside).then_some(Object::MANY);
+            for object in base.into_iter().chain(many) {
+                if !given.contains(&object) && !new.contains(&object) {
+                    new.push(object);
                 }
-                continue;
             }
-            many = true;
-            match base {
-                Some(base) if !given.contains(&base) && !new.contains(&base) => new.push(base),
-                None if group != Group::Container => bare = BARE,
-                _ => {}
-            }
-        }
-        if many && !given.contains(&Object::MANY) && !new.contains(&Object::MANY) {
-            new.push(Object::MANY);
         }
         let constants = usize::from(groups & COUNTED);
         if given.len() + new.len() > MOST as usize + constants {

@@ -13,13 +13,13 @@ use super::program::{Program, REGISTERED, by_variable};
 use super::sets::{Caps, Shard, Via};
 use super::{Kind, Object};
 use crate::model::facts::FlowOp;
-use crate::sys::{Column, Scratch, Table};
+use crate::sys::Table;
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 /// Most shards.
 const SHARDS: usize = 32;
@@ -209,7 +209,7 @@ impl<'p, 'a> Solver<'p, 'a> {
         });
         let (starts, rows) = by_variable(count, edges.chain(watched));
         let scratch = &program.project.scratch;
-        let fixed = Static { starts: kept(starts, scratch), rows: kept(rows, scratch) };
+        let fixed = Static { starts: Table::of(&starts, scratch), rows: Table::of(&rows, scratch) };
         let mut program = program;
         program.edges = Vec::new();
         let shards = rayon::current_num_threads().clamp(1, SHARDS).next_power_of_two();
@@ -390,13 +390,6 @@ impl<'p, 'a> Solver<'p, 'a> {
             }
         }
     }
-}
-
-/// Numbers as a table, which leaves the heap where memory is tight.
-fn kept(values: Vec<u32>, scratch: &Arc<Scratch>) -> Table<u32> {
-    let mut column = Column::new(scratch);
-    column.extend_from_slice(&values);
-    column.finish()
 }
 
 /// Gives what is new in a variable to those that depend on it.
