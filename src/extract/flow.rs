@@ -1204,16 +1204,18 @@ impl Pass<'_> {
                 return;
             }
             pass.read(element);
-            let mut value = pass.x.flow.value;
-            if item == Item::Unpacked {
-                value = pass.x.flow_get(value, 0);
-                (key, constant) = (0, None);
-            }
+            let value = pass.x.flow.value;
             if value == 0 {
                 return;
             }
             if container == 0 {
                 container = pass.x.flow_new(Container::Dict);
+            }
+            if item == Item::Unpacked {
+                // For `__getitem__`, if it has one.
+                pass.x.flow_get(value, 0);
+                pass.x.flow_element(container, None, value);
+                return;
             }
             if let Some(constant) = constant.take() {
                 if placed.len() < PLACES as usize {

@@ -38,7 +38,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Version of the linker and of the links' schema; part of the snapshot's key.
-pub const LINK_VERSION: u32 = 7;
+pub const LINK_VERSION: u32 = 8;
 
 /// Constraints of the value flow of files that depend on each other, above which they are linked by name if nothing else is said. They take
 /// 150 to 300 bytes each while they are solved; sympy has 3 million.

@@ -8,7 +8,7 @@
 use super::block::{self, Schema as _};
 
 /// Version of the extraction and of this schema. Any change of what the same bytes give raises it.
-pub const EXTRACTOR_VERSION: u32 = 7;
+pub const EXTRACTOR_VERSION: u32 = 8;
 
 block::schema! {
     /// Schema of a file's facts.
@@ -497,7 +497,7 @@ stored! {
         Store = "store",
         /// A new container of kind [`Container`] `a`.
         New = "new",
-        /// `b` is put into the container `out` under constant number `a` - 1, or with 0 under any.
+        /// `b` is put into the container `out` under constant number `a` - 1, or with 0 under any; items of `b`, where that is a dictionary.
         Element = "element",
         /// `out` is put into `a` under `b`.
         Put = "put",

@@ -4,8 +4,8 @@ use super::code::{Arg, Args, Call, Op};
 use super::known::{self, Effect};
 use super::outside;
 use super::program::{
-    ALL, ANY, Function, KEYS, MODULE, Program, REGISTERED, Source, is_field, module_object, number_key,
-    special,
+    ALL, ANY, Function, KEYS, MODULE, PAIRS, Program, REGISTERED, SPREAD, Source, is_field, module_object,
+    number_key, special,
 };
 use super::sets::{Edge, Shard, Via};
 use super::solve::{FIRST, Fields, RECEIVER, all, locate};
@@ -107,7 +107,7 @@ impl Worker {
     }
 }
 
-/// Added to a name: not what was assigned to an attribute, but what reading it gives.
+/// Added to a name or key: not what was assigned to an attribute or put into a container, but what reading it gives.
 const ATTRIBUTE: u32 = 1 << 30;
 
 /// Applies constraints for one worker.
@@ -212,12 +212,43 @@ impl<'s> Apply<'s, '_, '_> {
         self.edge(value, place, Via::Copy, 0);
     }
 
-    /// Reads what lies in a container under a constant key.
+    /// Reads what lies in a container under a constant key: that is found out once, whoever reads it.
     fn get(&mut self, container: Object, key: u32, out: u32) {
-        let place = self.field(container, key);
-        self.edge(place, out, Via::Copy, 0);
-        let any = self.field(container, ANY);
-        self.edge(any, out, Via::Copy, 0);
+        let (item, new) = self.fields.get(container, key | ATTRIBUTE);
+        if new {
+            for key in [key, ANY] {
+                let place = self.field(container, key);
+                self.edge(place, item, Via::Copy, 0);
+            }
+            let spread = self.field(container, SPREAD);
+            if container.is_dictionary() {
+                self.edge(spread, item, Via::Get, key);
+            } else if key & number_key(0) != 0 {
+                self.edge(spread, item, Via::Unpack, key ^ number_key(0));
+            }
+        }
+        self.edge(item, out, Via::Copy, 0);
+    }
+
+    /// The items of `value` are put into a dictionary.
+    pub(super) fn merge(&mut self, dictionary: Object, value: u32) {
+        let spread = self.field(dictionary, SPREAD);
+        self.edge(value, spread, Via::Copy, 0);
+        for what in [ALL, KEYS] {
+            let to = self.field(dictionary, what);
+            self.edge(value, to, Via::Values, u32::from(what == KEYS));
+        }
+    }
+
+    /// The items of `value`, which may be pairs as well as a mapping, are put into a dictionary.
+    fn update(&mut self, dictionary: Object, value: u32) {
+        self.merge(dictionary, value);
+        let pairs = self.field(dictionary, PAIRS);
+        self.edge(value, pairs, Via::Iterate, 0);
+        for (what, place) in [(KEYS, 0), (ANY, 1), (ALL, 1)] {
+            let to = self.field(dictionary, what);
+            self.edge(pairs, to, Via::Unpack, place);
+        }
     }
 
     /// Reads or puts under a key that flows.
@@ -441,17 +472,19 @@ impl<'s> Apply<'s, '_, '_> {
             Via::Iterate => self.iterate(object, to),
             Via::Elements => self.elements(object, to),
             Via::Unpack => self.unpack(object, extra, to),
-            Via::Get => {
-                if object.kind() == Kind::Container {
-                    self.get(object, extra, to);
-                }
-            }
-            Via::Values => {
-                if object.kind() == Kind::Container {
-                    let from = self.field(object, ALL);
+            Via::Get => match object.kind() {
+                Kind::Container => self.get(object, extra, to),
+                _ => self.call_method(object, special::GETITEM, &[], to, 0),
+            },
+            Via::Values => match object.kind() {
+                Kind::Container if object.is_dictionary() => {
+                    let from = self.field(object, if extra == 0 { ALL } else { KEYS });
                     self.edge(from, to, Via::Copy, 0);
                 }
-            }
+                Kind::Container => {}
+                _ if extra == 0 => self.call_method(object, special::GETITEM, &[], to, 0),
+                _ => {}
+            },
             Via::Super => {
                 let (list, place) = self.listed(extra);
                 let (name, class) = self.lists[list].supers[place];
@@ -1313,9 +1346,15 @@ impl<'s> Apply<'s, '_, '_> {
                         self.edge(arg.value, first + place, via, place - at);
                     }
                     if let Some(star) = star {
-                        let (any, all) = (self.field(star, ANY), self.field(star, ALL));
-                        self.edge(arg.value, any, Via::Iterate, 0);
+                        let all = self.field(star, ALL);
                         self.edge(arg.value, all, Via::Iterate, 0);
+                        if at == positional && !spread {
+                            let spread = self.field(star, SPREAD);
+                            self.edge(arg.value, spread, Via::Copy, 0);
+                        } else {
+                            let any = self.field(star, ANY);
+                            self.edge(arg.value, any, Via::Iterate, 0);
+                        }
                     }
                     spread = true;
                 }
@@ -1345,9 +1384,7 @@ impl<'s> Apply<'s, '_, '_> {
                         }
                     }
                     if let Some(double) = double {
-                        let (any, all) = (self.field(double, ANY), self.field(double, ALL));
-                        self.edge(arg.value, any, Via::Values, 0);
-                        self.edge(arg.value, all, Via::Values, 0);
+                        self.merge(double, arg.value);
                     }
                 }
             }
@@ -1497,14 +1534,12 @@ impl<'s> Apply<'s, '_, '_> {
                 let (any, all) = (self.field(container, ANY), self.field(container, ALL));
                 self.edge(first, any, Via::Iterate, 0);
                 self.edge(first, all, Via::Iterate, 0);
-                self.edge(first, any, Via::Values, 0);
-                self.edge(first, all, Via::Values, 0);
-                for arg in args.iter() {
-                    if arg.kind == ArgKind::Keyword as u32 && arg.value != key {
-                        self.put(container, arg.name, arg.value);
-                    }
-                }
                 self.call_with(key, first, 0);
+            }
+            Effect::Dict => {
+                let container = Object::container(op.row, false, true);
+                self.send(op.out, container);
+                self.update_with(container, args);
             }
             Effect::Next => {
                 self.edge(first, op.out, Via::Elements, 0);
@@ -1605,6 +1640,19 @@ impl<'s> Apply<'s, '_, '_> {
         }
     }
 
+    /// What a call with such arguments puts into a dictionary.
+    fn update_with(&mut self, dictionary: Object, args: Args<'_>) {
+        for arg in args.iter() {
+            if arg.kind == ArgKind::Keyword as u32 {
+                self.put(dictionary, arg.name, arg.value);
+            } else if arg.kind == ArgKind::Positional as u32 {
+                self.update(dictionary, arg.value);
+            } else {
+                self.merge(dictionary, arg.value);
+            }
+        }
+    }
+
     /// Whatever comes to `function` is called with elements of `values`; results go to `out`.
     fn call_with(&mut self, function: u32, values: u32, out: u32) {
         self.call_as(function, Spec { first: 0, end: 0, shift: 0, values, out });
@@ -1621,18 +1669,12 @@ impl<'s> Apply<'s, '_, '_> {
         match self.program.names.text(method) {
             "append" | "add" | "appendleft" | "push" => self.put(object, ANY, value(0)),
             "insert" => self.put(object, ANY, value(1)),
+            "update" if object.is_dictionary() => self.update_with(object, args),
             "extend" | "extendleft" | "update" | "union" => {
                 let (any, all) = (self.field(object, ANY), self.field(object, ALL));
                 for arg in args.iter() {
-                    if arg.kind == ArgKind::Keyword as u32 {
-                        self.put(object, arg.name, arg.value);
-                    } else if object.is_dictionary() {
-                        self.edge(arg.value, any, Via::Values, 0);
-                        self.edge(arg.value, all, Via::Values, 0);
-                    } else {
-                        self.edge(arg.value, any, Via::Iterate, 0);
-                        self.edge(arg.value, all, Via::Iterate, 0);
-                    }
+                    self.edge(arg.value, any, Via::Iterate, 0);
+                    self.edge(arg.value, all, Via::Iterate, 0);
                 }
             }
             "get" | "pop" | "setdefault" | "popleft" | "__getitem__" | "popitem" => {

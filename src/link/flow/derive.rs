@@ -337,6 +337,7 @@ impl Reader<'_, '_, '_> {
                 }
             }
             Effect::Module
+            | Effect::Dict
             | Effect::Partial
             | Effect::Type
             | Effect::Same

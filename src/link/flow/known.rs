@@ -11,6 +11,8 @@ pub(crate) enum Effect {
     Module,
     /// Gives a container of the elements of its first argument.
     Collect,
+    /// Gives a dictionary of the items of its arguments.
+    Dict,
     /// Gives an element of its first argument; calls `__next__` of it.
     Next,
     /// Gives its first argument's iterator, which is as good as itself; calls `__iter__`.
@@ -75,7 +77,7 @@ pub(crate) const KNOWN: &[(&str, Effect)] = &[
     ("bytes", Effect::Method("__bytes__")),
     ("classmethod", Effect::Descriptor),
     ("collections", Effect::Module),
-    ("collections.OrderedDict", Effect::Collect),
+    ("collections.OrderedDict", Effect::Dict),
     ("collections.defaultdict", Effect::DefaultDict),
     ("collections.deque", Effect::Collect),
     ("copy", Effect::Module),
@@ -83,7 +85,7 @@ pub(crate) const KNOWN: &[(&str, Effect)] = &[
     ("copy.deepcopy", Effect::Same),
     ("dataclasses", Effect::Module),
     ("dataclasses.field", Effect::Field),
-    ("dict", Effect::Collect),
+    ("dict", Effect::Dict),
     ("dir", Effect::Method("__dir__")),
     ("enumerate", Effect::Enumerate),
     ("filter", Effect::Filter),

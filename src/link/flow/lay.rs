@@ -3,7 +3,7 @@
 use super::code::{Arg, Call, Op};
 use super::copies::Want;
 use super::known;
-use super::program::{ANY, Function, NameTable, Param, Program, Source, Sources, number_key};
+use super::program::{ANY, Function, NameTable, Param, Program, SPREAD, Source, Sources, number_key};
 use super::relays::Relay;
 use super::{Kind, Object};
 use crate::link::Project;
@@ -218,7 +218,11 @@ impl<'s, 'p, 'a> Layer<'s, 'p, 'a> {
                 }
                 FlowOp::Element => {
                     if let Some(&container) = containers.get(&out) {
-                        let key = if a == 0 { ANY } else { number_key(a - 1) };
+                        let key = match a {
+                            _ if container.is_dictionary() => SPREAD,
+                            0 => ANY,
+                            _ => number_key(a - 1),
+                        };
                         self.out.elements.push((container, key, var(b)));
                     }
                 }

@@ -972,6 +972,10 @@ pub(super) const MODULE: u32 = 1 << 31;
 pub(super) const ALL: u32 = u32::MAX - 1;
 /// Key under which the keys of a dictionary lie.
 pub(super) const KEYS: u32 = u32::MAX - 2;
+/// Key under which containers lie whose items a container has under the same keys: `{**other}`, `f(*others)`.
+pub(super) const SPREAD: u32 = u32::MAX - 4;
+/// Key under which the pairs lie of which a dictionary was made.
+pub(super) const PAIRS: u32 = u32::MAX - 5;
 
 /// The key of a constant number.
 pub(super) const fn number_key(number: u32) -> u32 {

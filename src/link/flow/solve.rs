@@ -9,7 +9,7 @@
 
 use super::apply::{Apply, Lists, Worker};
 use super::parts::Parts;
-use super::program::{Program, REGISTERED, by_variable};
+use super::program::{Program, REGISTERED, SPREAD, by_variable};
 use super::sets::{Caps, Shard, Via};
 use super::{Kind, Object};
 use crate::model::facts::FlowOp;
@@ -245,7 +245,11 @@ impl<'p, 'a> Solver<'p, 'a> {
             apply.send(variable, object);
         }
         for (container, key, value) in elements {
-            apply.put(container, key, value);
+            if key == SPREAD {
+                apply.merge(container, value);
+            } else {
+                apply.put(container, key, value);
+            }
         }
         for &(_, function, object) in &apply.program.hooks {
             apply.receive(function, object);
