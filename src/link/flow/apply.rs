@@ -417,6 +417,7 @@ impl<'s> Apply<'s, '_, '_> {
                 _ => self.call_method(object, special::SETITEM, &[op.b, op.out], 0, 0),
             },
             FlowOp::Unpack => self.unpack(object, op.b, op.out),
+            FlowOp::Iterate if op.b != 0 => self.iterate_asynchronously(object, op.out),
             FlowOp::Iterate => self.iterate(object, op.out),
             FlowOp::Call | FlowOp::Decorate if role == FIRST => self.call(op, object),
             FlowOp::Call => self.container_method(op, object),
@@ -970,25 +971,40 @@ impl<'s> Apply<'s, '_, '_> {
                 }
             }
             Kind::Instance | Kind::Receiver => {
-                for name in [special::ITER, special::AITER] {
-                    let Some(method) = self.method(object.number(), name) else { continue };
-                    let first = self.invoke(method, object, &[], 0, 0);
-                    let Some(function) = self.program.function(method) else { continue };
-                    let generator = function.has(symbol_flag::GENERATOR);
-                    if !generator && function.passes.contains(&0) {
-                        self.elements(object, out);
-                    }
-                    if first && generator {
-                        self.edge(function.yielded(), out, Via::Copy, 0);
-                    } else if first {
-                        self.edge(function.returned, out, Via::Elements, 0);
-                    }
-                    return;
+                if !self.iterate_by(object, special::ITER, out) {
+                    self.call_method(object, special::GETITEM, &[], out, 0);
                 }
-                self.call_method(object, special::GETITEM, &[], out, 0);
             }
             _ => {}
         }
+    }
+
+    /// The same for `async for`.
+    fn iterate_asynchronously(&mut self, object: Object, out: u32) {
+        match object.kind() {
+            Kind::Running | Kind::External => self.elements(object, out),
+            Kind::Instance | Kind::Receiver => {
+                self.iterate_by(object, special::AITER, out);
+            }
+            _ => {}
+        }
+    }
+
+    /// What the iterator gives that method `name` of an instance returns. False where it has no such method.
+    fn iterate_by(&mut self, object: Object, name: u32, out: u32) -> bool {
+        let Some(method) = self.method(object.number(), name) else { return false };
+        let first = self.invoke(method, object, &[], 0, 0);
+        let Some(function) = self.program.function(method) else { return false };
+        let generator = function.has(symbol_flag::GENERATOR);
+        if !generator && function.passes.contains(&0) {
+            self.elements(object, out);
+        }
+        if first && generator {
+            self.edge(function.yielded(), out, Via::Copy, 0);
+        } else if first {
+            self.edge(function.returned, out, Via::Elements, 0);
+        }
+        true
     }
 
     /// What `next()` of an iterator gives.

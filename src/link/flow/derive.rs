@@ -357,31 +357,28 @@ impl Reader<'_, '_, '_> {
             }
         }
         for &object in self.solution.get(elements) {
-            self.iterated(object, found);
+            self.iterated(object, false, found);
         }
     }
 
-    fn iterated(&self, object: Object, found: &mut Vec<Target>) {
-        for name in [special::ITER, special::AITER] {
-            if !self.method(object, name, found) {
-                continue;
-            }
-            let program = &self.solution.program;
-            let Some(function) =
-                self.solution.method(object.number(), name).and_then(|method| program.function(method))
-            else {
-                continue;
-            };
-            let next = if name == special::ITER { special::NEXT } else { special::ANEXT };
-            if function.passes.contains(&0) {
-                self.method(object, next, found);
-            }
-            for &result in self.solution.get(function.returned) {
-                self.method(result, next, found);
+    fn iterated(&self, object: Object, asynchronous: bool, found: &mut Vec<Target>) {
+        let [name, next] =
+            if asynchronous { [special::AITER, special::ANEXT] } else { [special::ITER, special::NEXT] };
+        if !self.method(object, name, found) {
+            if !asynchronous {
+                self.method(object, special::GETITEM, found);
             }
             return;
         }
-        self.method(object, special::GETITEM, found);
+        let program = &self.solution.program;
+        let method = self.solution.method(object.number(), name);
+        let Some(function) = method.and_then(|method| program.function(method)) else { return };
+        if function.passes.contains(&0) {
+            self.method(object, next, found);
+        }
+        for &result in self.solution.get(function.returned) {
+            self.method(result, next, found);
+        }
     }
 
     /// What a constraint calls that is no call.
@@ -468,7 +465,8 @@ impl Reader<'_, '_, '_> {
                 ImplicitKind::Item
             }
             FlowOp::Iterate | FlowOp::Unpack => {
-                objects.iter().for_each(|&object| self.iterated(object, found));
+                let asynchronous = op.op == FlowOp::Iterate && op.b != 0;
+                objects.iter().for_each(|&object| self.iterated(object, asynchronous, found));
                 ImplicitKind::Iteration
             }
             FlowOp::With => {
