@@ -8,7 +8,7 @@
 //! A text never has to be looked at twice, so that one that comes in pieces gives the same rows.
 
 use super::builder::{Extractor, Pass};
-use crate::model::facts::{ArgKind, Container, FlowOp, PROTOCOL, RefKind, col, given, is_data};
+use crate::model::facts::{ArgKind, Container, FlowOp, ITEMS, PROTOCOL, RefKind, col, given, is_data};
 use crate::model::name;
 use ruff_python_ast::{self as ast, Expr};
 use ruff_text_size::Ranged as _;
@@ -1214,7 +1214,7 @@ impl Pass<'_> {
             if item == Item::Unpacked {
                 // For `__getitem__`, if it has one.
                 pass.x.flow_get(value, 0);
-                pass.x.flow_element(container, None, value);
+                pass.x.emit(FlowOp::Element, container, ITEMS, value);
                 return;
             }
             if let Some(constant) = constant.take() {

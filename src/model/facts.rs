@@ -497,7 +497,8 @@ stored! {
         Store = "store",
         /// A new container of kind [`Container`] `a`.
         New = "new",
-        /// `b` is put into the container `out` under constant number `a` - 1, or with 0 under any; items of `b`, where that is a dictionary.
+        /// `b` is put into the container `out` under constant number `a` - 1, or with 0 under any; with [`ITEMS`], all items of `b` are, under
+        /// their own keys.
         Element = "element",
         /// `out` is put into `a` under `b`.
         Put = "put",
@@ -544,6 +545,9 @@ pub fn is_data(class: &str) -> bool {
         "str" | "bytes" | "int" | "float" | "bool" | "list" | "tuple" | "dict" | "set" | "frozenset"
     )
 }
+
+/// Operand `a` of [`FlowOp::Element`] where the items of a mapping are put into a dictionary.
+pub const ITEMS: u32 = 1 << 16;
 
 /// Conditions of [`FlowOp::Return`]: a parameter's number times 8, plus what may have been given for it. 0 is none. The same of arguments,
 /// with an [`ArgKind`] for the number.

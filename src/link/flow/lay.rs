@@ -10,7 +10,7 @@ use crate::link::Project;
 use crate::link::builtins::is_builtin;
 use crate::link::value::{Context, Key, enclosing_class, is_overload};
 use crate::model::facts::{
-    Container, Facts, FlowOp, ParamKind, RefKind, SymbolKind, col, given, symbol_flag, table,
+    Container, Facts, FlowOp, ITEMS, ParamKind, RefKind, SymbolKind, col, given, symbol_flag, table,
 };
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -219,8 +219,8 @@ impl<'s, 'p, 'a> Layer<'s, 'p, 'a> {
                 FlowOp::Element => {
                     if let Some(&container) = containers.get(&out) {
                         let key = match a {
-                            _ if container.is_dictionary() => SPREAD,
                             0 => ANY,
+                            ITEMS => SPREAD,
                             _ => number_key(a - 1),
                         };
                         self.out.elements.push((container, key, var(b)));
