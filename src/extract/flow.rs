@@ -1212,7 +1212,8 @@ impl Pass<'_> {
                 container = pass.x.flow_new(Container::Dict);
             }
             if item == Item::Unpacked {
-                // For `__getitem__`, if it has one.
+                // Of what is no dictionary its methods are asked.
+                pass.x.flow_operation("keys", &[value]);
                 pass.x.flow_get(value, 0);
                 pass.x.emit(FlowOp::Element, container, ITEMS, value);
                 return;

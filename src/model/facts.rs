@@ -648,6 +648,7 @@ pub const PROTOCOL: &[(&str, &str)] = &[
     ("__str__", ""),
     ("__repr__", ""),
     ("__len__", ""),
+    ("keys", ""),
 ];
 
 /// Bits of `REF_FLAGS`.

@@ -475,7 +475,10 @@ impl<'s> Apply<'s, '_, '_> {
             Via::Unpack => self.unpack(object, extra, to),
             Via::Get => match object.kind() {
                 Kind::Container => self.get(object, extra, to),
-                _ => self.call_method(object, special::GETITEM, &[], to, 0),
+                _ if self.program.is_mapping(object) => {
+                    self.call_method(object, special::GETITEM, &[], to, 0);
+                }
+                _ => {}
             },
             Via::Values => match object.kind() {
                 Kind::Container if object.is_dictionary() => {
@@ -483,7 +486,9 @@ impl<'s> Apply<'s, '_, '_> {
                     self.edge(from, to, Via::Copy, 0);
                 }
                 Kind::Container => {}
-                _ if extra == 0 => self.call_method(object, special::GETITEM, &[], to, 0),
+                _ if extra == 0 && self.program.is_mapping(object) => {
+                    self.call_method(object, special::GETITEM, &[], to, 0);
+                }
                 _ => {}
             },
             Via::Super => {

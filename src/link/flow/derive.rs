@@ -303,6 +303,16 @@ impl Reader<'_, '_, '_> {
                 }
             }
             Effect::Enumerate | Effect::Zip => elements = positional(0),
+            Effect::Dict => {
+                for &object in self.solution.get(positional(0)) {
+                    if !self.method(object, special::KEYS, found) {
+                        self.iterated(object, false, found);
+                    }
+                    if program.is_mapping(object) {
+                        self.method(object, special::GETITEM, found);
+                    }
+                }
+            }
             Effect::DefaultDict => {}
             Effect::CallTarget => {
                 let target = keyword("target");
@@ -337,7 +347,6 @@ impl Reader<'_, '_, '_> {
                 }
             }
             Effect::Module
-            | Effect::Dict
             | Effect::Partial
             | Effect::Type
             | Effect::Same
@@ -500,6 +509,7 @@ impl Reader<'_, '_, '_> {
                     let instead = match own {
                         special::BOOL => special::LEN,
                         special::NE => special::EQ,
+                        special::KEYS => special::ITER,
                         _ => continue,
                     };
                     if self.solution.method(object.number(), own).is_none() {

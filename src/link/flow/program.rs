@@ -120,7 +120,9 @@ pub(super) mod special {
     pub(super) const SUBCLASS_CHECK: u32 = 36;
     pub(super) const SUBCLASS_HOOK: u32 = 37;
 
-    pub(super) const NAMES: [&str; 37] = [
+    pub(in super::super) const KEYS: u32 = 38;
+
+    pub(super) const NAMES: [&str; 38] = [
         "__new__",
         "__init__",
         "__call__",
@@ -158,6 +160,7 @@ pub(super) mod special {
         "__instancecheck__",
         "__subclasscheck__",
         "__subclasshook__",
+        "keys",
     ];
 }
 
@@ -733,6 +736,14 @@ impl<'p, 'a> Program<'p, 'a> {
             })
         };
         outside::called(thing).into_iter().filter_map(value).map(|arg| arg.value).collect()
+    }
+
+    /// True where an object has, or may inherit, `keys()`: what its items are asked of.
+    pub(super) fn is_mapping(&self, object: Object) -> bool {
+        self.type_of(object).is_some_and(|class| {
+            let (file, symbol) = self.project.locate(class);
+            self.project.classes.is_derived(file, symbol) || self.method(class, special::KEYS) != 0
+        })
     }
 
     /// The class in which methods of the language are looked up for an object: its own, or the metaclass.
