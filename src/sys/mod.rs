@@ -8,6 +8,7 @@ mod column;
 #[cfg(test)]
 mod counting;
 mod memory;
+mod prefetch;
 mod socket;
 mod spill;
 
@@ -21,6 +22,7 @@ pub use column::{Column, Plain, Scratch, Table, TextColumn, Texts};
 #[cfg(test)]
 pub(crate) use counting::peak_of;
 pub use memory::{Meter, available_bytes, group_limit, return_pages, return_pages_at_once};
+pub use prefetch::prefetch;
 pub use socket::{FILES, is_no_socket, receive_files, send_files};
 pub use spill::{Block, Spill};
 

@@ -130,7 +130,7 @@ impl<'s> Apply<'s, '_, '_> {
     #[inline]
     pub(super) fn send(&mut self, to: u32, object: Object) {
         let (shard, place) = locate(to, self.shards.len());
-        if to != 0 && !self.shards[shard].has(place, object) {
+        if to != 0 {
             self.own.sent[shard].push((place, object));
         }
     }
@@ -139,8 +139,7 @@ impl<'s> Apply<'s, '_, '_> {
     #[inline]
     pub(super) fn send_all(&mut self, to: u32, objects: &[Object]) {
         let (shard, place) = locate(to, self.shards.len());
-        let sent = &mut self.own.sent[shard];
-        self.shards[shard].lacking(place, objects, |object| sent.push((place, object)));
+        self.own.sent[shard].extend(objects.iter().map(|&object| (place, object)));
     }
 
     pub(super) fn edge(&mut self, from: u32, to: u32, via: Via, extra: u32) {

@@ -1,6 +1,7 @@
 //! Sets of objects and the edges between them, in shards that one thread each changes: variable `v` lies in shard `v` modulo their number.
 
 use super::{Kind, Object};
+use crate::sys::prefetch;
 
 /// What one variable may hold of each [`Group`] before it counts as holding anything of it.
 #[derive(Clone, Copy, Debug)]
@@ -237,6 +238,24 @@ impl Shard {
             &std::slice::from_ref(&set.at)[..usize::from(set.len)]
         } else {
             &self.objects[set.at.0 as usize..][..usize::from(set.len)]
+        }
+    }
+
+    /// The variable at this place is soon to be asked for or sent to.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, place: u32) {
+        prefetch(&self.sets, place as usize);
+    }
+
+    /// The same, later on: its objects, and with `edges` its first edge.
+    #[inline(always)]
+    pub(super) fn prefetch_more(&self, place: u32, edges: bool) {
+        let Some(set) = self.sets.get(place as usize) else { return };
+        if set.room() > 0 {
+            prefetch(&self.objects, set.at.0 as usize);
+        }
+        if edges && let Some(first) = set.head.checked_sub(1) {
+            prefetch(&self.links, first as usize);
         }
     }
 

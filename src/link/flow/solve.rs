@@ -13,7 +13,7 @@ use super::program::{Program, REGISTERED, SPREAD, by_variable};
 use super::sets::{Caps, Shard, Via};
 use super::{Kind, Object};
 use crate::model::facts::FlowOp;
-use crate::sys::Table;
+use crate::sys::{Table, prefetch};
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -21,6 +21,8 @@ use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+/// How many variables ahead memory is asked for that is not at hand: where variables lie has nothing to do with the order in which they come.
+const AHEAD: usize = 8;
 /// Most shards.
 const SHARDS: usize = 32;
 
@@ -127,6 +129,13 @@ impl Static {
         match self.starts.get(variable..variable + 2) {
             Some(ends) => &self.rows[ends[0] as usize..ends[1] as usize],
             None => &[],
+        }
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, variable: usize) {
+        if let Some(&start) = self.starts.get(variable) {
+            prefetch(&self.rows, start as usize);
         }
     }
 }
@@ -261,7 +270,13 @@ impl<'p, 'a> Solver<'p, 'a> {
         loop {
             while self.link() {
                 self.apply(|apply, shard| {
-                    for &(place, number) in &shard.fresh {
+                    for (at, &(place, number)) in shard.fresh.iter().enumerate() {
+                        if let Some(far) = shard.fresh.get(at + 2 * AHEAD) {
+                            shard.prefetch(far.0);
+                        }
+                        if let Some(near) = shard.fresh.get(at + AHEAD) {
+                            shard.prefetch_more(near.0, false);
+                        }
                         apply.at = Apply::EDGE | number;
                         let edge = shard.edge(number);
                         if edge.via == Via::Copy {
@@ -280,8 +295,17 @@ impl<'p, 'a> Solver<'p, 'a> {
             self.rounds += 1;
             let (fixed, shards) = (&self.fixed, self.shards.len());
             let apply_new = |apply: &mut Apply<'_, 'p, 'a>, shard: &Shard| {
-                for &place in &shard.active {
-                    let variable = place as usize * shards + apply.own.number;
+                let variable = |place: u32, own: usize| place as usize * shards + own;
+                for (at, &place) in shard.active.iter().enumerate() {
+                    if let Some(&far) = shard.active.get(at + 2 * AHEAD) {
+                        shard.prefetch(far);
+                        prefetch(&fixed.starts, variable(far, apply.own.number));
+                    }
+                    if let Some(&near) = shard.active.get(at + AHEAD) {
+                        shard.prefetch_more(near, true);
+                        fixed.prefetch(variable(near, apply.own.number));
+                    }
+                    let variable = variable(place, apply.own.number);
                     turn(apply, fixed, shard, place, variable);
                 }
             };
@@ -327,7 +351,11 @@ impl<'p, 'a> Solver<'p, 'a> {
             shard.done();
             shard.grow(places);
             for worker in workers {
-                for &(place, edge) in &worker.edges[number] {
+                let edges = &worker.edges[number];
+                for (at, &(place, edge)) in edges.iter().enumerate() {
+                    if let Some(far) = edges.get(at + AHEAD) {
+                        shard.prefetch(far.0);
+                    }
                     shard.link(place, edge);
                 }
             }
@@ -345,7 +373,14 @@ impl<'p, 'a> Solver<'p, 'a> {
         let (workers, caps, program) = (&self.workers, self.caps, &self.program);
         let one = |(number, shard): (usize, &mut Shard)| {
             for worker in workers {
-                for &(place, object) in &worker.sent[number] {
+                let sent = &worker.sent[number];
+                for (at, &(place, object)) in sent.iter().enumerate() {
+                    if let Some(far) = sent.get(at + 2 * AHEAD) {
+                        shard.prefetch(far.0);
+                    }
+                    if let Some(near) = sent.get(at + AHEAD) {
+                        shard.prefetch_more(near.0, false);
+                    }
                     shard.receive(place, object);
                 }
             }
