@@ -76,6 +76,8 @@ pub(super) struct Worker {
     pub(super) sent: Vec<Vec<(u32, Object)>>,
     /// For each shard: edges that were found from variables there.
     pub(super) edges: Vec<Vec<(u32, Edge)>>,
+    /// For each shard: from variables there, to any.
+    pub(super) copies: Vec<Vec<(u32, u32)>>,
     /// What is new in the lists.
     pub(super) lists: Lists,
     /// Cells of attributes of classes that were looked up: class and name.
@@ -96,6 +98,7 @@ impl Worker {
             number,
             sent: vec![Vec::new(); workers],
             edges: vec![Vec::new(); workers],
+            copies: vec![Vec::new(); workers],
             lists: Lists::default(),
             cells: FxHashMap::default(),
             methods: FxHashMap::default(),
@@ -142,9 +145,17 @@ impl<'s> Apply<'s, '_, '_> {
         self.own.sent[shard].extend(objects.iter().map(|&object| (place, object)));
     }
 
+    /// What comes to `from` goes to `to`.
+    pub(super) fn copy(&mut self, from: u32, to: u32) {
+        if from != 0 && to != 0 && from != to {
+            let (shard, place) = locate(from, self.shards.len());
+            self.own.copies[shard].push((place, to));
+        }
+    }
+
     pub(super) fn edge(&mut self, from: u32, to: u32, via: Via, extra: u32) {
-        let idle = to == 0 && matches!(via, Via::Copy | Via::Get | Via::Values | Via::Type);
-        if from != 0 && !idle && (from != to || via != Via::Copy) {
+        let idle = to == 0 && matches!(via, Via::Get | Via::Values | Via::Type);
+        if from != 0 && !idle {
             let (shard, place) = locate(from, self.shards.len());
             self.own.edges[shard].push((place, Edge { to, via, extra }));
         }
@@ -193,7 +204,7 @@ impl<'s> Apply<'s, '_, '_> {
         if self.shards[shard].has_any_constant(place) || unknown || !known {
             if out != 0 {
                 let from = self.field(container, ALL);
-                self.edge(from, out, Via::Copy, 0);
+                self.copy(from, out);
             }
             if value != 0 {
                 self.put(container, ANY, value);
@@ -206,9 +217,9 @@ impl<'s> Apply<'s, '_, '_> {
             return;
         }
         let all = self.field(container, ALL);
-        self.edge(value, all, Via::Copy, 0);
+        self.copy(value, all);
         let place = self.field(container, key);
-        self.edge(value, place, Via::Copy, 0);
+        self.copy(value, place);
     }
 
     /// Reads what lies in a container under a constant key: that is found out once, whoever reads it.
@@ -217,7 +228,7 @@ impl<'s> Apply<'s, '_, '_> {
         if new {
             for key in [key, ANY] {
                 let place = self.field(container, key);
-                self.edge(place, item, Via::Copy, 0);
+                self.copy(place, item);
             }
             let spread = self.field(container, SPREAD);
             if container.is_dictionary() {
@@ -226,13 +237,13 @@ impl<'s> Apply<'s, '_, '_> {
                 self.edge(spread, item, Via::Unpack, key ^ number_key(0));
             }
         }
-        self.edge(item, out, Via::Copy, 0);
+        self.copy(item, out);
     }
 
     /// The items of `value` are put into a dictionary.
     pub(super) fn merge(&mut self, dictionary: Object, value: u32) {
         let spread = self.field(dictionary, SPREAD);
-        self.edge(value, spread, Via::Copy, 0);
+        self.copy(value, spread);
         for what in [ALL, KEYS] {
             let to = self.field(dictionary, what);
             self.edge(value, to, Via::Values, u32::from(what == KEYS));
@@ -255,17 +266,17 @@ impl<'s> Apply<'s, '_, '_> {
         if key == 0 {
             if out != 0 {
                 let from = self.field(container, ALL);
-                self.edge(from, out, Via::Copy, 0);
+                self.copy(from, out);
             }
             self.put(container, ANY, value);
             return;
         }
         if value != 0 {
             let all = self.field(container, ALL);
-            self.edge(value, all, Via::Copy, 0);
+            self.copy(value, all);
             if container.is_dictionary() {
                 let keys = self.field(container, KEYS);
-                self.edge(key, keys, Via::Copy, 0);
+                self.copy(key, keys);
             }
         }
         self.wait(container, key, out, value);
@@ -466,7 +477,6 @@ impl<'s> Apply<'s, '_, '_> {
     pub(super) fn along(&mut self, edge: Edge, object: Object) {
         let Edge { to, via, extra, .. } = edge;
         match via {
-            Via::Copy => self.send(to, object),
             Via::Method => self.bound(object, Object(extra), to),
             Via::ClassAttribute => self.class_bound(object, Object(extra), to),
             Via::Iterate => self.iterate(object, to),
@@ -482,7 +492,7 @@ impl<'s> Apply<'s, '_, '_> {
             Via::Values => match object.kind() {
                 Kind::Container if object.is_dictionary() => {
                     let from = self.field(object, if extra == 0 { ALL } else { KEYS });
-                    self.edge(from, to, Via::Copy, 0);
+                    self.copy(from, to);
                 }
                 Kind::Container => {}
                 _ if extra == 0 && self.program.is_mapping(object) => {
@@ -620,7 +630,7 @@ impl<'s> Apply<'s, '_, '_> {
                     self.attribute(Op { out: attribute, ..op }, object);
                     self.at = at;
                 }
-                self.edge(attribute, op.out, Via::Copy, 0);
+                self.copy(attribute, op.out);
             }
         }
     }
@@ -645,13 +655,13 @@ impl<'s> Apply<'s, '_, '_> {
                 let found = self.program.module_attribute(object.number(), self.program.names.key(name));
                 for source in found {
                     match source {
-                        Source::Cell(cell) => self.edge(cell, op.out, Via::Copy, 0),
+                        Source::Cell(cell) => self.copy(cell, op.out),
                         Source::Object(object) => self.send(op.out, object),
                     }
                 }
                 if stored {
                     let field = self.field(object, name);
-                    self.edge(field, op.out, Via::Copy, 0);
+                    self.copy(field, op.out);
                 }
             }
             Kind::Class | Kind::ClassReceiver => self.load_class(object, name, stored, op.out),
@@ -659,7 +669,7 @@ impl<'s> Apply<'s, '_, '_> {
             Kind::Function | Kind::Bound => {
                 if stored {
                     let field = self.field(Object::new(Kind::Function, object.number()), name);
-                    self.edge(field, op.out, Via::Copy, 0);
+                    self.copy(field, op.out);
                 }
             }
             Kind::Super => {
@@ -707,7 +717,7 @@ impl<'s> Apply<'s, '_, '_> {
         if stored {
             for above in self.mro(class) {
                 let field = self.field(Object::new(Kind::Class, above), name);
-                self.edge(field, out, Via::Copy, 0);
+                self.copy(field, out);
             }
         }
     }
@@ -730,7 +740,7 @@ impl<'s> Apply<'s, '_, '_> {
         if stored {
             for above in self.mro(class) {
                 let field = self.field(Object::new(Kind::Instance, above), name);
-                self.edge(field, out, Via::Copy, 0);
+                self.copy(field, out);
             }
         }
         let cell = self.class_cell(class, name);
@@ -858,7 +868,7 @@ impl<'s> Apply<'s, '_, '_> {
                 let found = self.program.module_attribute(object.number(), self.program.names.key(name));
                 for source in &found {
                     if let Source::Cell(cell) = source {
-                        self.edge(op.out, *cell, Via::Copy, 0);
+                        self.copy(op.out, *cell);
                         return;
                     }
                 }
@@ -882,7 +892,7 @@ impl<'s> Apply<'s, '_, '_> {
             _ => return,
         };
         let field = self.field(owner, name);
-        self.edge(op.out, field, Via::Copy, 0);
+        self.copy(op.out, field);
     }
 
     /// What a call of function `symbol` gives goes to `out`.
@@ -892,7 +902,7 @@ impl<'s> Apply<'s, '_, '_> {
             self.send(out, Object::new(Kind::Running, symbol));
         } else if out != 0 {
             let returned = function.returned;
-            self.edge(returned, out, Via::Copy, 0);
+            self.copy(returned, out);
         }
     }
 
@@ -909,9 +919,9 @@ impl<'s> Apply<'s, '_, '_> {
         }
         for (&value, at) in values.iter().zip(1..) {
             if function.params.get(at as usize).is_some_and(|param| param.kind <= ParamKind::Positional) {
-                self.edge(value, first + at, Via::Copy, 0);
+                self.copy(value, first + at);
                 if function.passes.contains(&at) && out != 0 {
-                    self.edge(value, out, Via::Copy, 0);
+                    self.copy(value, out);
                 }
             }
         }
@@ -944,7 +954,7 @@ impl<'s> Apply<'s, '_, '_> {
                 self.get(object, number_key(place), out);
             } else {
                 let from = self.field(object, ALL);
-                self.edge(from, out, Via::Copy, 0);
+                self.copy(from, out);
             }
         } else {
             self.iterate(object, out);
@@ -956,7 +966,7 @@ impl<'s> Apply<'s, '_, '_> {
             Kind::Container => {
                 let dictionary = object.is_dictionary();
                 let from = self.field(object, if dictionary { KEYS } else { ALL });
-                self.edge(from, out, Via::Copy, 0);
+                self.copy(from, out);
             }
             Kind::Running | Kind::External => self.elements(object, out),
             Kind::Class => {
@@ -971,7 +981,7 @@ impl<'s> Apply<'s, '_, '_> {
                     && self.invoke(method, object, &[], 0, 0)
                     && let Some(function) = self.program.function(method)
                 {
-                    self.edge(function.yielded(), out, Via::Copy, 0);
+                    self.copy(function.yielded(), out);
                 }
             }
             Kind::Instance | Kind::Receiver => {
@@ -1004,7 +1014,7 @@ impl<'s> Apply<'s, '_, '_> {
             self.elements(object, out);
         }
         if first && generator {
-            self.edge(function.yielded(), out, Via::Copy, 0);
+            self.copy(function.yielded(), out);
         } else if first {
             self.edge(function.returned, out, Via::Elements, 0);
         }
@@ -1017,7 +1027,7 @@ impl<'s> Apply<'s, '_, '_> {
             Kind::Running => {
                 if let Some(function) = self.program.function(object.number()) {
                     let yielded = function.yielded();
-                    self.edge(yielded, out, Via::Copy, 0);
+                    self.copy(yielded, out);
                 }
             }
             Kind::Instance | Kind::Receiver => {
@@ -1039,7 +1049,7 @@ impl<'s> Apply<'s, '_, '_> {
             self.send(out, object);
         }
         if first {
-            self.edge(function.returned, out, Via::Copy, 0);
+            self.copy(function.returned, out);
         }
     }
 
@@ -1048,7 +1058,7 @@ impl<'s> Apply<'s, '_, '_> {
             Kind::Running => {
                 if let Some(function) = self.program.function(object.number()) {
                     let returned = function.returned;
-                    self.edge(returned, out, Via::Copy, 0);
+                    self.copy(returned, out);
                 }
             }
             Kind::Instance | Kind::Receiver => {
@@ -1189,7 +1199,7 @@ impl<'s> Apply<'s, '_, '_> {
                     self.call_with(value, 0, 0);
                 }
                 if let Some(value) = self.decorated(op) {
-                    self.edge(value, op.out, Via::Copy, 0);
+                    self.copy(value, op.out);
                 }
             }
             Kind::Decorated => self.call_function(op, object.number(), 0),
@@ -1292,7 +1302,6 @@ impl<'s> Apply<'s, '_, '_> {
         // Such a function works on all classes that it is given: what it makes of one is that one, not another.
         let class = self.decorated(op).and_then(|value| all(self.shards, value).first());
         let class = class.filter(|class| class.kind() == Kind::Class);
-        let (via, extra) = class.map_or((Via::Copy, 0), |class| (Via::Decorated, class.number() + 1));
         let holds = |condition: u32| {
             let (place, kinds) = given::parts(condition);
             condition == 0 || self.given(op, function, place, shift) & kinds != 0
@@ -1304,7 +1313,10 @@ impl<'s> Apply<'s, '_, '_> {
             returned = smallvec::smallvec![function.returned];
         }
         for value in returned {
-            self.edge(value, op.out, via, extra);
+            match class {
+                Some(class) => self.edge(value, op.out, Via::Decorated, class.number() + 1),
+                None => self.copy(value, op.out),
+            }
         }
     }
 
@@ -1346,10 +1358,10 @@ impl<'s> Apply<'s, '_, '_> {
                 kind if kind == ArgKind::Positional as u32 => {
                     if spread {
                         for place in at..positional {
-                            self.edge(arg.value, first + place, Via::Copy, 0);
+                            self.copy(arg.value, first + place);
                         }
                     } else if at < positional {
-                        self.edge(arg.value, first + at, Via::Copy, 0);
+                        self.copy(arg.value, first + at);
                         given.push((at, arg.value));
                     }
                     if (at >= positional || spread)
@@ -1370,7 +1382,7 @@ impl<'s> Apply<'s, '_, '_> {
                         self.edge(arg.value, all, Via::Iterate, 0);
                         if at == positional && !spread {
                             let spread = self.field(star, SPREAD);
-                            self.edge(arg.value, spread, Via::Copy, 0);
+                            self.copy(arg.value, spread);
                         } else {
                             let any = self.field(star, ANY);
                             self.edge(arg.value, any, Via::Iterate, 0);
@@ -1385,7 +1397,7 @@ impl<'s> Apply<'s, '_, '_> {
                     });
                     match place {
                         Some(place) => {
-                            self.edge(arg.value, first + place as u32, Via::Copy, 0);
+                            self.copy(arg.value, first + place as u32);
                             given.push((place as u32, arg.value));
                         }
                         None => {
@@ -1415,23 +1427,27 @@ impl<'s> Apply<'s, '_, '_> {
         let receiver = site.map_or(0, |op| self.program.code.call(op).receiver);
         let relayed = site.and_then(|op| self.program.relayed.get(&(op.row, symbol)));
         let passed = passes.iter().filter(|place| relayed.is_none_or(|relayed| !relayed.contains(place)));
-        let passed = passed.map(|&place| (place, Via::Copy, 0));
-        for (place, via, how) in passed.chain(news.iter().map(|&(place, how)| (place, Via::New, how))) {
+        let passed = passed.map(|&place| (place, None));
+        for (place, how) in passed.chain(news.iter().map(|&(place, how)| (place, Some(how)))) {
+            let mut give = |value: u32| match how {
+                Some(how) => self.edge(value, out, Via::New, how),
+                None => self.copy(value, out),
+            };
             let mut values = given.iter().filter(|one| one.0 == place).peekable();
             if values.peek().is_none() {
                 // The receiver, a default, or what came otherwise.
                 let from = if place == 0 && shift == 1 && receiver != 0 { receiver } else { first + place };
-                self.edge(from, out, via, how);
+                give(from);
             }
             for &(_, value) in values {
-                self.edge(value, out, via, how);
+                give(value);
             }
         }
     }
 
     fn pass(&mut self, value: u32, out: u32) {
         if out != 0 {
-            self.edge(value, out, Via::Copy, 0);
+            self.copy(value, out);
         }
     }
 
@@ -1452,7 +1468,7 @@ impl<'s> Apply<'s, '_, '_> {
             // Perhaps a property of a kind of its own, whose base keeps what it is given.
             for (arg, name) in args.iter().zip([special::FGET, special::FSET]) {
                 let field = self.field(Object::new(Kind::Instance, class), name);
-                self.edge(arg.value, field, Via::Copy, 0);
+                self.copy(arg.value, field);
             }
         }
         if let Some(init) = self.method(class, special::INIT) {
@@ -1491,7 +1507,7 @@ impl<'s> Apply<'s, '_, '_> {
             };
             if let Some(name) = name {
                 let field = self.field(owner, name);
-                self.edge(arg.value, field, Via::Copy, 0);
+                self.copy(arg.value, field);
             }
         }
     }
@@ -1708,13 +1724,13 @@ impl<'s> Apply<'s, '_, '_> {
                 let view = self.new_container(op, false);
                 self.send(op.out, view);
                 let (from, all) = (self.field(object, ALL), self.field(view, ALL));
-                self.edge(from, all, Via::Copy, 0);
+                self.copy(from, all);
             }
             "keys" => {
                 let view = self.new_container(op, false);
                 self.send(op.out, view);
                 let (from, all) = (self.field(object, KEYS), self.field(view, ALL));
-                self.edge(from, all, Via::Copy, 0);
+                self.copy(from, all);
             }
             "items" => {
                 let (view, pair) = (self.new_container(op, false), self.new_container(op, true));
@@ -1723,7 +1739,7 @@ impl<'s> Apply<'s, '_, '_> {
                 self.send(all, pair);
                 for (place, what) in [(0, KEYS), (1, ALL)] {
                     let (from, to) = (self.field(object, what), self.field(pair, number_key(place)));
-                    self.edge(from, to, Via::Copy, 0);
+                    self.copy(from, to);
                 }
             }
             "copy" | "__copy__" => self.send(op.out, object),
@@ -1734,7 +1750,7 @@ impl<'s> Apply<'s, '_, '_> {
                 if key != 0 {
                     let view = self.new_container(op, false);
                     let (all, one) = (self.field(view, ALL), self.field(view, ANY));
-                    self.edge(holder, all, Via::Copy, 0);
+                    self.copy(holder, all);
                     self.send(one, view);
                     self.call_with(key, one, 0);
                 }

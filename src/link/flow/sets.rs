@@ -92,10 +92,9 @@ pub(super) trait Hierarchy {
     fn common(&self, classes: &[u32]) -> Option<u32>;
 }
 
-/// How an edge changes what goes along it.
+/// How an edge that is no copy changes what goes along it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Via {
-    Copy,
     /// Read from an object with this code.
     Method,
     /// Read from a class with this code.
@@ -126,7 +125,7 @@ pub(super) enum Via {
     Decorated,
 }
 
-/// An edge that was found.
+/// An edge that was found, and is no copy.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Edge {
     pub(super) to: u32,
@@ -142,8 +141,7 @@ struct Link {
     next: u32,
 }
 
-const VIAS: [Via; 16] = [
-    Via::Copy,
+const VIAS: [Via; 15] = [
     Via::Method,
     Via::ClassAttribute,
     Via::Iterate,
@@ -168,8 +166,10 @@ const NEXT: u32 = (1 << 28) - 1;
 struct Set {
     /// The only one; where there is room for more, the place of the first in `objects`.
     at: Object,
-    /// Number +1 of the first of its edges.
+    /// Number +1 of the first of its edges that are no copies.
     head: u32,
+    /// The variable that it is copied to; where there are more, with [`RUN`] the place of a run of them.
+    copies: u32,
     len: u8,
     /// Those that were given to others.
     done: u8,
@@ -177,6 +177,11 @@ struct Set {
     groups: u8,
     state: u8,
 }
+
+/// Tells a run of variables from one variable.
+const RUN: u32 = 1 << 31;
+/// Variables among which one that comes again is looked for.
+const LOOKED_AT: usize = 16;
 
 /// It holds more than is of use, and gives nothing more to others.
 const TOP: u8 = 1;
@@ -202,7 +207,7 @@ impl Set {
 
 impl Default for Set {
     fn default() -> Self {
-        Self { at: Object(0), head: 0, len: 0, done: 0, groups: 0, state: 0 }
+        Self { at: Object(0), head: 0, copies: 0, len: 0, done: 0, groups: 0, state: 0 }
     }
 }
 
@@ -214,12 +219,18 @@ pub(super) struct Shard {
     /// Places in `objects` that are free, by the logarithm of their room.
     free: [Vec<u32>; 9],
     links: Vec<Link>,
+    /// Variables that others are copied to, in runs whose lengths are powers of two; the first place tells how many there are.
+    runs: Vec<u32>,
+    /// Runs that are free, by the logarithm of their length.
+    free_runs: [Vec<u32>; 32],
     /// What has come in this round to places that have no room for it.
     late: Vec<(u32, Object)>,
     /// Variables, by place in the shard, with something new.
     pub(super) active: Vec<u32>,
     /// Edges that are new, with the place of the variable that they come from, where it holds something.
     pub(super) fresh: Vec<(u32, u32)>,
+    /// Copies that are new: from the variable at this place, to that variable.
+    pub(super) fresh_copies: Vec<(u32, u32)>,
 }
 
 impl Shard {
@@ -254,6 +265,9 @@ impl Shard {
         if set.room() > 0 {
             prefetch(&self.objects, set.at.0 as usize);
         }
+        if edges && set.copies & RUN != 0 {
+            prefetch(&self.runs, (set.copies ^ RUN) as usize);
+        }
         if edges && let Some(first) = set.head.checked_sub(1) {
             prefetch(&self.links, first as usize);
         }
@@ -277,32 +291,21 @@ impl Shard {
         self.sets.get(place as usize).is_some_and(|set| set.state & (TOP | MANY) != 0)
     }
 
-    /// True where it would change nothing if `object` came.
+    /// Variables that the one at this place is copied to.
     #[inline]
-    pub(super) fn has(&self, place: u32, object: Object) -> bool {
-        let Some(set) = self.sets.get(place as usize) else { return false };
-        set.state & TOP != 0 || self.objects_of(set).contains(&object)
-    }
-
-    /// Those of `objects` that would change something if they came.
-    #[inline]
-    pub(super) fn lacking(&self, place: u32, objects: &[Object], mut each: impl FnMut(Object)) {
-        let Some(set) = self.sets.get(place as usize) else {
-            objects.iter().for_each(|&object| each(object));
-            return;
-        };
-        if set.state & TOP != 0 {
-            return;
-        }
-        let there = self.objects_of(set);
-        for &object in objects {
-            if !there.contains(&object) {
-                each(object);
+    pub(super) fn copies(&self, place: u32) -> &[u32] {
+        let copies = &self.sets[place as usize].copies;
+        match *copies {
+            0 => &[],
+            run if run & RUN != 0 => {
+                let at = (run ^ RUN) as usize;
+                &self.runs[at + 1..][..self.runs[at] as usize]
             }
+            _ => std::slice::from_ref(copies),
         }
     }
 
-    /// Edges from the variable at this place, with their numbers.
+    /// Other edges from the variable at this place, with their numbers.
     #[inline]
     pub(super) fn edges(&self, place: u32) -> impl Iterator<Item = (u32, Edge)> + '_ {
         let mut next = self.sets[place as usize].head;
@@ -321,7 +324,7 @@ impl Shard {
     }
 
     pub(super) fn edge_count(&self) -> usize {
-        self.links.len()
+        self.links.len() + (0..self.sets.len() as u32).map(|place| self.copies(place).len()).sum::<usize>()
     }
 
     /// Makes room for variables up to this place.
@@ -343,9 +346,61 @@ impl Shard {
             set.state &= !ACTIVE;
         }
         self.fresh.clear();
+        self.fresh_copies.clear();
     }
 
-    /// Adds an edge from the variable at this place.
+    /// True where something must go along edges that are new.
+    pub(super) fn is_linked(&self) -> bool {
+        !self.fresh.is_empty() || !self.fresh_copies.is_empty()
+    }
+
+    /// The variable at this place is copied to that one.
+    pub(super) fn copy(&mut self, place: u32, to: u32) {
+        let set = &mut self.sets[place as usize];
+        if set.copies == 0 {
+            set.copies = to;
+        } else if set.copies & RUN == 0 {
+            let only = set.copies;
+            if only == to {
+                return;
+            }
+            let run = self.run(2);
+            self.runs[run as usize..][..3].copy_from_slice(&[2, only, to]);
+            self.sets[place as usize].copies = run | RUN;
+        } else {
+            let run = set.copies ^ RUN;
+            let len = self.runs[run as usize] as usize;
+            if len <= LOOKED_AT && self.runs[run as usize + 1..][..len].contains(&to) {
+                return;
+            }
+            let run = if (len + 1).is_power_of_two() && len > 2 {
+                let size = (len + 1).trailing_zeros();
+                let next = self.run(size + 1);
+                self.runs.copy_within(run as usize..run as usize + len + 1, next as usize);
+                self.free_runs[size as usize].push(run);
+                self.sets[place as usize].copies = next | RUN;
+                next
+            } else {
+                run
+            };
+            self.runs[run as usize] += 1;
+            self.runs[run as usize + len + 1] = to;
+        }
+        if self.sets[place as usize].len > 0 {
+            self.fresh_copies.push((place, to));
+        }
+    }
+
+    /// A run of 2^`size` places.
+    fn run(&mut self, size: u32) -> u32 {
+        self.free_runs[size as usize].pop().unwrap_or_else(|| {
+            let run = self.runs.len();
+            self.runs.resize(run + (1 << size), 0);
+            run as u32
+        })
+    }
+
+    /// Adds another edge from the variable at this place.
     pub(super) fn link(&mut self, place: u32, edge: Edge) {
         let set = &mut self.sets[place as usize];
         self.links.push(Link {
@@ -435,6 +490,7 @@ impl Shard {
         *set = Set {
             at: Object::MANY,
             head: set.head,
+            copies: set.copies,
             len: 1,
             state: TOP | set.state & ACTIVE,
             ..Set::default()

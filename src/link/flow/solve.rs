@@ -10,7 +10,7 @@
 use super::apply::{Apply, Lists, Worker};
 use super::parts::Parts;
 use super::program::{Program, REGISTERED, SPREAD, by_variable};
-use super::sets::{Caps, Shard, Via};
+use super::sets::{Caps, Shard};
 use super::{Kind, Object};
 use crate::model::facts::FlowOp;
 use crate::sys::{Table, prefetch};
@@ -270,19 +270,18 @@ impl<'p, 'a> Solver<'p, 'a> {
         loop {
             while self.link() {
                 self.apply(|apply, shard| {
-                    for (at, &(place, number)) in shard.fresh.iter().enumerate() {
-                        if let Some(far) = shard.fresh.get(at + 2 * AHEAD) {
+                    for (at, &(place, to)) in shard.fresh_copies.iter().enumerate() {
+                        if let Some(far) = shard.fresh_copies.get(at + 2 * AHEAD) {
                             shard.prefetch(far.0);
                         }
-                        if let Some(near) = shard.fresh.get(at + AHEAD) {
+                        if let Some(near) = shard.fresh_copies.get(at + AHEAD) {
                             shard.prefetch_more(near.0, false);
                         }
+                        apply.send_all(to, shard.all(place));
+                    }
+                    for &(place, number) in &shard.fresh {
                         apply.at = Apply::EDGE | number;
                         let edge = shard.edge(number);
-                        if edge.via == Via::Copy {
-                            apply.send_all(edge.to, shard.all(place));
-                            continue;
-                        }
                         for &object in shard.all(place) {
                             apply.along(edge, object);
                         }
@@ -329,7 +328,7 @@ impl<'p, 'a> Solver<'p, 'a> {
     ) {
         let one = |own: &mut Worker| {
             let shard = &shards[own.number];
-            if !shard.active.is_empty() || !shard.fresh.is_empty() {
+            if !shard.active.is_empty() || shard.is_linked() {
                 work(&mut Apply { program, shards, fields, lists, own, at: 0 }, shard);
             }
         };
@@ -351,11 +350,14 @@ impl<'p, 'a> Solver<'p, 'a> {
             shard.done();
             shard.grow(places);
             for worker in workers {
-                let edges = &worker.edges[number];
-                for (at, &(place, edge)) in edges.iter().enumerate() {
-                    if let Some(far) = edges.get(at + AHEAD) {
+                let copies = &worker.copies[number];
+                for (at, &(place, to)) in copies.iter().enumerate() {
+                    if let Some(far) = copies.get(at + AHEAD) {
                         shard.prefetch(far.0);
                     }
+                    shard.copy(place, to);
+                }
+                for &(place, edge) in &worker.edges[number] {
                     shard.link(place, edge);
                 }
             }
@@ -364,8 +366,11 @@ impl<'p, 'a> Solver<'p, 'a> {
             [shard] => one((0, shard)),
             shards => shards.par_iter_mut().enumerate().with_max_len(1).for_each(one),
         }
-        self.workers.iter_mut().flat_map(|worker| &mut worker.edges).for_each(Vec::clear);
-        self.shards.iter().any(|shard| !shard.fresh.is_empty())
+        for worker in &mut self.workers {
+            worker.edges.iter_mut().for_each(Vec::clear);
+            worker.copies.iter_mut().for_each(Vec::clear);
+        }
+        self.shards.iter().any(Shard::is_linked)
     }
 
     /// Lets what was sent arrive. False if nothing is new.
@@ -422,10 +427,10 @@ impl<'p, 'a> Solver<'p, 'a> {
             if let Some(value) = apply.decorated(op)
                 && (op.a == 0 || apply.says_nothing(op.a) || apply.is_outside(op.out))
             {
-                apply.edge(value, op.out, Via::Copy, 0);
+                apply.copy(value, op.out);
             }
             if op.op == FlowOp::Narrow && apply.says_nothing(op.b) {
-                apply.edge(op.a, op.out, Via::Copy, 0);
+                apply.copy(op.a, op.out);
             }
         }
     }
@@ -447,11 +452,10 @@ fn turn(apply: &mut Apply<'_, '_, '_>, fixed: &Static, shard: &Shard, place: u32
             apply.constraint(row / 4, row % 4, object);
         }
     }
+    for &to in shard.copies(place) {
+        apply.send_all(to, new);
+    }
     for (number, edge) in shard.edges(place) {
-        if edge.via == Via::Copy {
-            apply.send_all(edge.to, new);
-            continue;
-        }
         apply.at = Apply::EDGE | number;
         for &object in new {
             apply.along(edge, object);
