@@ -1,6 +1,6 @@
 //! Sets of objects and the edges between them, in shards that one thread each changes: variable `v` lies in shard `v` modulo their number.
 
-use super::{Kind, Object};
+use super::{KINDS, Kind, Object};
 use crate::sys::prefetch;
 
 /// What one variable may hold of each [`Group`] before it counts as holding anything of it.
@@ -423,7 +423,7 @@ impl Shard {
         if set.state & TOP != 0
             || constant && (set.state & MANY != 0 || set.groups & COUNTED > CONSTANTS)
             || !is_plain(object) && self.is_cut(&set, group)
-            || self.objects_of(&set).contains(&object)
+            || is_among(object, self.objects_of(&set))
         {
             return;
         }
@@ -519,10 +519,22 @@ impl Shard {
         let set = self.sets[place as usize];
         let first = self.late.partition_point(|late| late.0 < place);
         let late = self.late[first..].iter().take_while(|late| late.0 == place).map(|late| late.1);
-        let mut counts = [0; GROUPS.len()];
+        let mut kinds = [0; KINDS.len()];
+        let (mut plain, mut outside) = (0, 0);
         for object in self.objects_of(&set).iter().copied().chain(late.clone()) {
-            counts[Group::of(object) as usize] += 1;
+            kinds[object.kind() as usize] += 1;
+            if object.kind() == Kind::External {
+                let is_outside = u32::from(!is_plain(object));
+                (plain, outside) = (plain + 1 - is_outside, outside + is_outside);
+            }
         }
+        kinds[Kind::External as usize] = 0;
+        let mut counts = [0; GROUPS.len()];
+        for (kind, count) in KINDS.into_iter().zip(kinds) {
+            counts[Group::of(Object::new(kind, 0)) as usize] += count;
+        }
+        counts[Group::Outside as usize] += outside;
+        counts[Group::Other as usize] += plain;
         let too_many = GROUPS.map(|group| counts[group as usize] > caps.of(group));
         let late: Vec<Object> = late.collect();
         // A variable through which so much goes tells nothing.
@@ -602,6 +614,14 @@ impl Shard {
         }
         set.len = kept as u8;
     }
+}
+
+/// True where one of `objects` is `object`: eight at a time, for they lie in a row.
+#[inline]
+fn is_among(object: Object, objects: &[Object]) -> bool {
+    let (eights, others) = objects.as_chunks::<8>();
+    eights.iter().any(|eight| eight.iter().fold(false, |found, &other| found | (other == object)))
+        || others.contains(&object)
 }
 
 /// True for what nothing is known of, which is never too much.
