@@ -96,6 +96,7 @@ impl Program<'_, '_> {
         // Constraints that call a copy: their numbers, and the copies' variables; constraints that are copies: row of the original.
         let (mut callees, mut copied_rows) = (Vec::new(), Vec::new());
         let mut layer = Layer::new(self);
+        let mut names: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
         for (site, function) in wanted {
             let [file, symbol] = function;
             let Some(facts) = project.facts(file) else { continue };
@@ -125,7 +126,7 @@ impl Program<'_, '_> {
             }
             rows.push((row, file));
             let first = layer.out.ops.len();
-            layer.file(file, facts, original.rows.clone(), &numbering);
+            layer.file(file, facts, original.rows.clone(), &numbering, names.entry(file).or_default());
             let copies = layer.out.ops[first..].iter();
             copied_rows.extend(copies.map(|op| first_row + op.row.wrapping_sub(numbering.rows)));
             row += original.rows.end - original.rows.start;

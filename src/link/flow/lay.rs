@@ -106,17 +106,24 @@ impl<'s, 'p, 'a> Layer<'s, 'p, 'a> {
             if let Some(facts) = project.facts(file) {
                 project.touched(file);
                 let numbering = self.program.numbering(file);
-                self.file(file, facts, 0..facts.rows(table::Flow), &numbering);
+                self.file(file, facts, 0..facts.rows(table::Flow), &numbering, &mut Vec::new());
             }
         }
         self.out
     }
 
-    /// Constraints of the rows of a file, or of a function that is copied.
-    pub(super) fn file(&mut self, file: u32, facts: &'p Facts<'a>, rows: Range<u32>, at: &Numbering) {
+    /// Constraints of the rows of a file, or of a function that is copied. `names`: numbers of the file's strings, as far as they are known.
+    pub(super) fn file(
+        &mut self,
+        file: u32,
+        facts: &'p Facts<'a>,
+        rows: Range<u32>,
+        at: &Numbering,
+        names: &mut Vec<u32>,
+    ) {
         let project = self.program.project;
         let var = |local: u32| at.variable(local);
-        let mut names: Vec<u32> = vec![0; facts.rows(table::Strings) as usize];
+        names.resize(facts.rows(table::Strings) as usize, 0);
         // Scope, and the function whose body it is +1, of what is open.
         let mut open: Vec<(u32, u32)> = vec![(0, 0)];
         let mut containers: FxHashMap<u32, Object> = FxHashMap::default();
@@ -129,13 +136,8 @@ impl<'s, 'p, 'a> Layer<'s, 'p, 'a> {
             row += 1;
             match op {
                 FlowOp::Enter => {
-                    let place = self.enter(
-                        file,
-                        facts,
-                        var(out),
-                        [a, at.symbol(project.symbol(file, a)), b],
-                        &mut names,
-                    );
+                    let place =
+                        self.enter(file, facts, var(out), [a, at.symbol(project.symbol(file, a)), b], names);
                     open.push((facts.opt(col::SYM_SCOPE, a).unwrap_or(0), place + 1));
                 }
                 FlowOp::EnterClass => open.push((facts.opt(col::SYM_SCOPE, a).unwrap_or(0), 0)),
@@ -191,7 +193,7 @@ impl<'s, 'p, 'a> Layer<'s, 'p, 'a> {
                         Object::number_constant(b)
                     } else {
                         let string = facts.get(col::FLOW_NAME, b);
-                        Object::new(Kind::Constant, self.name_number(facts, string, &mut names))
+                        Object::new(Kind::Constant, self.name_number(facts, string, names))
                     };
                     self.out.seeds.push((var(out), object));
                 }
@@ -227,7 +229,7 @@ impl<'s, 'p, 'a> Layer<'s, 'p, 'a> {
                     }
                 }
                 FlowOp::Load | FlowOp::Store => {
-                    let name = self.name_number(facts, facts.get(col::REF_NAME, b), &mut names);
+                    let name = self.name_number(facts, facts.get(col::REF_NAME, b), names);
                     if op == FlowOp::Store {
                         if self.out.stored.len() <= name as usize {
                             self.out.stored.resize(name as usize + 1, false);
@@ -270,7 +272,7 @@ impl<'s, 'p, 'a> Layer<'s, 'p, 'a> {
                 }
                 FlowOp::Operand => {}
                 FlowOp::Call | FlowOp::Decorate => {
-                    let call = self.call(facts, b, at, &mut names);
+                    let call = self.call(facts, b, at, names);
                     self.decoration(op, file, facts, row - 1, at);
                     self.out.ops.push(Op { op, out: var(out), a: var(a), b: call, row: number });
                 }
@@ -294,7 +296,7 @@ impl<'s, 'p, 'a> Layer<'s, 'p, 'a> {
                     }
                 }
                 FlowOp::LoadLike => {
-                    let like = self.name_number(facts, facts.get(col::FLOW_NAME, b), &mut names);
+                    let like = self.name_number(facts, facts.get(col::FLOW_NAME, b), names);
                     if !self.out.patterns.contains(&like) {
                         self.out.patterns.push(like);
                     }

@@ -502,9 +502,9 @@ impl<'p, 'a> Program<'p, 'a> {
                 Some((pattern, before, after))
             })
             .collect();
-        let mut found = Vec::new();
-        for &file in &self.files {
-            let Some(facts) = self.project.facts(file) else { continue };
+        let in_file = |&file: &u32| {
+            let mut found = Vec::new();
+            let Some(facts) = self.project.facts(file) else { return found };
             for scope in 0..facts.rows(table::Scopes) {
                 let owner = match ScopeKind::from_u32(facts.get(col::SCO_KIND, scope)) {
                     ScopeKind::Module => MODULE | file,
@@ -522,8 +522,10 @@ impl<'p, 'a> Program<'p, 'a> {
                     }
                 }
             }
-        }
-        for (pattern, owner, name) in found {
+            found
+        };
+        let found: Vec<_> = self.files.par_iter().map(in_file).collect();
+        for (pattern, owner, name) in found.into_iter().flatten() {
             let name = self.names.add(name);
             let names = self.alike.entry((pattern, owner)).or_default();
             if !names.contains(&name) {
