@@ -286,6 +286,28 @@ impl Pass<'_> {
         }
     }
 
+    /// The operand of `text % operand`, or what lies in it where it is a tuple, is asked for what `%s` and `%r` give.
+    fn formatted(&mut self, text: &Expr, operand: &Expr, value: u32) {
+        let Expr::StringLiteral(text) = text else { return };
+        if value == 0 || !self.is_short(text) {
+            return;
+        }
+        let conversions = conversions(&self.text_of(text));
+        let tuple = operand.is_tuple_expr();
+        if !tuple && conversions.len() != 1 {
+            return;
+        }
+        for (conversion, at) in conversions.into_iter().zip(0..) {
+            let method = match conversion {
+                b's' => "__str__",
+                b'r' | b'a' => "__repr__",
+                _ => continue,
+            };
+            let part = if tuple { self.x.flow_one(FlowOp::Unpack, value, at) } else { value };
+            self.x.flow_operation(method, &[part]);
+        }
+    }
+
     #[inline(never)]
     fn operation(&mut self, expr: &Expr) -> Value {
         let mut result = 0;
@@ -302,7 +324,16 @@ impl Pass<'_> {
                 let left = self.x.flow.value;
                 self.read(&node.right);
                 let right = self.x.flow.value;
-                result = self.x.flow_operation_row(node.op as u32, &[left, right]);
+                let text = matches!(
+                    &*node.left,
+                    Expr::StringLiteral(_) | Expr::BytesLiteral(_) | Expr::FString(_)
+                );
+                if node.op == ast::Operator::Mod && text {
+                    // It takes any operand there is: `__rmod__` is never asked.
+                    self.formatted(&node.left, &node.right, right);
+                } else {
+                    result = self.x.flow_operation_row(node.op as u32, &[left, right]);
+                }
             }
             Expr::UnaryOp(node) => {
                 self.x.operator(16 + node.op as u32, 1);
@@ -485,6 +516,15 @@ impl Pass<'_> {
                     }
                     Expr::Attribute(attribute) if attribute.attr.id.as_str() == "__new__" => {
                         self.x.flow_made_by_new(object, value)
+                    }
+                    // So that a method which gives a copy of its receiver is known to give what it was called on.
+                    Expr::Attribute(attribute)
+                        if object != 0
+                            && positional == 1
+                            && matches!(attribute.attr.id.as_str(), "copy" | "deepcopy")
+                            && matches!(&*attribute.value, Expr::Name(name) if name.id.as_str() == "copy") =>
+                    {
+                        object
                     }
                     _ => self.x.flow_join(vec![named, value]),
                 }
@@ -906,4 +946,23 @@ pub(super) fn is_path(mut expr: &Expr) -> bool {
         expr = &attribute.value;
     }
     expr.is_name_expr()
+}
+
+/// Conversions of a text that `%` is applied to, as in "printf-style String Formatting" of the documentation of Python's built-in types; none
+/// where they have names or widths of their own.
+fn conversions(text: &str) -> Vec<u8> {
+    let mut found = Vec::new();
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            continue;
+        }
+        let flag = |byte: &u8| matches!(byte, b'0'..=b'9' | b'.' | b'-' | b'+' | b' ' | b'#' | b'l' | b'h' | b'L');
+        match bytes.find(|byte| !flag(byte)) {
+            Some(b'%') => {}
+            Some(b'(' | b'*') | None => return Vec::new(),
+            Some(conversion) => found.push(conversion),
+        }
+    }
+    found
 }

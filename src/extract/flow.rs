@@ -196,6 +196,8 @@ enum Made {
     Instance,
     /// An instance of its class.
     Sibling,
+    /// Another name for it.
+    Same,
 }
 
 impl Flow {
@@ -693,6 +695,7 @@ impl Extractor {
                     Made::Instance => 1,
                     Made::Sibling => 2,
                     Made::Class => 3,
+                    Made::Same => 0,
                 };
                 self.emit(FlowOp::Pass, value, param - first, how);
             }
@@ -839,9 +842,20 @@ impl Extractor {
         self.flow.returned != 0 && (first..first + self.flow.params).contains(&value)
     }
 
+    /// The parameter whose value `value` is.
+    fn parameter_in(&self, value: u32) -> Option<u32> {
+        match self.flow.made_of.get(&value) {
+            _ if self.is_parameter(value) => Some(value),
+            Some(&(Made::Same, param)) if self.is_parameter(param) => Some(param),
+            _ => None,
+        }
+    }
+
     /// `class` holds the class of `object`.
     pub(super) fn flow_class_of(&mut self, object: u32, class: u32) {
-        if class != 0 && self.is_parameter(object) {
+        if class != 0
+            && let Some(object) = self.parameter_in(object)
+        {
             self.flow.made_of.insert(class, (Made::Class, object));
         }
     }
@@ -851,7 +865,7 @@ impl Extractor {
         if instance == 0 {
             return;
         }
-        if self.is_parameter(class) {
+        if let Some(class) = self.parameter_in(class) {
             self.flow.made_of.insert(instance, (Made::Instance, class));
         } else if let Some(&(Made::Class, param)) = self.flow.made_of.get(&class) {
             self.flow.made_of.insert(instance, (Made::Sibling, param));
@@ -870,7 +884,9 @@ impl Extractor {
     }
 
     fn same_origin(&mut self, from: u32, to: u32) {
-        if !self.flow.made_of.is_empty()
+        if let Some(from) = self.parameter_in(from) {
+            self.flow.made_of.insert(to, (Made::Same, from));
+        } else if !self.flow.made_of.is_empty()
             && let Some(&origin) = self.flow.made_of.get(&from)
         {
             self.flow.made_of.insert(to, origin);

@@ -1325,6 +1325,9 @@ impl<'s> Apply<'s, '_, '_> {
         let Some(param) = function.params.get(place as usize).filter(|_| place >= shift) else {
             return given::ANY;
         };
+        if matches!(param.kind, ParamKind::Star | ParamKind::DoubleStar) {
+            return self.given_starred(op, function, param.kind, shift);
+        }
         let mut at = shift;
         for arg in self.arguments(op).iter() {
             let positional = arg.kind == ArgKind::Positional as u32;
@@ -1337,6 +1340,33 @@ impl<'s> Apply<'s, '_, '_> {
             at += u32::from(positional);
         }
         if param.optional { given::NOTHING } else { given::ANY }
+    }
+
+    /// The same for a parameter with one star or two: something where an argument is left over for it.
+    fn given_starred(&self, op: Op, function: &Function, kind: ParamKind, shift: u32) -> u32 {
+        let params = &function.params;
+        let positional = params.iter().filter(|param| param.kind <= ParamKind::Positional).count() as u32;
+        let mut at = shift;
+        let mut given = given::NOTHING;
+        for arg in self.arguments(op).iter() {
+            let left_over = match (kind, arg.kind) {
+                (ParamKind::Star, one) if one == ArgKind::Positional as u32 => {
+                    at += 1;
+                    at > positional
+                }
+                (ParamKind::DoubleStar, one) if one == ArgKind::Keyword as u32 => {
+                    params.iter().all(|param| param.name != arg.name)
+                }
+                (ParamKind::Star, one) if one == ArgKind::Star as u32 => return given::ANY,
+                (ParamKind::DoubleStar, one) if one == ArgKind::DoubleStar as u32 => return given::ANY,
+                _ => false,
+            };
+            if left_over {
+                // Like what can be called it is true in a test, which other things need not be.
+                given = given::CALLABLE;
+            }
+        }
+        given
     }
 
     /// Gives arguments to parameters, from number `shift` on; what is returned as it came goes to `out`. `site`: the call, if it is written
