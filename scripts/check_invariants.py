@@ -55,16 +55,26 @@ def check_tree(pydebug: Pydebug, source: Path, checks: Checks) -> None:
             compare(pydebug.analyze(moved, scratch / f"fresh{threads}", f"-j{threads}"), f"of a fresh run with -j{threads}")
             compare(pydebug.analyze(moved, cache, f"-j{threads}"), f"of a cached run with -j{threads}")
         compare(pydebug.analyze(moved, None), "with --no-cache")
-        for values in (8, 64, 200):
-            (moved / "pyproject.toml").write_text(f"[tool.pydebug]\ncalls-max-values = {values}\n")
-            found = {pydebug.analyze(moved, scratch / f"cut{values}{threads}", f"-j{threads}")["graph_digest"] for threads in (1, 2, 8)}
-            checks.check(len(found) == 1, f"{source}: 1, 2 and 8 threads give digests {found} with at most {values} values")
+        check_order(pydebug, moved, checks)
         print(f"{source}: {count} files, digest {digest[:16]}...", flush=True)
+
+
+def check_order(pydebug: Pydebug, tree: Path, checks: Checks) -> None:
+    """Neither the number of threads nor the order in which values arrive may change anything, wherever sets of values are cut off."""
+    command = ("analyze", ".", "--output-format", "json", "--no-cache")
+    for values in (None, 8, 64, 200):
+        caps = {} if values is None else {"PARSER_CALLS_MAX_VALUES": str(values)}
+        found = set()
+        for threads, order in ((1, {}), (2, {}), (8, {}), (2, {"PYDEBUG_REVERSED": "1"})):
+            text = pydebug.run(*command, f"-j{threads}", cwd=tree, more=caps | order)
+            found.add(pydebug.decode(text, "analyze --output-format json")["graph_digest"])
+        checks.check(len(found) == 1, f"{tree}: 1, 2 and 8 threads and a reversed order give digests {found} with `calls-max-values` = {values}")
 
 
 def main() -> int:
     options = parser(__doc__.splitlines()[0] if __doc__ else None)
     options.add_argument("trees", nargs="+", type=Path)
+    options.add_argument("--order", action="append", default=[], type=Path, help="a tree for which the order of work alone is checked (repeatable)")
     arguments = options.parse_args()
     pydebug, checks = Pydebug(find_binary(arguments.binary)), Checks()
     for tree in arguments.trees:
@@ -72,6 +82,8 @@ def main() -> int:
             check_tree(pydebug, tree.resolve(), checks)
         except (Trouble, KeyError) as error:
             checks.check(False, f"{tree}: {error!r}")
+    for tree in arguments.order:
+        check_order(pydebug, tree.resolve(), checks)
     return checks.finish()
 
 

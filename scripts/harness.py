@@ -63,10 +63,10 @@ class Pydebug:
 
     path: Path
 
-    def run(self, *arguments: str | Path, cwd: Path, expected: int = 0) -> str:
+    def run(self, *arguments: str | Path, cwd: Path, expected: int = 0, more: dict[str, str] | None = None) -> str:
         """Its standard output; `Trouble` where the exit code is not the expected one."""
         command = [str(self.path), *map(str, arguments)]
-        done = subprocess.run(command, cwd=cwd, env=environment(), capture_output=True)
+        done = subprocess.run(command, cwd=cwd, env=environment() | (more or {}), capture_output=True)
         if done.returncode != expected:
             said = done.stderr.decode(errors="replace").strip()[-2000:]
             raise Trouble(f"`{' '.join(command[1:])}` in `{cwd}` gave {done.returncode}, not {expected}: {said}")

@@ -324,10 +324,8 @@ impl Pass<'_> {
                 let left = self.x.flow.value;
                 self.read(&node.right);
                 let right = self.x.flow.value;
-                let text = matches!(
-                    &*node.left,
-                    Expr::StringLiteral(_) | Expr::BytesLiteral(_) | Expr::FString(_)
-                );
+                let text =
+                    matches!(&*node.left, Expr::StringLiteral(_) | Expr::BytesLiteral(_) | Expr::FString(_));
                 if node.op == ast::Operator::Mod && text {
                     // It takes any operand there is: `__rmod__` is never asked.
                     self.formatted(&node.left, &node.right, right);
@@ -957,7 +955,8 @@ fn conversions(text: &str) -> Vec<u8> {
         if byte != b'%' {
             continue;
         }
-        let flag = |byte: &u8| matches!(byte, b'0'..=b'9' | b'.' | b'-' | b'+' | b' ' | b'#' | b'l' | b'h' | b'L');
+        let flag =
+            |byte: &u8| matches!(byte, b'0'..=b'9' | b'.' | b'-' | b'+' | b' ' | b'#' | b'l' | b'h' | b'L');
         match bytes.find(|byte| !flag(byte)) {
             Some(b'%') => {}
             Some(b'(' | b'*') | None => return Vec::new(),

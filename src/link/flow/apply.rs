@@ -1,6 +1,6 @@
 //! What constraints do with the objects that come to them.
 
-use super::code::{Arg, Args, Call, Op};
+use super::code::{Arg, Args, Call, FIRST, Op, RECEIVER};
 use super::known::{self, Effect};
 use super::outside;
 use super::program::{
@@ -8,7 +8,7 @@ use super::program::{
     number_key, special,
 };
 use super::sets::{Edge, Shard, Via};
-use super::solve::{FIRST, Fields, RECEIVER, all, locate};
+use super::solve::{Fields, all, locate};
 use super::{Kind, Object};
 use crate::link::typeshed::Thing;
 use crate::model::facts::{ArgKind, FlowOp, ParamKind, col, given, is_data, symbol_flag, table};
@@ -293,7 +293,7 @@ impl<'s> Apply<'s, '_, '_> {
     fn import(&mut self, file: u32, name: u32, out: u32) {
         let project = self.program.project;
         let part = self.program.part_of(file);
-        let found = project.table.find(self.program.names.text(name));
+        let found = project.table.find(self.program.sheet.names.text(name));
         let found = found.filter(|&found| self.program.is_in(found, part));
         self.send(out, found.map_or(Object::EXTERNAL, module_object));
     }
@@ -560,7 +560,7 @@ impl<'s> Apply<'s, '_, '_> {
             Via::Spec => self.call_spec(extra, object),
             Via::Known => match known::effect(extra) {
                 Effect::Method(name) => {
-                    let name = self.program.names.find(name).unwrap_or(0);
+                    let name = self.program.sheet.names.find(name).unwrap_or(0);
                     self.call_method(object, name, &[], to, 0);
                 }
                 Effect::Iterate if self.type_of(object).is_some() => {
@@ -585,7 +585,7 @@ impl<'s> Apply<'s, '_, '_> {
         }
         let project = self.program.project;
         let (file, symbol) = project.locate(class);
-        let text = self.program.names.key(name);
+        let text = self.program.sheet.names.key(name);
         let cell = project
             .classes
             .mro(file, symbol)
@@ -607,11 +607,11 @@ impl<'s> Apply<'s, '_, '_> {
     fn load(&mut self, op: Op, object: Object) {
         match object.kind() {
             Kind::External => {
-                let name = self.program.names.text(op.b);
+                let name = self.program.sheet.names.text(op.b);
                 self.send_outside(object, op.out, |thing| outside::member(thing, name));
             }
             Kind::Known => {
-                let text = self.program.names.text(op.b);
+                let text = self.program.sheet.names.text(op.b);
                 self.send(op.out, known::read(object.number(), text));
             }
             Kind::Container
@@ -638,11 +638,11 @@ impl<'s> Apply<'s, '_, '_> {
     /// Finds out what an object has under a name.
     fn attribute(&mut self, op: Op, object: Object) {
         let name = op.b;
-        let stored = self.program.stored.get(name as usize).copied().unwrap_or(false);
+        let stored = self.program.sheet.stored.get(name as usize).copied().unwrap_or(false);
         match object.kind() {
             Kind::Module if object.as_namespace().is_some() => {
                 let project = self.program.project;
-                let text = self.program.names.text(name);
+                let text = self.program.sheet.names.text(name);
                 let namespace = object.as_namespace().unwrap_or(0);
                 let name = format!("{}.{text}", project.table.namespaces[namespace as usize]);
                 let part = self.program.part_of_row(op.row);
@@ -652,7 +652,8 @@ impl<'s> Apply<'s, '_, '_> {
                 }
             }
             Kind::Module => {
-                let found = self.program.module_attribute(object.number(), self.program.names.key(name));
+                let found =
+                    self.program.module_attribute(object.number(), self.program.sheet.names.key(name));
                 for source in found {
                     match source {
                         Source::Cell(cell) => self.copy(cell, op.out),
@@ -674,7 +675,7 @@ impl<'s> Apply<'s, '_, '_> {
             }
             Kind::Super => {
                 let maker = self.program.code.op(object.number());
-                let class = self.program.supers.get(&maker.row).copied().unwrap_or(0);
+                let class = self.program.sheet.supers.get(&maker.row).copied().unwrap_or(0);
                 if class != 0 {
                     let before = self.lists[self.own.number].supers.len();
                     let place = self.number(before, self.own.lists.supers.len());
@@ -731,7 +732,7 @@ impl<'s> Apply<'s, '_, '_> {
 
     fn load_instance(&mut self, object: Object, name: u32, stored: bool, out: u32) {
         let class = object.number();
-        let text = self.program.names.text(name);
+        let text = self.program.sheet.names.text(name);
         if text == "__class__" {
             let kind = if object.kind() == Kind::Receiver { Kind::ClassReceiver } else { Kind::Class };
             self.send(out, Object::new(kind, class));
@@ -775,7 +776,7 @@ impl<'s> Apply<'s, '_, '_> {
             }
         }
         let Some(place) = place else { return };
-        let key = self.program.names.key(name);
+        let key = self.program.sheet.names.key(name);
         let found = order[place + 1..].iter().find_map(|&class| self.program.class_cell(class, key));
         if let Some(cell) = found {
             self.edge(cell, out, Via::Method, object.0);
@@ -865,7 +866,8 @@ impl<'s> Apply<'s, '_, '_> {
         let name = op.b;
         let owner = match object.kind() {
             Kind::Module => {
-                let found = self.program.module_attribute(object.number(), self.program.names.key(name));
+                let found =
+                    self.program.module_attribute(object.number(), self.program.sheet.names.key(name));
                 for source in &found {
                     if let Source::Cell(cell) = source {
                         self.copy(op.out, *cell);
@@ -1105,7 +1107,7 @@ impl<'s> Apply<'s, '_, '_> {
             // `[f] + [g]`, `x * 2`.
             Kind::Container if row < 13 => self.send(op.out, object),
             Kind::External if row < 23 => {
-                let name = self.program.names.text(if role == FIRST { own } else { other });
+                let name = self.program.sheet.names.text(if role == FIRST { own } else { other });
                 self.send_method(object, name, op.out);
             }
             _ => {}
@@ -1300,7 +1302,8 @@ impl<'s> Apply<'s, '_, '_> {
             return self.result(symbol, op.out);
         }
         // Such a function works on all classes that it is given: what it makes of one is that one, not another.
-        let class = self.decorated(op).and_then(|value| all(self.shards, value).first());
+        // The order in which objects came says nothing.
+        let class = self.decorated(op).and_then(|value| all(self.shards, value).iter().min());
         let class = class.filter(|class| class.kind() == Kind::Class);
         let holds = |condition: u32| {
             let (place, kinds) = given::parts(condition);
@@ -1527,8 +1530,8 @@ impl<'s> Apply<'s, '_, '_> {
                 at += 1;
                 names.get(at - 1).copied()
             } else {
-                let text = self.program.names.text(arg.name);
-                let own = |name: &u32| self.program.names.text(*name).trim_start_matches('_') == text;
+                let text = self.program.sheet.names.text(arg.name);
+                let own = |name: &u32| self.program.sheet.names.text(*name).trim_start_matches('_') == text;
                 names
                     .iter()
                     .copied()
@@ -1562,7 +1565,7 @@ impl<'s> Apply<'s, '_, '_> {
                 found.extend(own(false));
             }
             for symbol in found {
-                if let Some(name) = self.program.names.find(facts.str(col::SYM_NAME, symbol))
+                if let Some(name) = self.program.sheet.names.find(facts.str(col::SYM_NAME, symbol))
                     && !names.contains(&name)
                 {
                     names.push(name);
@@ -1583,7 +1586,7 @@ impl<'s> Apply<'s, '_, '_> {
         let positional = |at: usize| {
             args.get(at).filter(|arg| arg.kind == ArgKind::Positional as u32).map_or(0, |arg| arg.value)
         };
-        let names = &self.program.names;
+        let names = &self.program.sheet.names;
         let keyword = |name: &str| {
             let name = names.find(name).unwrap_or(u32::MAX);
             args.iter()
@@ -1732,7 +1735,7 @@ impl<'s> Apply<'s, '_, '_> {
         let Call { method, .. } = self.program.code.call(op);
         let args = self.arguments(op);
         let value = |at: usize| args.get(at).map_or(0, |arg| arg.value);
-        match self.program.names.text(method) {
+        match self.program.sheet.names.text(method) {
             "append" | "add" | "appendleft" | "push" => self.put(object, ANY, value(0)),
             "insert" => self.put(object, ANY, value(1)),
             "update" if object.is_dictionary() => self.update_with(object, args),
@@ -1746,7 +1749,7 @@ impl<'s> Apply<'s, '_, '_> {
             "get" | "pop" | "setdefault" | "popleft" | "__getitem__" | "popitem" => {
                 self.keyed(object, value(0), op.out, 0);
                 self.pass(value(1), op.out);
-                if self.program.names.text(method) == "setdefault" {
+                if self.program.sheet.names.text(method) == "setdefault" {
                     self.keyed(object, value(0), 0, value(1));
                 }
             }
@@ -1774,7 +1777,7 @@ impl<'s> Apply<'s, '_, '_> {
             }
             "copy" | "__copy__" => self.send(op.out, object),
             "sort" => {
-                let key = self.program.names.find("key").unwrap_or(u32::MAX);
+                let key = self.program.sheet.names.find("key").unwrap_or(u32::MAX);
                 let key = args.iter().find(|arg| arg.name == key).map_or(0, |arg| arg.value);
                 let holder = self.field(object, ALL);
                 if key != 0 {

@@ -1,7 +1,8 @@
 //! The constraints as the solver reads them: packed, and where memory is tight not on the heap.
 
+use super::lay::Sheet;
 use crate::model::facts::FlowOp;
-use crate::sys::{Column, Scratch, Table};
+use crate::sys::{Column, Scratch, Table, prefetch};
 use std::sync::Arc;
 
 /// Bits of a row of the project; those above tell the operation.
@@ -85,20 +86,17 @@ pub(super) struct Code {
 }
 
 impl Code {
-    /// Packs them; those that were given are freed one after the other.
-    pub(super) fn new(ops: Vec<Op>, calls: Vec<Call>, args: Vec<Arg>, scratch: &Arc<Scratch>) -> Self {
+    /// Packs them.
+    pub(super) fn new(ops: &[Op], calls: &[Call], args: &[Arg], scratch: &Arc<Scratch>) -> Self {
         let mut packed = Column::new(scratch);
         packed.extend(ops.iter().map(|op| [(op.op as u32) << ROW_BITS | op.row, op.out, op.a, op.b]));
-        drop(ops);
         let mut starts = Column::new(scratch);
         debug_assert!(calls.windows(2).all(|pair| pair[0].end == pair[1].first), "arguments without a call");
         starts.extend(calls.iter().map(|call| [call.receiver, call.method, call.first]));
         starts.push([0, 0, args.len() as u32]);
-        drop(calls);
         let mut values = Column::new(scratch);
         let what = |arg: &Arg| (arg.name << GIVEN_BITS | arg.given) << KIND_BITS | arg.kind;
         values.extend(args.iter().map(|arg| [what(arg), arg.value]));
-        drop(args);
         Self { ops: packed.finish(), calls: starts.finish(), args: values.finish() }
     }
 
@@ -142,3 +140,89 @@ impl Code {
         self.ops.partition_point(|op| op[0] & ((1 << ROW_BITS) - 1) < row) as u32
     }
 }
+
+/// What depends on the variables that were there from the start: where what is known of each begins, and one after the other the variables
+/// that it flows to, with [`Static::EDGE`], and the constraints that wait for it: number times 4, plus the role.
+#[derive(Debug, Default)]
+pub(super) struct Dependents {
+    starts: Table<u32>,
+    rows: Table<u32>,
+}
+
+impl Dependents {
+    pub(super) const EDGE: u32 = 1 << 31;
+
+    /// Who depends on variables below `count`.
+    pub(super) fn new(count: u32, sheet: &Sheet<'_>, scratch: &Arc<Scratch>) -> Self {
+        let mut starts = vec![0; count as usize + 1];
+        Self::each(sheet, |variable, _| starts[variable as usize + 1] += 1);
+        for at in 1..starts.len() {
+            starts[at] += starts[at - 1];
+        }
+        let mut places = starts.clone();
+        let mut rows = vec![0; starts[count as usize] as usize];
+        Self::each(sheet, |variable, row| {
+            let place = &mut places[variable as usize];
+            rows[*place as usize] = row;
+            *place += 1;
+        });
+        Self { starts: Table::of(&starts, scratch), rows: Table::of(&rows, scratch) }
+    }
+
+    fn each(sheet: &Sheet<'_>, mut found: impl FnMut(u32, u32)) {
+        for &[from, to] in &sheet.edges {
+            found(from, to | Self::EDGE);
+        }
+        for (op, number) in sheet.ops.iter().zip(0..) {
+            let mut waits = |variable: u32, role: u32| {
+                if variable != 0 {
+                    found(variable, number * 4 + role);
+                }
+            };
+            waits(op.a, FIRST);
+            match op.op {
+                FlowOp::Call => waits(sheet.calls[op.b as usize].receiver, RECEIVER),
+                FlowOp::Operation => {
+                    let Call { first, end, .. } = sheet.calls[op.b as usize];
+                    let operands = &sheet.args[first as usize..end as usize];
+                    operands.iter().for_each(|arg| waits(arg.value, OPERAND));
+                }
+                FlowOp::Super => waits(op.b, RECEIVER),
+                FlowOp::Narrow => waits(op.b, OPERAND),
+                _ => {}
+            }
+        }
+    }
+
+    /// Number of all.
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// What depends on a variable.
+    pub(super) fn of(&self, variable: usize) -> &[u32] {
+        match self.starts.get(variable..variable + 2) {
+            Some(ends) => &self.rows[ends[0] as usize..ends[1] as usize],
+            None => &[],
+        }
+    }
+
+    /// A variable is soon to be asked for.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, variable: usize) {
+        prefetch(&self.starts, variable);
+    }
+
+    /// The same, later on.
+    #[inline(always)]
+    pub(super) fn prefetch_more(&self, variable: usize) {
+        if let Some(&start) = self.starts.get(variable) {
+            prefetch(&self.rows, start as usize);
+        }
+    }
+}
+
+/// Roles of the variable that a constraint waits for.
+pub(super) const FIRST: u32 = 0;
+pub(super) const RECEIVER: u32 = 1;
+pub(super) const OPERAND: u32 = 2;

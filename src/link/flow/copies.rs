@@ -21,8 +21,6 @@ pub(super) type Want = (u32, [u32; 2]);
 /// decorated function is called with does not reach all others.
 #[derive(Debug, Default)]
 pub(super) struct Copies {
-    /// Decorations to be done: the constraint that calls the decorator or its factory, and the function that this is (file, symbol).
-    pub(super) wanted: Vec<Want>,
     /// From here on rows and symbols are those of copies.
     pub(super) first_row: u32,
     pub(super) first_symbol: u32,
@@ -89,7 +87,7 @@ impl Program<'_, '_> {
     /// Copies decorators for each decoration.
     pub(super) fn copy_decorators(&mut self) {
         let project = self.project;
-        let wanted = std::mem::take(&mut self.copies.wanted);
+        let wanted = std::mem::take(&mut self.sheet.wanted);
         let mut originals: FxHashMap<[u32; 2], (Option<Original>, u32)> = FxHashMap::default();
         let (mut row, mut count, mut rows) = (self.copies.first_row, self.count, Vec::new());
         let mut symbols: Vec<(u32, u32)> = Vec::new();
@@ -140,9 +138,9 @@ impl Program<'_, '_> {
         let sheet = layer.out;
         (self.count, self.copies.rows, self.copies.symbols) = (count, rows, symbols);
         for (site, callee) in callees {
-            self.ops[site as usize].a = callee;
+            self.sheet.ops[site as usize].a = callee;
         }
-        self.copies.ops = copied_rows.into_iter().zip(self.ops.len() as u32..).collect();
+        self.copies.ops = copied_rows.into_iter().zip(self.sheet.ops.len() as u32..).collect();
         self.copies.ops.sort_unstable();
         self.take(sheet);
     }

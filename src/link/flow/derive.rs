@@ -72,7 +72,7 @@ pub(crate) fn callees(solution: &Solution<'_, '_>, file: u32) -> Callees {
     let Some(facts) = program.project.facts(file) else { return out };
     let Some(place) = program.place(file) else { return out };
     let first = program.rows[place];
-    let ops = program.first_ops[place]..program.first_ops[place + 1];
+    let ops = program.sheet.first_ops[place]..program.sheet.first_ops[place + 1];
     let mut ops = ops.map(|number| program.code.op(number)).peekable();
     let mut open: Vec<u32> = vec![0];
     let reader = Reader { solution };
@@ -214,7 +214,7 @@ impl Reader<'_, '_, '_> {
         if !project.classes.has_children(file, symbol) {
             return;
         }
-        let key = self.solution.program.names.key(name);
+        let key = self.solution.program.sheet.names.key(name);
         let Some(below) = project.classes.descendants(file, symbol, MOST_BELOW) else { return };
         for number in below {
             let [file, class] = project.classes.all[number as usize];
@@ -278,7 +278,7 @@ impl Reader<'_, '_, '_> {
             args.get(at).filter(|arg| arg.kind == ArgKind::Positional as u32).map_or(0, |arg| arg.value)
         };
         let keyword = |name: &str| {
-            let name = program.names.find(name).unwrap_or(u32::MAX);
+            let name = program.sheet.names.find(name).unwrap_or(u32::MAX);
             args.iter()
                 .find(|arg| arg.kind == ArgKind::Keyword as u32 && arg.name == name)
                 .map_or(0, |arg| arg.value)
@@ -331,7 +331,7 @@ impl Reader<'_, '_, '_> {
                 }
             }
             Effect::Method(name) => {
-                let name = program.names.find(name).unwrap_or(0);
+                let name = program.sheet.names.find(name).unwrap_or(0);
                 for &object in self.solution.get(positional(0)) {
                     if !self.method(object, name, found) {
                         match name {
@@ -403,8 +403,8 @@ impl Reader<'_, '_, '_> {
                     let cell = self.solution.class_cell(object.number(), op.b);
                     let before = found.len();
                     if cell == 0 {
-                        let stored = program.stored.get(op.b as usize).copied().unwrap_or(false);
-                        if !stored && !program.names.text(op.b).starts_with("__") {
+                        let stored = program.sheet.stored.get(op.b as usize).copied().unwrap_or(false);
+                        if !stored && !program.sheet.names.text(op.b).starts_with("__") {
                             self.method(object, special::GETATTR, found);
                         }
                         continue;

@@ -71,19 +71,89 @@ pub(super) struct Sheet<'p> {
     pub(super) ops: Vec<Op>,
     pub(super) calls: Vec<Call>,
     pub(super) args: Vec<Arg>,
+    /// From variable, to variable.
     pub(super) edges: Vec<[u32; 2]>,
     pub(super) seeds: Vec<(u32, Object)>,
+    /// What is put into containers that are literals: container, key, value.
     pub(super) elements: Vec<(Object, u32, u32)>,
-    /// Functions with their symbols.
-    pub(super) bodies: Vec<(u32, Function)>,
+    /// Functions, and the symbol of each.
+    pub(super) bodies: Vec<Function>,
+    pub(super) symbols: Vec<u32>,
     /// Names that some attribute is assigned under.
     pub(super) stored: Vec<bool>,
+    /// Names with a `*`.
     pub(super) patterns: Vec<u32>,
+    /// For each row with `super()`: its class +1, as a symbol of the project.
     pub(super) supers: FxHashMap<u32, u32>,
     pub(super) wanted: Vec<Want>,
+    /// Calls whose result a function returns, which gives them parameters of its own.
     pub(super) relays: Vec<Relay>,
     /// First of `ops` of each file.
     pub(super) first_ops: Vec<u32>,
+}
+
+impl<'p> Sheet<'p> {
+    /// Adds another sheet, whose numbers become those of this.
+    pub(super) fn append(&mut self, mut sheet: Self) {
+        if self.ops.is_empty() && sheet.names.len() >= self.names.len() {
+            *self = sheet;
+            return;
+        }
+        let numbers = self.names.take(std::mem::take(&mut sheet.names));
+        let name = |number: u32| numbers[number as usize];
+        let [first_op, first_call, first_arg, first_body] =
+            [self.ops.len(), self.calls.len(), self.args.len(), self.bodies.len()].map(|len| len as u32);
+        for op in &mut sheet.ops {
+            match op.op {
+                FlowOp::Load | FlowOp::Store | FlowOp::LoadLike => op.b = name(op.b),
+                FlowOp::Call | FlowOp::Decorate => {
+                    let call = &mut sheet.calls[op.b as usize];
+                    call.method = name(call.method);
+                    op.b += first_call;
+                }
+                FlowOp::Operation => op.b += first_call,
+                _ => {}
+            }
+        }
+        for call in &mut sheet.calls {
+            (call.first, call.end) = (call.first + first_arg, call.end + first_arg);
+        }
+        sheet.args.iter_mut().for_each(|arg| arg.name = name(arg.name));
+        for (_, object) in &mut sheet.seeds {
+            if object.kind() == Kind::Constant && object.as_number().is_none() {
+                *object = Object::new(Kind::Constant, name(object.number()));
+            }
+        }
+        for function in &mut sheet.bodies {
+            function.params.iter_mut().for_each(|param| param.name = name(param.name));
+        }
+        self.stored.resize(self.names.len(), false);
+        for (number, _) in sheet.stored.iter().enumerate().filter(|stored| *stored.1) {
+            self.stored[name(number as u32) as usize] = true;
+        }
+        for pattern in sheet.patterns {
+            let pattern = name(pattern);
+            if !self.patterns.contains(&pattern) {
+                self.patterns.push(pattern);
+            }
+        }
+        self.supers.extend(sheet.supers);
+        self.wanted.extend(sheet.wanted.into_iter().map(|(site, function)| (site + first_op, function)));
+        self.relays.extend(sheet.relays.into_iter().map(|relay| Relay {
+            body: relay.body + first_body,
+            op: relay.op + first_op,
+            ..relay
+        }));
+        self.first_ops.extend(sheet.first_ops.into_iter().map(|first| first + first_op));
+        self.ops.append(&mut sheet.ops);
+        self.calls.append(&mut sheet.calls);
+        self.args.append(&mut sheet.args);
+        self.edges.append(&mut sheet.edges);
+        self.seeds.append(&mut sheet.seeds);
+        self.elements.append(&mut sheet.elements);
+        self.bodies.append(&mut sheet.bodies);
+        self.symbols.append(&mut sheet.symbols);
+    }
 }
 
 /// Lays out a run of files, or copies of functions.
@@ -207,7 +277,7 @@ impl<'s, 'p, 'a> Layer<'s, 'p, 'a> {
                     self.out.seeds.push((var(out), object));
                     containers.insert(out, object);
                     if let Some(place) = body.checked_sub(1) {
-                        let function = &mut self.out.bodies[place as usize].1;
+                        let function = &mut self.out.bodies[place as usize];
                         let first = function.param(0);
                         if let Some(param) = var(out)
                             .checked_sub(first)
@@ -278,7 +348,7 @@ impl<'s, 'p, 'a> Layer<'s, 'p, 'a> {
                 }
                 FlowOp::Pass => {
                     let Some(place) = body.checked_sub(1) else { continue };
-                    let function = &mut self.out.bodies[place as usize].1;
+                    let function = &mut self.out.bodies[place as usize];
                     let returned = function.returned;
                     if b == 0 && !function.passes.contains(&a) {
                         function.passes.push(a);
@@ -292,7 +362,7 @@ impl<'s, 'p, 'a> Layer<'s, 'p, 'a> {
                 }
                 FlowOp::Return => {
                     if let Some(place) = body.checked_sub(1) {
-                        self.out.bodies[place as usize].1.returns.push((var(out), [a, b]));
+                        self.out.bodies[place as usize].returns.push((var(out), [a, b]));
                     }
                 }
                 FlowOp::LoadLike => {
@@ -308,7 +378,7 @@ impl<'s, 'p, 'a> Layer<'s, 'p, 'a> {
 
     /// Notes that `value` is returned, where it is what the last constraint, a call in row `at` of the file and `row` of the project, gives.
     fn relay(&mut self, file: u32, facts: &Facts<'_>, [at, row]: [u32; 2], [body, value, out]: [u32; 3]) {
-        let function = &self.out.bodies[body as usize].1;
+        let function = &self.out.bodies[body as usize];
         let Some(op) =
             self.out.ops.last().filter(|op| op.op == FlowOp::Call && op.row == row && op.out == value)
         else {
@@ -452,7 +522,8 @@ impl<'s, 'p, 'a> Layer<'s, 'p, 'a> {
         {
             self.out.seeds.push((function.param(0), receiver));
         }
-        self.out.bodies.push((number, function));
+        self.out.bodies.push(function);
+        self.out.symbols.push(number);
         place
     }
 

@@ -1,13 +1,12 @@
 //! The constraints of all files, and what they ask of the project.
 
 use super::apply::Abstract;
-use super::code::{Arg, Call, Code, Op};
+use super::code::{Code, Dependents, Op};
 use super::copies::Copies;
 use super::known;
 use super::lay::{Layer, Numbering, Sheet};
 use super::outside;
 use super::parts::Parts;
-use super::relays::Relay;
 use super::sets::Hierarchy;
 use super::{Kind, Object};
 use crate::link::Project;
@@ -194,7 +193,7 @@ impl<'p> NameTable<'p> {
     }
 
     /// Adds the names of another table; gives the number of each.
-    fn take(&mut self, other: Self) -> Vec<u32> {
+    pub(super) fn take(&mut self, other: Self) -> Vec<u32> {
         other.texts.into_iter().map(|text| self.add(text)).collect()
     }
 
@@ -223,22 +222,14 @@ pub(super) struct Program<'p, 'a> {
     /// For each file of the project its place among those that are solved together +1.
     pub(super) local: Vec<u32>,
     pub(super) files: Vec<u32>,
-    pub(super) names: NameTable<'p>,
-    /// Constraints while they are laid out; then they are in `code`.
-    pub(super) ops: Vec<Op>,
-    pub(super) calls: Vec<Call>,
-    pub(super) args: Vec<Arg>,
+    /// What all files say; constraints, calls and arguments until they are packed.
+    pub(super) sheet: Sheet<'p>,
     pub(super) code: Code,
-    /// From variable, to variable.
-    pub(super) edges: Vec<[u32; 2]>,
-    pub(super) seeds: Vec<(u32, Object)>,
-    /// What is put into containers that are literals: container, key, value.
-    pub(super) elements: Vec<(Object, u32, u32)>,
-    /// For each of these files: first row, first variable, first cell (once simplified, its place in `sources`), first constraint.
+    pub(super) dependents: Dependents,
+    /// For each of these files: first row, first variable, first cell (once simplified, its place in `sources`).
     pub(super) rows: Vec<u32>,
     pub(super) variables: Vec<u32>,
     pub(super) cells: Vec<u32>,
-    pub(super) first_ops: Vec<u32>,
     /// Number of variables.
     pub(super) count: u32,
     /// The variable that stands for each cell, once that is known.
@@ -246,13 +237,9 @@ pub(super) struct Program<'p, 'a> {
     /// For each symbol from `first_symbol` on: place in `bodies` +1.
     functions: Vec<u32>,
     first_symbol: u32,
-    pub(super) bodies: Vec<Function>,
-    /// Names that some attribute is assigned under.
-    pub(super) stored: Vec<bool>,
     /// Names of the properties that have setters.
     settable: FxHashSet<u32>,
-    /// Names with a `*`, and for each and a class or, with [`MODULE`], a file the names there that are like it.
-    patterns: Vec<u32>,
+    /// For each name with a `*` and a class or, with [`MODULE`], a file: the names there that are like it.
     alike: FxHashMap<(u32, u32), Vec<u32>>,
     /// Metaclasses of the classes whose statements name one.
     metaclasses: FxHashMap<u32, u32>,
@@ -263,10 +250,6 @@ pub(super) struct Program<'p, 'a> {
     pub(super) copies: Copies,
     /// Names of the methods of each row of [`PROTOCOL`]: one's own, and the other operand's.
     pub(super) protocol: Vec<[u32; 2]>,
-    /// For each row with `super()`: its class +1, as a symbol of the project.
-    pub(super) supers: FxHashMap<u32, u32>,
-    /// Calls whose result a function returns, which gives them parameters of its own.
-    pub(super) relays: Vec<Relay>,
     /// By row of such a call and function that is called: parameters of that which are returned, so that they are among the
     /// [`Function::passes`] of whoever called.
     pub(super) relayed: FxHashMap<(u32, u32), SmallVec<[u32; 2]>>,
@@ -290,34 +273,23 @@ impl<'p, 'a> Program<'p, 'a> {
             parts,
             local: vec![0; project.files.len() as usize],
             files: files.to_vec(),
-            names,
-            ops: Vec::new(),
-            calls: Vec::new(),
-            args: Vec::new(),
+            sheet: Sheet { names, ..Sheet::default() },
             code: Code::default(),
-            edges: Vec::new(),
-            seeds: Vec::new(),
-            elements: Vec::new(),
+            dependents: Dependents::default(),
             rows: Vec::new(),
             variables: Vec::new(),
             cells: Vec::new(),
-            first_ops: Vec::new(),
             count: 1,
             sources: Vec::new(),
             functions: Vec::new(),
             first_symbol: files.first().map_or(0, |&file| project.base[file as usize]),
-            bodies: Vec::new(),
-            stored: Vec::new(),
             settable: FxHashSet::default(),
-            patterns: Vec::new(),
             alike: FxHashMap::default(),
             metaclasses: FxHashMap::default(),
             hooks: Vec::new(),
             dispatchers: FxHashSet::default(),
             copies: Copies::default(),
             protocol,
-            supers: FxHashMap::default(),
-            relays: Vec::new(),
             relayed: FxHashMap::default(),
         };
         let mut row = 0;
@@ -351,14 +323,16 @@ impl<'p, 'a> Program<'p, 'a> {
         program.find_metaclasses();
         program.find_hooks();
         program.simplify();
-        let (ops, calls, args) = (
-            std::mem::take(&mut program.ops),
-            std::mem::take(&mut program.calls),
-            std::mem::take(&mut program.args),
+        let sheet = &mut program.sheet;
+        let (code, dependents) = rayon::join(
+            || Code::new(&sheet.ops, &sheet.calls, &sheet.args, &project.scratch),
+            || Dependents::new(program.count, sheet, &project.scratch),
         );
-        program.code = Code::new(ops, calls, args, &project.scratch);
-        program.seeds.shrink_to_fit();
-        program.bodies.shrink_to_fit();
+        (program.code, program.dependents) = (code, dependents);
+        (sheet.ops, sheet.calls, sheet.args) = (Vec::new(), Vec::new(), Vec::new());
+        sheet.edges = Vec::new();
+        sheet.seeds.shrink_to_fit();
+        sheet.bodies.shrink_to_fit();
         program
     }
 
@@ -374,85 +348,31 @@ impl<'p, 'a> Program<'p, 'a> {
                 _ => runs.push(place..place + 1),
             }
         }
-        // A window at a time, so that few are held before they are joined.
+        let program = &*self;
+        let lay = |run: &Range<usize>| Layer::new(program).files(&program.files[run.clone()]);
+        let mut all = Sheet::default();
+        let mut laid: Vec<Sheet<'p>> = Vec::new();
+        // A window at a time, so that few are held before they are joined; meanwhile the next is worked on.
         for window in runs.chunks(threads as usize * 2) {
-            let program = &*self;
-            let lay = |run: &Range<usize>| Layer::new(program).files(&program.files[run.clone()]);
-            let sheets: Vec<Sheet<'p>> = match window {
-                [run] => vec![lay(run)],
-                _ => window.par_iter().with_max_len(1).map(lay).collect(),
-            };
-            for sheet in sheets {
-                self.take(sheet);
-            }
+            let next = || window.par_iter().with_max_len(1).map(lay).collect();
+            laid = rayon::join(next, || laid.into_iter().for_each(|sheet| all.append(sheet))).0;
         }
-        self.first_ops.push(self.ops.len() as u32);
+        laid.into_iter().for_each(|sheet| all.append(sheet));
+        all.first_ops.push(all.ops.len() as u32);
+        self.take(all);
     }
 
     /// Adds what was laid out; its numbers become those of all.
     pub(super) fn take(&mut self, sheet: Sheet<'p>) {
-        let Sheet { names, mut ops, mut calls, mut args, edges, mut seeds, elements, bodies, .. } = sheet;
-        let numbers = self.names.take(names);
-        let name = |number: u32| numbers[number as usize];
-        let [first_op, first_call, first_arg, first_body] =
-            [self.ops.len(), self.calls.len(), self.args.len(), self.bodies.len()].map(|len| len as u32);
-        for op in &mut ops {
-            match op.op {
-                FlowOp::Load | FlowOp::Store | FlowOp::LoadLike => op.b = name(op.b),
-                FlowOp::Call | FlowOp::Decorate => {
-                    let call = &mut calls[op.b as usize];
-                    call.method = name(call.method);
-                    op.b += first_call;
-                }
-                FlowOp::Operation => op.b += first_call,
-                _ => {}
-            }
-        }
-        for call in &mut calls {
-            (call.first, call.end) = (call.first + first_arg, call.end + first_arg);
-        }
-        args.iter_mut().for_each(|arg| arg.name = name(arg.name));
-        for (_, object) in &mut seeds {
-            if object.kind() == Kind::Constant && object.as_number().is_none() {
-                *object = Object::new(Kind::Constant, name(object.number()));
-            }
-        }
-        for (symbol, mut function) in bodies {
-            function.params.iter_mut().for_each(|param| param.name = name(param.name));
-            let place = self.bodies.len() as u32;
+        let first = self.sheet.bodies.len();
+        self.sheet.append(sheet);
+        for (place, &symbol) in (0..).zip(&self.sheet.symbols).skip(first) {
             if let Some(copy) = symbol.checked_sub(self.copies.first_symbol) {
                 self.copies.symbols[copy as usize].1 = place;
             } else if let Some(entry) = self.functions.get_mut((symbol - self.first_symbol) as usize) {
                 *entry = place + 1;
             }
-            self.bodies.push(function);
         }
-        self.stored.resize(self.names.len(), false);
-        for (number, _) in sheet.stored.iter().enumerate().filter(|stored| *stored.1) {
-            self.stored[name(number as u32) as usize] = true;
-        }
-        for pattern in sheet.patterns {
-            let pattern = name(pattern);
-            if !self.patterns.contains(&pattern) {
-                self.patterns.push(pattern);
-            }
-        }
-        self.supers.extend(sheet.supers);
-        self.copies
-            .wanted
-            .extend(sheet.wanted.into_iter().map(|(site, function)| (site + first_op, function)));
-        self.relays.extend(sheet.relays.into_iter().map(|relay| Relay {
-            body: relay.body + first_body,
-            op: relay.op + first_op,
-            ..relay
-        }));
-        self.first_ops.extend(sheet.first_ops.into_iter().map(|first| first + first_op));
-        append(&mut self.ops, ops);
-        append(&mut self.calls, calls);
-        append(&mut self.args, args);
-        append(&mut self.edges, edges);
-        append(&mut self.seeds, seeds);
-        append(&mut self.elements, elements);
     }
 
     /// Numbers of a file.
@@ -469,7 +389,7 @@ impl<'p, 'a> Program<'p, 'a> {
     /// Arguments of constructors that nobody wrote are assigned to the annotated variables of their classes; properties with setters.
     fn mark_fields(&mut self) {
         for name in [special::FGET, special::FSET] {
-            self.stored[name as usize] = true;
+            self.sheet.stored[name as usize] = true;
         }
         for &file in &self.files {
             let Some(facts) = self.project.facts(file) else { continue };
@@ -478,12 +398,12 @@ impl<'p, 'a> Program<'p, 'a> {
                 let dataclass = parent
                     .is_some_and(|class| facts.get(col::SYM_FLAGS, class) & symbol_flag::DATACLASS != 0);
                 if is_field(facts, symbol, !dataclass)
-                    && let Some(name) = self.names.find(facts.str(col::SYM_NAME, symbol))
+                    && let Some(name) = self.sheet.names.find(facts.str(col::SYM_NAME, symbol))
                 {
-                    self.stored[name as usize] = true;
+                    self.sheet.stored[name as usize] = true;
                 }
                 if facts.get(col::SYM_FLAGS, symbol) & symbol_flag::SETTER != 0 {
-                    self.settable.extend(self.names.find(facts.str(col::SYM_NAME, symbol)));
+                    self.settable.extend(self.sheet.names.find(facts.str(col::SYM_NAME, symbol)));
                 }
             }
         }
@@ -491,14 +411,15 @@ impl<'p, 'a> Program<'p, 'a> {
 
     /// Names that are like a pattern, in classes and modules.
     fn find_alike(&mut self) {
-        if self.patterns.is_empty() {
+        if self.sheet.patterns.is_empty() {
             return;
         }
         let patterns: Vec<(u32, &str, &str)> = self
+            .sheet
             .patterns
             .iter()
             .filter_map(|&pattern| {
-                let (before, after) = self.names.text(pattern).split_once('*')?;
+                let (before, after) = self.sheet.names.text(pattern).split_once('*')?;
                 Some((pattern, before, after))
             })
             .collect();
@@ -526,7 +447,7 @@ impl<'p, 'a> Program<'p, 'a> {
         };
         let found: Vec<_> = self.files.par_iter().map(in_file).collect();
         for (pattern, owner, name) in found.into_iter().flatten() {
-            let name = self.names.add(name);
+            let name = self.sheet.names.add(name);
             let names = self.alike.entry((pattern, owner)).or_default();
             if !names.contains(&name) {
                 names.push(name);
@@ -733,7 +654,7 @@ impl<'p, 'a> Program<'p, 'a> {
             let spread = args.iter().take(place + 1).any(|arg| arg.kind != ArgKind::Positional as u32);
             let positional = if spread { None } else { args.get(place) };
             positional.or_else(|| {
-                let name = self.names.find(name)?;
+                let name = self.sheet.names.find(name)?;
                 args.iter().find(|arg| arg.kind == ArgKind::Keyword as u32 && arg.name == name)
             })
         };
@@ -769,11 +690,11 @@ impl<'p, 'a> Program<'p, 'a> {
     #[inline]
     pub(super) fn function(&self, symbol: u32) -> Option<&Function> {
         if let Some(copy) = symbol.checked_sub(self.copies.first_symbol) {
-            return self.bodies.get(self.copies.symbols.get(copy as usize)?.1 as usize);
+            return self.sheet.bodies.get(self.copies.symbols.get(copy as usize)?.1 as usize);
         }
         let place = *self.functions.get(symbol.checked_sub(self.first_symbol)? as usize)?;
         let place = place.checked_sub(1)?;
-        self.bodies.get(place as usize)
+        self.sheet.bodies.get(place as usize)
     }
 
     pub(super) fn star(&self, file: u32, key: Key<'_>, depth: u32, found: &mut Sources) -> bool {
@@ -885,7 +806,7 @@ impl<'p, 'a> Program<'p, 'a> {
     /// The method that a class has under name number `name`; 0 without, else its symbol +1.
     pub(super) fn method(&self, class: u32, name: u32) -> u32 {
         let class = self.project.locate(class);
-        let found = self.project.method(class, self.names.key(name));
+        let found = self.project.method(class, self.sheet.names.key(name));
         found.map_or(0, |(file, symbol)| self.project.symbol(file, symbol) + 1)
     }
 
@@ -896,7 +817,7 @@ impl<'p, 'a> Program<'p, 'a> {
         }
         let project = self.project;
         let (file, symbol) = project.locate(class);
-        let key = self.names.key(name);
+        let key = self.sheet.names.key(name);
         for &[file, class] in project.classes.mro(file, symbol) {
             let facts = project.facts(file)?;
             let Some(scope) = facts.opt(col::SYM_SCOPE, class) else { continue };
@@ -936,10 +857,6 @@ impl Hierarchy for Program<'_, '_> {
 }
 
 /// Appends; what is the first is taken as it is.
-fn append<T>(all: &mut Vec<T>, mut more: Vec<T>) {
-    if all.is_empty() { *all = more } else { all.append(&mut more) }
-}
-
 /// Starts of the rows of each variable, and the rows sorted by it.
 pub(super) fn by_variable(
     count: u32,

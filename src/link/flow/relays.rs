@@ -22,7 +22,7 @@ impl Program<'_, '_> {
     pub(super) fn find_relayed(&mut self) {
         let (mut cx, mut of) = (Context::default(), u32::MAX);
         // With the function that is called, and the parameter that arguments begin at.
-        let relays: Vec<(Relay, u32, u32)> = std::mem::take(&mut self.relays)
+        let relays: Vec<(Relay, u32, u32)> = std::mem::take(&mut self.sheet.relays)
             .into_iter()
             .filter_map(|relay| {
                 let facts = self.project.facts(relay.file)?;
@@ -30,8 +30,8 @@ impl Program<'_, '_> {
                     cx.start(relay.file, facts.rows(table::Refs), &self.project.scratch);
                 }
                 let (file, symbol) = self.project.only_symbol(relay.file, relay.callee, &mut cx)?;
-                let caller = &self.bodies[relay.body as usize];
-                let receiver = self.calls[self.ops[relay.op as usize].b as usize].receiver;
+                let caller = &self.sheet.bodies[relay.body as usize];
+                let receiver = self.sheet.calls[self.sheet.ops[relay.op as usize].b as usize].receiver;
                 let shift = match self.project.kind(file, symbol) {
                     SymbolKind::Function => 0,
                     // Of `self`.
@@ -47,10 +47,10 @@ impl Program<'_, '_> {
         while std::mem::take(&mut again) {
             for &(relay, symbol, shift) in &relays {
                 let Some(callee) = self.function(symbol) else { continue };
-                let op = self.ops[relay.op as usize];
-                let Call { receiver, first, end, .. } = self.calls[op.b as usize];
-                let args = &self.args[first as usize..end as usize];
-                let caller = &self.bodies[relay.body as usize];
+                let op = self.sheet.ops[relay.op as usize];
+                let Call { receiver, first, end, .. } = self.sheet.calls[op.b as usize];
+                let args = &self.sheet.args[first as usize..end as usize];
+                let caller = &self.sheet.bodies[relay.body as usize];
                 let mut found: SmallVec<[(u32, u32); 2]> = SmallVec::new();
                 for &place in &callee.passes {
                     let name = callee.params.get(place as usize).map_or(0, |param| param.name);
@@ -77,7 +77,7 @@ impl Program<'_, '_> {
                         relayed.push(place);
                         again = true;
                     }
-                    let passes = &mut self.bodies[relay.body as usize].passes;
+                    let passes = &mut self.sheet.bodies[relay.body as usize].passes;
                     if !passes.contains(&own) {
                         passes.push(own);
                     }

@@ -2,6 +2,10 @@
 
 use super::program::{Program, by_variable};
 use crate::model::facts::{FlowOp, ScopeKind, col, table};
+use rayon::prelude::*;
+
+/// Rows that are worth a thread.
+const MANY: usize = 1 << 14;
 
 impl Program<'_, '_> {
     /// Leaves out what nobody reads, and lets a variable that is a copy of another be that one: offline variable substitution, after
@@ -11,7 +15,7 @@ impl Program<'_, '_> {
         // Whether something may flow to a variable other than along the edges that are known now.
         let mut open = vec![false; count];
         let mut read = vec![false; count];
-        for body in &self.bodies {
+        for body in &self.sheet.bodies {
             let all = body.returned as usize..body.param(body.params.len() as u32) as usize;
             open[all.clone()].fill(true);
             read[all].fill(true);
@@ -30,10 +34,10 @@ impl Program<'_, '_> {
                 }
             }
         }
-        for &(variable, _) in &self.seeds {
+        for &(variable, _) in &self.sheet.seeds {
             open[variable as usize] = true;
         }
-        for op in &self.ops {
+        for op in &self.sheet.ops {
             read[op.a as usize] = true;
             match op.op {
                 FlowOp::Store => read[op.out as usize] = true,
@@ -48,13 +52,13 @@ impl Program<'_, '_> {
                 open[op.out as usize] = true;
             }
         }
-        for call in &self.calls {
+        for call in &self.sheet.calls {
             read[call.receiver as usize] = true;
         }
-        for arg in &self.args {
+        for arg in &self.sheet.args {
             read[arg.value as usize] = true;
         }
-        for element in &self.elements {
+        for element in &self.sheet.elements {
             read[element.2 as usize] = true;
         }
         self.leave_out_unread(&mut read);
@@ -62,7 +66,7 @@ impl Program<'_, '_> {
     }
 
     fn leave_out_unread(&mut self, read: &mut [bool]) {
-        let (starts, froms) = by_variable(self.count, self.edges.iter().map(|edge| (edge[1], edge[0])));
+        let (starts, froms) = by_variable(self.count, self.sheet.edges.iter().map(|edge| (edge[1], edge[0])));
         let mut work: Vec<u32> = (0..self.count).filter(|&at| read[at as usize]).collect();
         while let Some(to) = work.pop() {
             for &from in &froms[starts[to as usize] as usize..starts[to as usize + 1] as usize] {
@@ -71,9 +75,9 @@ impl Program<'_, '_> {
                 }
             }
         }
-        self.edges.retain(|edge| read[edge[1] as usize]);
-        self.seeds.retain(|seed| read[seed.0 as usize]);
-        for op in &mut self.ops {
+        self.sheet.edges.retain(|edge| read[edge[1] as usize]);
+        self.sheet.seeds.retain(|seed| read[seed.0 as usize]);
+        for op in &mut self.sheet.ops {
             if !matches!(op.op, FlowOp::Store | FlowOp::Put) && !read[op.out as usize] {
                 op.out = 0;
             }
@@ -84,7 +88,7 @@ impl Program<'_, '_> {
         // The only source of each variable; its own number where there is none or several.
         let mut sources: Vec<u32> = (0..self.count).collect();
         let mut several = vec![false; self.count as usize];
-        for &[from, to] in &self.edges {
+        for &[from, to] in &self.sheet.edges {
             let source = &mut sources[to as usize];
             if *source == to {
                 *source = from;
@@ -126,23 +130,21 @@ impl Program<'_, '_> {
         drop(numbers);
         self.count = count;
         let of = |variable: &mut u32| *variable = sources[*variable as usize];
-        for edge in &mut self.edges {
-            edge.iter_mut().for_each(of);
-        }
-        self.edges.retain(|edge| edge[0] != edge[1] && edge[0] != 0 && edge[1] != 0);
-        self.edges.shrink_to_fit();
-        self.seeds.iter_mut().for_each(|seed| of(&mut seed.0));
-        for op in &mut self.ops {
+        self.sheet.edges.par_iter_mut().with_min_len(MANY).for_each(|edge| edge.iter_mut().for_each(of));
+        self.sheet.edges.retain(|edge| edge[0] != edge[1] && edge[0] != 0 && edge[1] != 0);
+        self.sheet.edges.shrink_to_fit();
+        self.sheet.seeds.par_iter_mut().with_min_len(MANY).for_each(|seed| of(&mut seed.0));
+        self.sheet.ops.par_iter_mut().with_min_len(MANY).for_each(|op| {
             of(&mut op.out);
             of(&mut op.a);
             if matches!(op.op, FlowOp::Put | FlowOp::Get | FlowOp::Super | FlowOp::Narrow) {
                 of(&mut op.b);
             }
-        }
-        self.calls.iter_mut().for_each(|call| of(&mut call.receiver));
-        self.args.iter_mut().for_each(|arg| of(&mut arg.value));
-        self.elements.iter_mut().for_each(|element| of(&mut element.2));
-        for body in &mut self.bodies {
+        });
+        self.sheet.calls.par_iter_mut().with_min_len(MANY).for_each(|call| of(&mut call.receiver));
+        self.sheet.args.par_iter_mut().with_min_len(MANY).for_each(|arg| of(&mut arg.value));
+        self.sheet.elements.iter_mut().for_each(|element| of(&mut element.2));
+        for body in &mut self.sheet.bodies {
             of(&mut body.returned);
             body.returns.iter_mut().for_each(|one| of(&mut one.0));
         }

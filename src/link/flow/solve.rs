@@ -8,15 +8,14 @@
 //! for each shard what is sent there. Then each thread lets that arrive in its own shard.
 
 use super::apply::{Apply, Lists, Worker};
+use super::code::Dependents;
 use super::parts::Parts;
-use super::program::{Program, REGISTERED, SPREAD, by_variable};
+use super::program::{Program, REGISTERED, SPREAD};
 use super::sets::{Caps, Shard};
 use super::{Kind, Object};
 use crate::model::facts::FlowOp;
-use crate::sys::{Table, prefetch};
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
-use smallvec::SmallVec;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -115,45 +114,17 @@ impl Fields {
     }
 }
 
-/// What depends on the variables that were there from the start: where what is known of each begins, and one after the other the variables
-/// that it flows to, with [`Static::EDGE`], and the constraints that wait for it: number times 4, plus the role.
-struct Static {
-    starts: Table<u32>,
-    rows: Table<u32>,
-}
-
-impl Static {
-    const EDGE: u32 = 1 << 31;
-
-    fn of(&self, variable: usize) -> &[u32] {
-        match self.starts.get(variable..variable + 2) {
-            Some(ends) => &self.rows[ends[0] as usize..ends[1] as usize],
-            None => &[],
-        }
-    }
-
-    #[inline(always)]
-    fn prefetch(&self, variable: usize) {
-        if let Some(&start) = self.starts.get(variable) {
-            prefetch(&self.rows, start as usize);
-        }
-    }
-}
-
-/// Roles of the variable that a constraint waits for.
-pub(super) const FIRST: u32 = 0;
-pub(super) const RECEIVER: u32 = 1;
-pub(super) const OPERAND: u32 = 2;
-
 struct Solver<'p, 'a> {
     program: Program<'p, 'a>,
-    fixed: Static,
+    fixed: Dependents,
     fields: Fields,
     shards: Vec<Shard>,
     workers: Vec<Worker>,
     lists: Vec<Lists>,
     caps: Caps,
     rounds: u32,
+    /// What is sent arrives in the other order: tests see that it makes no difference.
+    reversed: bool,
 }
 
 /// Solves the constraints of `files`: whole parts of the project.
@@ -165,11 +136,11 @@ pub(crate) fn solve<'p, 'a>(
 ) -> Solution<'p, 'a> {
     let program = Program::new(project, parts, files);
     tracing::debug!(
-        "value flow: {} variables, {} edges, {} constraints, {} values",
+        "value flow: {} variables, {} dependents, {} constraints, {} values",
         program.count,
-        program.edges.len(),
+        program.dependents.len(),
         program.code.len(),
-        program.seeds.len()
+        program.sheet.seeds.len()
     );
     let mut solver = Solver::new(program, caps);
     solver.start();
@@ -197,40 +168,18 @@ pub(crate) fn solve<'p, 'a>(
 }
 
 impl<'p, 'a> Solver<'p, 'a> {
-    fn new(program: Program<'p, 'a>, caps: Caps) -> Self {
-        let count = program.count;
-        let code = &program.code;
-        let edges = program.edges.iter().map(|edge| (edge[0], edge[1] | Static::EDGE));
-        let watched = code.ops().zip(0u32..).flat_map(|(op, number)| {
-            let mut roles: SmallVec<[(u32, u32); 4]> = SmallVec::new();
-            roles.push((op.a, number * 4 + FIRST));
-            match op.op {
-                FlowOp::Call => roles.push((code.call(op).receiver, number * 4 + RECEIVER)),
-                FlowOp::Operation => {
-                    roles.extend(code.args_of(op).iter().map(|arg| (arg.value, number * 4 + OPERAND)));
-                }
-                FlowOp::Super => roles.push((op.b, number * 4 + RECEIVER)),
-                FlowOp::Narrow => roles.push((op.b, number * 4 + OPERAND)),
-                _ => {}
-            }
-            roles.retain(|role| role.0 != 0);
-            roles
-        });
-        let (starts, rows) = by_variable(count, edges.chain(watched));
-        let scratch = &program.project.scratch;
-        let fixed = Static { starts: Table::of(&starts, scratch), rows: Table::of(&rows, scratch) };
-        let mut program = program;
-        program.edges = Vec::new();
+    fn new(mut program: Program<'p, 'a>, caps: Caps) -> Self {
         let shards = rayon::current_num_threads().clamp(1, SHARDS).next_power_of_two();
         Self {
-            fixed,
-            fields: Fields::new(count),
+            fixed: std::mem::take(&mut program.dependents),
+            fields: Fields::new(program.count),
             program,
             shards: (0..shards).map(|_| Shard::default()).collect(),
             workers: (0..shards).map(|number| Worker::new(number, shards)).collect(),
             lists: (0..shards).map(|_| Lists::default()).collect(),
             caps,
             rounds: 0,
+            reversed: std::env::var_os("PYDEBUG_REVERSED").is_some(),
         }
     }
 
@@ -247,8 +196,8 @@ impl<'p, 'a> Solver<'p, 'a> {
     }
 
     fn start(&mut self) {
-        let seeds = std::mem::take(&mut self.program.seeds);
-        let elements = std::mem::take(&mut self.program.elements);
+        let seeds = std::mem::take(&mut self.program.sheet.seeds);
+        let elements = std::mem::take(&mut self.program.sheet.elements);
         let mut apply = self.alone();
         for (variable, object) in seeds {
             apply.send(variable, object);
@@ -298,11 +247,11 @@ impl<'p, 'a> Solver<'p, 'a> {
                 for (at, &place) in shard.active.iter().enumerate() {
                     if let Some(&far) = shard.active.get(at + 2 * AHEAD) {
                         shard.prefetch(far);
-                        prefetch(&fixed.starts, variable(far, apply.own.number));
+                        fixed.prefetch(variable(far, apply.own.number));
                     }
                     if let Some(&near) = shard.active.get(at + AHEAD) {
                         shard.prefetch_more(near, true);
-                        fixed.prefetch(variable(near, apply.own.number));
+                        fixed.prefetch_more(variable(near, apply.own.number));
                     }
                     let variable = variable(place, apply.own.number);
                     turn(apply, fixed, shard, place, variable);
@@ -375,6 +324,9 @@ impl<'p, 'a> Solver<'p, 'a> {
 
     /// Lets what was sent arrive. False if nothing is new.
     fn arrive(&mut self) -> bool {
+        if self.reversed {
+            self.workers.iter_mut().flat_map(|worker| &mut worker.sent).for_each(|sent| sent.reverse());
+        }
         let (workers, caps, program) = (&self.workers, self.caps, &self.program);
         let one = |(number, shard): (usize, &mut Shard)| {
             for worker in workers {
@@ -416,7 +368,7 @@ impl<'p, 'a> Solver<'p, 'a> {
     /// known. A decorator that gives nothing of the project gives what it decorates, as one that makes a class anew.
     fn second(&mut self) {
         let mut apply = self.alone();
-        for body in &apply.program.bodies {
+        for body in &apply.program.sheet.bodies {
             for at in 0..body.params.len() as u32 {
                 if apply.says_nothing(body.param(at)) {
                     apply.send(body.param(at), Object::UNBOUND);
@@ -437,14 +389,14 @@ impl<'p, 'a> Solver<'p, 'a> {
 }
 
 /// Gives what is new in a variable to those that depend on it.
-fn turn(apply: &mut Apply<'_, '_, '_>, fixed: &Static, shard: &Shard, place: u32, variable: usize) {
+fn turn(apply: &mut Apply<'_, '_, '_>, fixed: &Dependents, shard: &Shard, place: u32, variable: usize) {
     let new = shard.new_ones(place);
     if new.is_empty() {
         return;
     }
     for &row in fixed.of(variable) {
-        if row & Static::EDGE != 0 {
-            apply.send_all(row & !Static::EDGE, new);
+        if row & Dependents::EDGE != 0 {
+            apply.send_all(row & !Dependents::EDGE, new);
             continue;
         }
         apply.at = row / 4;
