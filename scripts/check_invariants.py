@@ -60,15 +60,20 @@ def check_tree(pydebug: Pydebug, source: Path, checks: Checks) -> None:
 
 
 def check_order(pydebug: Pydebug, tree: Path, checks: Checks) -> None:
-    """Neither the number of threads nor the order in which values arrive may change anything, wherever sets of values are cut off."""
+    """Neither the number of threads nor the order in which values arrive may change anything, wherever sets of values are cut off: the tree gets
+    a configuration that says where."""
     command = ("analyze", ".", "--output-format", "json", "--no-cache")
-    for values in (None, 8, 64, 200):
-        caps = {} if values is None else {"PARSER_CALLS_MAX_VALUES": str(values)}
+    seen = set()
+    for values in (8, 32, 64, 200):
+        (tree / "pyproject.toml").write_text(f"[tool.pydebug]\ncalls-max-values = {values}\n")
         found = set()
         for threads, order in ((1, {}), (2, {}), (8, {}), (2, {"PYDEBUG_REVERSED": "1"})):
-            text = pydebug.run(*command, f"-j{threads}", cwd=tree, more=caps | order)
+            text = pydebug.run(*command, f"-j{threads}", cwd=tree, more=order)
             found.add(pydebug.decode(text, "analyze --output-format json")["graph_digest"])
-        checks.check(len(found) == 1, f"{tree}: 1, 2 and 8 threads and a reversed order give digests {found} with `calls-max-values` = {values}")
+        checks.check(len(found) == 1, f"{tree}: 1, 2 and 8 threads and a reversed order give digests {found} with at most {values} values")
+        seen |= found
+    if len(python_files(tree)) > 500:
+        checks.check(len(seen) == 4, f"{tree}: 8, 32, 64 and 200 values give digests {seen}, so that nothing is cut off")
 
 
 def main() -> int:
@@ -82,8 +87,11 @@ def main() -> int:
             check_tree(pydebug, tree.resolve(), checks)
         except (Trouble, KeyError) as error:
             checks.check(False, f"{tree}: {error!r}")
-    for tree in arguments.order:
-        check_order(pydebug, tree.resolve(), checks)
+    for source in arguments.order:
+        with tempfile.TemporaryDirectory() as made:
+            tree = Path(made) / source.name
+            shutil.copytree(source, tree, symlinks=True)
+            check_order(pydebug, tree, checks)
     return checks.finish()
 
 
