@@ -986,11 +986,8 @@ impl<'s> Apply<'s, '_, '_> {
                     self.copy(function.yielded(), out);
                 }
             }
-            Kind::Instance | Kind::Receiver => {
-                if !self.iterate_by(object, special::ITER, out) {
-                    self.call_method(object, special::GETITEM, &[], out, 0);
-                }
-            }
+            Kind::Instance | Kind::Receiver if self.iterate_by(object, special::ITER, out) => {}
+            Kind::Instance | Kind::Receiver => self.call_method(object, special::GETITEM, &[], out, 0),
             _ => {}
         }
     }

@@ -95,8 +95,10 @@ pub(super) struct Sheet<'p> {
 impl<'p> Sheet<'p> {
     /// Adds another sheet, whose numbers become those of this.
     pub(super) fn append(&mut self, mut sheet: Self) {
-        if self.ops.is_empty() && sheet.names.len() >= self.names.len() {
+        // There was no file yet.
+        if self.first_ops.is_empty() && sheet.names.len() >= self.names.len() {
             *self = sheet;
+            self.stored.resize(self.names.len(), false);
             return;
         }
         let numbers = self.names.take(std::mem::take(&mut sheet.names));
