@@ -12,7 +12,8 @@ use crate::engine::progress::{Interrupt, ProgressObserver};
 use crate::engine::recovery::Recovery;
 use crate::engine::stores;
 use crate::engine::{Analyzer, Run};
-use crate::query::{self, GraphQuery};
+use crate::query::{self, GraphQuery, Question};
+use crate::report::answer::Answer as AnswerData;
 use crate::report::data::ReportData;
 use crate::report::graphfmt::Graph;
 use crate::report::jsonl::Record;
@@ -68,6 +69,13 @@ pub trait Analysis {
     ///
     /// Where the graph cannot be read back.
     fn graph(&self, request: GraphRequest) -> anyhow::Result<Box<dyn Graph + '_>>;
+
+    /// The answer to a question.
+    ///
+    /// # Errors
+    ///
+    /// Where it is about no symbol of the graph, or about several.
+    fn ask(&self, question: &Question) -> anyhow::Result<AnswerData>;
 
     /// Brings stores to the graph. What became of each is in its report.
     fn push(
@@ -241,6 +249,10 @@ impl Analysis for Run {
             GraphKind::Inherits => GraphQuery::Inherits,
         };
         Ok(Box::new(query::graph(Run::graph(self), kind, request.external, self.scratch())))
+    }
+
+    fn ask(&self, question: &Question) -> anyhow::Result<AnswerData> {
+        Ok(query::ask(Run::graph(self), question)?)
     }
 
     fn push(

@@ -10,6 +10,7 @@ mod graph;
 pub mod host;
 mod maintenance;
 mod output;
+mod query;
 pub mod run;
 mod shared;
 mod store;
@@ -22,6 +23,7 @@ pub use cache::{CacheArgs, CacheCommand, CacheTarget};
 pub use completions::CompletionsArgs;
 pub use config::{ConfigArgs, ConfigFormat};
 pub use graph::{GraphArgs, GraphKind};
+pub use query::{QueryArgs, QueryCommand, QueryTarget};
 pub use run::main;
 pub use shared::{ColorMode, GlobalArgs, SettingArgs};
 pub use store::{StoreArgs, StoreCommand, StoreCommandArgs, StoreTarget};
@@ -61,6 +63,8 @@ pub enum Command {
     Analyze(Box<AnalyzeArgs>),
     /// Write the calls, imports or inheritance of a Python tree
     Graph(Box<GraphArgs>),
+    /// Ask the graph about symbols: callers, imports, what a change may break
+    Query(Box<QueryArgs>),
     /// Look after the databases that hold the graph
     Store(Box<StoreCommandArgs>),
     /// Look after the cache of a tree

@@ -43,6 +43,12 @@ impl Streams<'_> {
         let _ = writeln!(self.stderr, "{style}warning{style:#}: {}", escape(message));
     }
 
+    /// Tells something about what was written to stdout.
+    pub(super) fn note(&mut self, message: &str) {
+        let style = self.style(AnsiColor::Cyan);
+        let _ = writeln!(self.stderr, "{style}note{style:#}: {}", escape(message));
+    }
+
     /// Tells why the run failed, with the causes.
     pub(super) fn error(&mut self, error: &anyhow::Error) {
         let style = self.style(AnsiColor::Red);

@@ -15,7 +15,7 @@ use super::output::Streams;
 use super::stores;
 use super::{
     AnalyzeArgs, BenchArgs, CacheArgs, CacheCommand, Cli, ColorMode, Command, ConfigArgs, ConfigFormat,
-    GlobalArgs, GraphArgs, OutputFormat, ProgressMode, SettingArgs, StoreArgs, StoreCommand,
+    GlobalArgs, GraphArgs, OutputFormat, ProgressMode, QueryArgs, SettingArgs, StoreArgs, StoreCommand,
     StoreCommandArgs, WorkerArgs,
 };
 use crate::config::{self, Config, Key};
@@ -23,6 +23,7 @@ use crate::engine::Budget;
 use crate::engine::progress::{Interrupt, Interrupted, NullObserver, ProgressObserver};
 use crate::engine::recovery::Recovery;
 use crate::engine::{self, WorkerOptions};
+use crate::report::answer::AnswerFormat;
 use crate::report::data::{FileStatus, ReportData};
 use crate::report::escape::escape;
 use crate::report::graphfmt::{self, GraphFormat};
@@ -152,6 +153,7 @@ pub fn run(
     let result = match &cli.command {
         Command::Analyze(args) => session.analyze(args),
         Command::Graph(args) => session.graph(args),
+        Command::Query(args) => session.query(args),
         Command::Store(args) => session.store(args),
         Command::Cache(args) => session.cache(args),
         Command::Config(args) => session.config(args),
@@ -397,6 +399,27 @@ impl Session<'_, '_> {
             ));
         }
         self.streams.emit(args.output.as_deref(), |out| Ok(graphfmt::write(&*graph, args.format, out)?))?;
+        Ok(Outcome::Done)
+    }
+
+    fn query(&mut self, args: &QueryArgs) -> anyhow::Result<Outcome> {
+        let (question, target) = args.question.parts();
+        let paths = std::slice::from_ref(&target.tree);
+        let config = self.settle(paths, &target.settings)?;
+        let request =
+            Request { report_only: true, ..self.request(&config, paths, target.progress, &target.settings) };
+        let analysis = self.host.analyze(&request);
+        request.observer.finish();
+        let answer = analysis?.ask(&question)?;
+        self.streams.emit(target.output.as_deref(), |out| match target.format {
+            AnswerFormat::Text => Ok(answer.text(out)?),
+            AnswerFormat::Json => Ok(answer.json(out)?),
+            AnswerFormat::Dot => Ok(graphfmt::write(&answer.graph(), GraphFormat::Dot, out)?),
+            AnswerFormat::Mermaid => Ok(graphfmt::write(&answer.graph(), GraphFormat::Mermaid, out)?),
+        })?;
+        if target.format != AnswerFormat::Json && !self.global.quiet {
+            answer.notes.iter().for_each(|note| self.streams.note(note));
+        }
         Ok(Outcome::Done)
     }
 

@@ -36,6 +36,10 @@ impl Analysis for FakeAnalysis {
         Ok(Box::new(std::iter::once(Record::new(RecordKind::File, "a.py", 1, "a"))))
     }
 
+    fn ask(&self, _: &crate::query::Question) -> anyhow::Result<crate::report::answer::Answer> {
+        Ok(crate::report::answer::Answer::default())
+    }
+
     fn push(&self, _: &mut [Box<dyn Store>], _: &Recovery, _: &Interrupt) -> Vec<engine::stores::Report> {
         Vec::new()
     }

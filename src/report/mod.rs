@@ -3,6 +3,7 @@
 //! Every function takes plain data and a writer. This module must not know where the data came from, nor open files
 //! or streams itself.
 
+pub mod answer;
 pub mod data;
 pub mod escape;
 pub mod graphfmt;

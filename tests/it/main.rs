@@ -13,6 +13,7 @@ mod memory;
 mod neo4j;
 mod portable;
 mod project;
+mod query;
 mod recovery;
 mod stores;
 mod strategy;
