@@ -140,7 +140,8 @@ pub fn ask(code: &CodeGraph, question: &Question) -> Result<Answer, AskError> {
         Question::Show(name) => asked.show(name)?,
     }
     let Answer { links, fields, notes, nodes, .. } = &mut asked.answer;
-    if links.is_empty() && fields.is_empty() && notes.is_empty() && !(asked.question == "search" && !nodes.is_empty()) {
+    let named = matches!(question, Question::Search(..)) && !nodes.is_empty();
+    if !named && links.is_empty() && fields.is_empty() && notes.is_empty() {
         notes.push("nothing was found".to_owned());
     }
     Ok(asked.answer)
@@ -421,14 +422,31 @@ impl Asked<'_> {
         let mut edges = relations::all(self.code, USES);
         let target = |edge: &Edge| match edge.target {
             End::Symbol(symbol) => symbol,
-            End::Outside(_) => u32::MAX,
+            // Was left out.
+            End::Outside(_) => 0,
         };
         if !whole.is_empty() {
             // Of imports those count that name the file: what comes after is reached by uses.
             let of_file = whole.iter().copied().collect();
             edges.extend(relations::into(self.code, &of_file, IMPORTS));
         }
-        edges.par_sort_unstable_by_key(|edge| (target(edge), edge.file, edge.line, edge.source));
+        // Places of edges by target, in order of files.
+        let count = edges.iter().map(|edge| target(edge) as usize + 1).max().unwrap_or(0);
+        let mut starts = vec![0u32; count + 1];
+        edges.iter().for_each(|edge| starts[target(edge) as usize + 1] += 1);
+        for at in 1..starts.len() {
+            starts[at] += starts[at - 1];
+        }
+        let (mut ends, mut places) = (starts.clone(), vec![0u32; edges.len()]);
+        for (edge, at) in edges.iter().zip(0..) {
+            let end = &mut ends[target(edge) as usize];
+            places[*end as usize] = at;
+            *end += 1;
+        }
+        let edges_to = |symbol: u32| match starts.get(symbol as usize..symbol as usize + 2) {
+            Some(run) => &places[run[0] as usize..run[1] as usize],
+            None => &[],
+        };
         let mut steps: FxHashMap<u32, u32> = start.iter().map(|&symbol| (symbol, 0)).collect();
         let mut next: Vec<u32> = start.iter().copied().collect();
         next.sort_unstable();
@@ -436,14 +454,12 @@ impl Asked<'_> {
         for step in 1..=depth {
             let mut found = Vec::new();
             for &symbol in &next {
-                let first = edges.partition_point(|edge| target(edge) < symbol);
-                for (at, edge) in
-                    edges.iter().enumerate().skip(first).take_while(|(_, edge)| target(edge) == symbol)
-                {
-                    if let std::collections::hash_map::Entry::Vacant(entry) = steps.entry(edge.source) {
+                for &at in edges_to(symbol) {
+                    let source = edges[at as usize].source;
+                    if let std::collections::hash_map::Entry::Vacant(entry) = steps.entry(source) {
                         entry.insert(step);
-                        found.push(edge.source);
-                        reached.push((step, at));
+                        found.push(source);
+                        reached.push((step, at as usize));
                     }
                 }
             }
